@@ -1,0 +1,22 @@
+//! Time as the rest of Vow sees it: nanoseconds since 1970, from a clock that tests can replace.
+
+/// Nanoseconds since 1970-01-01 UTC.
+pub type Nanos = i64;
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync {
+    /// The time now, in nanoseconds since 1970.
+    fn now(&self) -> Nanos;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Nanos {
+        // The coarse clock is the one Linux stamps files with, so a file's ctime can be compared with it.
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+    }
+}

@@ -1,0 +1,163 @@
+//! The two roles in which a vault is used: a host deposits, a restorer retrieves. There is no verb to delete.
+
+use crate::disk::DiskError;
+use crate::id::{HostId, ObjectId};
+use crate::receipt::Receipt;
+use crate::sign::{PublicKey, SignError};
+use std::fmt;
+
+/// The longest pack that is stored or read, in bytes.
+pub const PACK_LIMIT_BYTES: u64 = 64 << 20;
+/// The longest index segment that is stored or read, in bytes.
+pub const INDEX_LIMIT_BYTES: u64 = 16 << 20;
+
+/// What kinds of objects a vault keeps for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Encrypted data.
+    Pack,
+    /// A segment of a pack list.
+    List,
+    /// A segment of the host's index.
+    Index,
+    /// A signed manifest.
+    Manifest,
+}
+
+impl Kind {
+    /// Its folder below the host's.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Pack => "packs",
+            Self::List => "lists",
+            Self::Index => "index",
+            Self::Manifest => "manifests",
+        }
+    }
+
+    /// The longest object of this kind, in bytes.
+    pub fn limit_bytes(self) -> u64 {
+        match self {
+            Self::Pack => PACK_LIMIT_BYTES,
+            Self::List => crate::pack_list::SEGMENT_LIMIT_BYTES as u64,
+            Self::Index => INDEX_LIMIT_BYTES,
+            Self::Manifest => crate::manifest::ENVELOPE.limit_bytes as u64,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pack => "pack",
+            Self::List => "list segment",
+            Self::Index => "index segment",
+            Self::Manifest => "manifest",
+        })
+    }
+}
+
+/// What can go wrong with a vault.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// There is no vault at this place.
+    #[error("there is no vault at {place}")]
+    NoVault {
+        /// Path or address.
+        place: String,
+    },
+    /// It is a vault, but not the one whose key is on record.
+    #[error("the vault at {place} is another one: its fingerprint is {found}, expected {expected}")]
+    OtherVault {
+        /// Path or address.
+        place: String,
+        /// The fingerprint seen.
+        found: String,
+        /// The fingerprint on record.
+        expected: String,
+    },
+    /// The object is not there.
+    #[error("{kind} {id} is not in the vault")]
+    Absent {
+        /// Its kind.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+    },
+    /// What is stored is not what its name says.
+    #[error("{kind} {id} is damaged: {reason}")]
+    Damaged {
+        /// Its kind.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// How that was seen.
+        reason: String,
+    },
+    /// A manifest was refused because these objects are not in the vault.
+    #[error("the vault lacks {} objects that the manifest names", .0.len())]
+    Missing(Vec<(Kind, ObjectId)>),
+    /// The vault refuses, for good.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Somebody else holds the vault's lock.
+    #[error("the vault at {place} is busy")]
+    Busy {
+        /// Path or address.
+        place: String,
+    },
+    /// The storage failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Something signed does not verify.
+    #[error("{what}: {source}")]
+    Signed {
+        /// What was read.
+        what: String,
+        /// Why it was refused.
+        source: SignError,
+    },
+}
+
+impl VaultError {
+    /// Whether the place is full, so that freeing space there and running again will help.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(e) if e.is_full())
+    }
+}
+
+/// The role of a host: it adds, and sees again only what is of no use to an intruder.
+pub trait Deposit: Send + Sync {
+    /// Stores an object durably under its id. Idempotent.
+    fn put(&self, kind: Kind, id: &ObjectId, bytes: &[u8]) -> Result<(), VaultError>;
+    /// Which of these are not there.
+    fn missing(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, VaultError>;
+    /// Commits a manifest whose objects are all there; the answer is countersigned. Idempotent.
+    fn commit(&self, id: &ObjectId, stored: &[u8]) -> Result<Receipt, VaultError>;
+    /// The receipts this host has got, in ledger order.
+    fn receipts(&self) -> Result<Vec<Receipt>, VaultError>;
+    /// Ids of this host's index segments.
+    fn index_segments(&self) -> Result<Vec<ObjectId>, VaultError>;
+    /// One of this host's index segments.
+    fn index_segment(&self, id: &ObjectId) -> Result<Vec<u8>, VaultError>;
+}
+
+/// The role of a restorer: it reads everything and changes nothing.
+pub trait Retrieve: Send + Sync {
+    /// The hosts that ever joined, with their keys.
+    fn hosts(&self) -> Result<Vec<PublicKey>, VaultError>;
+    /// The manifests committed for a host. Their receipts come with them.
+    fn committed(&self, host: &HostId) -> Result<Vec<Receipt>, VaultError>;
+    /// Every object of one kind that a host has here, committed or not, with its length in bytes.
+    fn objects(&self, host: &HostId, kind: Kind) -> Result<Vec<(ObjectId, u64)>, VaultError>;
+    /// A whole object, verified against its name.
+    fn get(&self, host: &HostId, kind: Kind, id: &ObjectId) -> Result<Vec<u8>, VaultError>;
+    /// Part of a pack. It cannot be verified against the name: records carry their own tags.
+    fn pack_range(
+        &self,
+        host: &HostId,
+        id: &ObjectId,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, VaultError>;
+}
