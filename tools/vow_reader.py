@@ -51,6 +51,10 @@ class Refused(Exception):
     """The archive, or what was asked of it, is not acceptable; the text is one line for the user."""
 
 
+class Missing(Refused):
+    """A part of the vault is absent."""
+
+
 # ---- commands ----------------------------------------------------------------------------------------------------------
 
 
@@ -62,9 +66,7 @@ def main():
         status = args.run(args)
         sys.stdout.flush()
         return status
-    except Refused as error:
-        message = str(error)
-    except OSError as error:
+    except (Refused, OSError) as error:
         message = str(error)
     except KeyboardInterrupt:
         message = "interrupted"
@@ -231,7 +233,7 @@ class Vault:
             raise Refused(f"{path} is not a vault: it has no directory hosts")
         try:
             banner = read_file(self.place("VOW"), 4096, "VOW")
-        except FileNotFoundError:
+        except Missing:
             return  # a restore needs only what is below hosts/
         if banner.split(b"\n")[0] != b"vow vault 1":
             raise Refused(f"{path} is not a vault of version 1")
@@ -295,14 +297,13 @@ class Vault:
         if wanted.endswith("@latest"):
             return self.find_latest(wanted.removesuffix("@latest"))
         wanted = wanted.lower()
-        places = [self.place("hosts", host, "manifests") for host in ids_in(self.place("hosts"))]
-        found = [place for place in places for name in ids_in(place) if name.startswith(wanted)]
+        hosts = ids_in(self.place("hosts"))
+        found = [(host, name) for host in hosts for name in self.manifest_names(host) if name.startswith(wanted)]
         if not found or not wanted:
             raise Refused(f"no snapshot {wanted}")
         if len(found) > 1:
             raise Refused(f"{len(found)} snapshots start with {wanted}; give more digits")
-        name = next(name for name in ids_in(found[0]) if name.startswith(wanted))
-        host = os.path.basename(os.path.dirname(found[0]))
+        host, name = found[0]
         if host not in self.hosts():
             raise Refused(f"snapshot {name} belongs to host {host}, not to the host of the key given")
         return self.manifest(host, name)
@@ -351,7 +352,7 @@ class Vault:
         what = f"index segment {name}"
         try:
             stored = read_object(self.place("hosts", manifest.host, "index", name), name, MAX_INDEX, what)
-        except FileNotFoundError:
+        except Missing:
             return False
         if stored[:8] != b"VOWINDX1" or stored[8:9] not in (b"\1", b"\2") or len(stored) < 58:
             raise Refused(f"{what} is not an index segment")
@@ -626,10 +627,7 @@ class Packs:
             if self.allowed is not None and pack_id not in self.allowed:
                 raise Refused(f"pack {pack_id} is in use, but not in the pack list")
             path = os.path.join(self.place, pack_id[:2], pack_id)
-            try:
-                self.open[pack_id] = Pack(pack_id, open_regular(path, f"pack {pack_id}"), self)
-            except FileNotFoundError:
-                raise Refused(f"pack {pack_id} is missing")
+            self.open[pack_id] = Pack(pack_id, open_regular(path, f"pack {pack_id}"), self)
         return self.open[pack_id]
 
     def session_key(self, blob, what):
@@ -921,7 +919,7 @@ class Target:
             self._complain(entry, what, error)
 
     def _complain(self, entry, what, error):
-        say(f"vow_reader: {show(entry.path)}: {what} not set: {getattr(error, 'strerror', None) or error}")
+        say(f"vow_reader: {show(entry.path)}: {what} not restored: {getattr(error, 'strerror', None) or error}")
         self.incomplete = True
 
 
@@ -1070,7 +1068,10 @@ def unhex(text, what):
 
 
 def open_regular(path, what):
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise Missing(f"{what} is missing")
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
         raise Refused(f"{what} is not a regular file")

@@ -61,6 +61,22 @@ pub trait Disk: Send + Sync {
     fn is_dir(&self, path: &Path) -> bool;
     /// Length of a regular file; `None` when there is none.
     fn len(&self, path: &Path) -> Result<Option<u64>, DiskError>;
+    /// Takes the exclusive lock of an existing file, against other processes and other threads; `None` when somebody holds it.
+    /// It is held until the guard is dropped, or the process ends.
+    fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError>;
+}
+
+/// A lock that is held until this is dropped.
+#[must_use = "the lock is released when this is dropped"]
+pub struct DiskLock {
+    _guard: Box<dyn Send>,
+}
+
+impl DiskLock {
+    /// A lock whose release is the drop of `guard`.
+    pub fn new(guard: impl Send + 'static) -> Self {
+        Self { _guard: Box::new(guard) }
+    }
 }
 
 /// A file being written.

@@ -1,6 +1,6 @@
 //! The one way in which anything becomes durable under its final name.
 
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, DiskFile};
 use crate::id::{ObjectId, Sha256Stream};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Pieces in which an object is hashed and written: small enough to stay in the processor's cache between the two.
 const PIECE_BYTES: usize = 256 * 1024;
 
-/// Why something was not published. In every case nothing new stands under the final name.
+/// Why something was not published. In every case nothing that stood under the final name was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// The disk refused.
@@ -23,6 +23,14 @@ pub enum PublishError {
         /// What they hash to.
         found: ObjectId,
     },
+    /// Something else stands under the name already; it was left as it is.
+    #[error("{path} is there already, with other content: {reason}", path = path.display())]
+    Occupied {
+        /// The name the bytes were to get.
+        path: PathBuf,
+        /// In what it differs.
+        reason: String,
+    },
 }
 
 /// Whether the object was new.
@@ -30,7 +38,7 @@ pub enum PublishError {
 pub enum Published {
     /// It was written.
     New,
-    /// It was there already, with the same length.
+    /// It was there already, with the same bytes.
     AlreadyThere,
 }
 
@@ -46,43 +54,95 @@ pub fn publish(
     expected: Option<&ObjectId>,
     secret: bool,
 ) -> Result<Published, PublishError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = parent(path);
     create_folders(disk, folder)?;
-    if disk.len(path)? == Some(bytes.len() as u64) {
-        // It may have been renamed by a run that lost power before it made the name durable.
-        disk.sync_dir(folder)?;
-        return Ok(Published::AlreadyThere);
+    if disk.len(path)?.is_some() {
+        return already_there(disk, path, bytes, expected);
     }
     let unfinished = temporary.join(unique_name());
-    let written = write_hashed(disk, &unfinished, bytes, secret).and_then(|found| match expected {
+    let file = disk.create_new(&unfinished, secret)?;
+    let written = write_hashed(file, bytes).map_err(PublishError::from).and_then(|found| match expected {
         Some(expected) if *expected != found => Err(PublishError::WrongHash { path: path.to_owned(), found }),
         _ => Ok(disk.rename_new(&unfinished, path)?),
     });
-    if let Err(error) = written {
-        // Best effort: whatever stays in the folder of temporaries is nobody's. The first error is the one that matters.
-        let _ = disk.remove(&unfinished);
-        return Err(error);
+    match written {
+        Ok(()) => {
+            disk.sync_dir(folder)?;
+            Ok(Published::New)
+        }
+        Err(error) => {
+            // Best effort: whatever stays in the folder of temporaries is nobody's. The first error is the one that matters.
+            let _ = disk.remove(&unfinished);
+            match error {
+                PublishError::Disk(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {
+                    already_there(disk, path, bytes, expected)
+                }
+                other => Err(other),
+            }
+        }
     }
-    disk.sync_dir(folder)?;
-    Ok(Published::New)
 }
 
 /// Replaces nothing and forgets nothing: makes every missing folder up to `folder` and makes each name durable.
+///
+/// A folder that is there already counts as durable. Where whoever made it may have died before that, or may not have come to
+/// it yet, the caller syncs its parent.
 pub fn create_folders(disk: &dyn Disk, folder: &Path) -> Result<(), DiskError> {
-    if folder.as_os_str().is_empty() || disk.is_dir(folder) {
+    if disk.is_dir(folder) {
         return Ok(());
     }
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    create_folders(disk, parent)?;
+    if parent(folder) != folder {
+        create_folders(disk, parent(folder))?;
+    }
     match disk.create_dir(folder) {
         Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {}
         other => other?,
     }
-    disk.sync_dir(parent)
+    disk.sync_dir(parent(folder))
 }
 
-fn write_hashed(disk: &dyn Disk, path: &Path, bytes: &[u8], secret: bool) -> Result<ObjectId, PublishError> {
-    let mut file = disk.create_new(path, secret)?;
+/// The folder that a name stands in: "." for a bare name, itself for the root.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// What stands under the name is compared, byte by byte: this is rare (a repeated request, a shared list segment), and an
+/// acknowledgement must mean these bytes, not a damaged object of the same length.
+///
+/// The content needs no sync: it had one before it got this name. The name does: whoever gave it may have died before.
+fn already_there(
+    disk: &dyn Disk,
+    path: &Path,
+    bytes: &[u8],
+    expected: Option<&ObjectId>,
+) -> Result<Published, PublishError> {
+    if let Some(expected) = expected {
+        let found = ObjectId::of(bytes);
+        if found != *expected {
+            return Err(PublishError::WrongHash { path: path.to_owned(), found });
+        }
+    }
+    let occupied = |reason| PublishError::Occupied { path: path.to_owned(), reason };
+    match disk.len(path)? {
+        None => return Err(occupied("it is not a regular file".into())),
+        Some(length) if length != bytes.len() as u64 => {
+            return Err(occupied(format!("it has {length} bytes instead of {}", bytes.len())));
+        }
+        Some(length) => {
+            if disk.read(path, length)? != bytes {
+                return Err(occupied("its bytes differ".into()));
+            }
+        }
+    }
+    disk.sync_dir(parent(path))?;
+    Ok(Published::AlreadyThere)
+}
+
+fn write_hashed(mut file: Box<dyn DiskFile>, bytes: &[u8]) -> Result<ObjectId, DiskError> {
     let mut hash = Sha256Stream::default();
     for piece in bytes.chunks(PIECE_BYTES) {
         hash.update(piece);

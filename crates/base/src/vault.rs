@@ -117,6 +117,16 @@ pub enum VaultError {
         /// Why it was refused.
         source: SignError,
     },
+    /// The ledger does not hold together.
+    #[error("the ledger of the vault at {place} is wrong at position {position}: {reason}")]
+    Ledger {
+        /// Path or address.
+        place: String,
+        /// The first position that is wrong.
+        position: u64,
+        /// How that was seen.
+        reason: String,
+    },
 }
 
 impl VaultError {

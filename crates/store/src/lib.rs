@@ -1,1 +1,16 @@
-//! placeholder
+//! The format and the engine: chunk, seal, pack, listing; backup, restore, check.
+//!
+//! `docs/format.md` describes every byte that this crate writes. Data flows downwards through the modules:
+//! a source's entries → [`backup`] → chunks → [`pack`] → a vault; a vault → `archive` → `restore`, `check`.
+
+pub mod backup;
+pub mod chunker;
+pub mod compress;
+pub mod keys;
+pub mod listing;
+pub mod monitor;
+pub mod pack;
+pub mod record;
+pub mod seal;
+pub mod session;
+pub mod source;

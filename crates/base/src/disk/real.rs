@@ -1,7 +1,8 @@
 //! The machine's own file systems.
 
-use super::{Disk, DiskError, DiskFile};
-use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
+use super::{Disk, DiskError, DiskFile, DiskLock};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -97,6 +98,18 @@ impl Disk for RealDisk {
             Ok(_) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(DiskError::at("look at", path)(e)),
+        }
+    }
+
+    fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError> {
+        // For writing, although nothing is written: NFS locks exclusively only what is open for writing.
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = retry(|| rustix::fs::openat(CWD, path, flags, Mode::empty()));
+        let fd = fd.map_err(DiskError::at("open", path))?;
+        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(DiskLock::new(fd))),
+            Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
+            Err(e) => Err(DiskError::at("lock", path)(e.into())),
         }
     }
 }

@@ -1,0 +1,114 @@
+use super::*;
+use crate::keys::ChunkId;
+use crate::listing::entry::{Content, Kind, Time};
+use crate::record::Place;
+use proptest::prelude::*;
+
+fn chunk(seed: u8, length: u32) -> ChunkRef<ObjectId> {
+    let place =
+        Place { pack: ObjectId([seed % 3; 32]), record: u32::from(seed), offset: 100, stored: length + 17 };
+    ChunkRef { place, length, id: ChunkId([seed; 32]) }
+}
+
+fn entry(path: &[u8]) -> Entry<ObjectId> {
+    Entry {
+        path: path.to_vec(),
+        kind: Kind::File,
+        mode: 0o644,
+        uid: 1000,
+        gid: 0,
+        mtime: Time { secs: -5, nanos: 999_999_999 },
+        size: 0,
+        content: Content::Empty,
+        target: Vec::new(),
+        device: None,
+        xattrs: vec![(b"user.a".to_vec(), vec![0, 255])],
+        link: Some((7, u64::MAX)),
+        extents: None,
+        changed: true,
+        ancestor: false,
+    }
+}
+
+fn with_data(path: &[u8], which: u8) -> Entry<ObjectId> {
+    let (size, content) = match which % 5 {
+        0 => (0, Content::Empty),
+        1 => (40, Content::Slice { chunk: chunk(253, 100), offset: 60, digest: [9; 16] }),
+        2 => (100, Content::Chunks(vec![chunk(1, 50), chunk(250, 0), chunk(1, 50)])),
+        3 => (1 << 40, Content::Lists(vec![chunk(251, 5), chunk(252, 7)])),
+        _ => (300, Content::Chunks(vec![chunk(254, 100)])),
+    };
+    let extents = (which % 5 == 4).then(|| vec![(0, 60), (200, 40)]);
+    Entry { size, content, extents, ..entry(path) }
+}
+
+fn leaf(entries: &[Entry<ObjectId>]) -> Vec<u8> {
+    let mut builder = LeafBuilder::default();
+    entries.iter().for_each(|entry| builder.push(entry));
+    builder.finish().1
+}
+
+proptest! {
+    #[test]
+    fn leaves_read_as_they_were_written(
+        paths in proptest::collection::btree_set("[a-c]{1,3}(/[a-c]{1,2}){0,2}", 0..20),
+        which in proptest::collection::vec(any::<u8>(), 20),
+    ) {
+        let mut paths: Vec<_> = paths.into_iter().map(String::into_bytes).collect();
+        paths.sort_by(|a, b| path::compare(a, b));
+        let entries: Vec<_> = paths.iter().zip(&which).map(|(path, which)| with_data(path, *which)).collect();
+        prop_assert_eq!(read_leaf(&leaf(&entries)), Ok(entries));
+    }
+
+    #[test]
+    fn mutilated_leaves_are_refused_or_read_but_never_panic(at in 0usize..400, byte: u8) {
+        let entries: Vec<_> = (0u8..8).map(|n| with_data(&[b'a', b'a' + n], n)).collect();
+        let mut bytes = leaf(&entries);
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = read_leaf(&bytes);
+        let _ = read_leaf(&bytes[..at]);
+        let _ = Node::read(&bytes);
+        let _ = Root::read(&bytes);
+        let _ = read_chunk_list(&bytes);
+    }
+}
+
+#[test]
+fn hostile_leaves_are_refused() {
+    let out_of_order = leaf(&[entry(b"b"), entry(b"a")]);
+    assert_eq!(read_leaf(&out_of_order), Err(ListingError::Malformed("paths out of order")));
+    for bad in [&b"../x"[..], b"/x", b"a/../../x", b"a\0"] {
+        assert!(read_leaf(&leaf(&[entry(bad)])).is_err(), "{:?}", bad.escape_ascii().to_string());
+    }
+    let too_short = Entry { size: 101, ..with_data(b"a", 2) };
+    assert!(read_leaf(&leaf(&[too_short])).is_err());
+    let beyond_the_bundle = Entry { size: 41, ..with_data(b"a", 1) };
+    assert!(read_leaf(&leaf(&[beyond_the_bundle])).is_err());
+    let overlapping = Entry { extents: Some(vec![(0, 60), (50, 40)]), ..with_data(b"a", 4) };
+    assert!(read_leaf(&leaf(&[overlapping])).is_err());
+}
+
+#[test]
+fn nodes_chunk_lists_and_roots_read_as_they_were_written() {
+    let children =
+        vec![(b"a".to_vec(), chunk(1, 5)), (b"b/c".to_vec(), chunk(1, 5)), (b"d".to_vec(), chunk(4, 6))];
+    let node = Node { depth: 2, children };
+    assert_eq!(Node::read(&node.write()), Ok(node.clone()));
+    let chunks = vec![chunk(1, 5), chunk(1, 5), chunk(2, 9)];
+    assert_eq!(read_chunk_list(&write_chunk_list(&chunks)), Ok(chunks));
+    let root = Root {
+        id_secret: [1; 32],
+        host_key: [2; 32],
+        source: "files".into(),
+        source_type: "files".into(),
+        roots: vec![b"/srv/\xff".to_vec()],
+        excludes: vec!["*.tmp".into()],
+        top: node,
+        problems: vec![(b"srv/x".to_vec(), "permission denied".into())],
+        notes: vec!["one socket".into()],
+        users: [(0, "root".to_owned())].into(),
+        groups: BTreeMap::new(),
+    };
+    assert_eq!(Root::read(&root.write()), Ok(root));
+}

@@ -1,0 +1,75 @@
+use super::*;
+use crate::session::{Identities, new_identity};
+
+fn sealed(suite: Suite) -> (Vec<u8>, usize, Identities) {
+    let (secret, recipient) = new_identity();
+    let session = SessionKey::generate().expect("random");
+    let blob = session.wrap(&[recipient]).expect("wrap");
+    let (mut sealer, mut pack) = PackSealer::new(&session, &blob, suite).expect("sealer");
+    let start = pack.len();
+    for text in [&b"first"[..], b"second"] {
+        let from = pack.len();
+        pack.extend_from_slice(text);
+        sealer.seal(Part::Record(RecordType::Data), &mut pack, from).expect("seal");
+    }
+    (pack, start, Identities::parse(&secret).expect("identity"))
+}
+
+fn opener(pack: &[u8], identities: &Identities) -> Result<PackOpener, SealError> {
+    let header = Header::parse(pack)?;
+    let session = identities.unwrap(header.blob()).map_err(|_| SealError::Header("blob"))?;
+    PackOpener::new(&header, &session)
+}
+
+#[test]
+fn records_open_only_under_their_own_number_and_type() {
+    for suite in [Suite::Aes, Suite::ChaCha] {
+        let (pack, start, identities) = sealed(suite);
+        let opener = opener(&pack, &identities).expect("opens");
+        let first = &pack[start..start + 5 + TAG_BYTES];
+        assert_eq!(opener.open(0, RecordType::Data, &mut first.to_vec()), Ok(&mut b"first".to_vec()[..]));
+        assert_eq!(opener.open(1, RecordType::Data, &mut first.to_vec()), Err(SealError::Tag(1)));
+        assert_eq!(opener.open(0, RecordType::Leaf, &mut first.to_vec()), Err(SealError::Tag(0)));
+        assert_eq!(opener.open_tail(&mut first.to_vec()), Err(SealError::Tag(TAIL_RECORD)));
+    }
+}
+
+#[test]
+fn every_changed_byte_of_a_pack_is_noticed() {
+    let (pack, start, identities) = sealed(Suite::detect());
+    for at in 0..start + 5 + TAG_BYTES {
+        let mut bad = pack.clone();
+        bad[at] ^= 0x40;
+        let read = opener(&bad, &identities)
+            .and_then(|o| o.open(0, RecordType::Data, &mut bad[start..start + 5 + TAG_BYTES]).map(|_| ()));
+        assert!(read.is_err(), "byte {at}");
+    }
+}
+
+#[test]
+fn two_packs_of_one_run_have_different_keys() {
+    let session = SessionKey::generate().expect("random");
+    let seal = || {
+        let (mut sealer, mut pack) = PackSealer::new(&session, b"", Suite::Aes).expect("sealer");
+        let from = pack.len();
+        pack.extend_from_slice(b"same");
+        sealer.seal(Part::Record(RecordType::Data), &mut pack, from).expect("seal");
+        pack.split_off(from)
+    };
+    assert_ne!(seal(), seal());
+}
+
+#[test]
+fn a_sealer_never_uses_a_number_twice() {
+    let session = SessionKey::generate().expect("random");
+    let (mut sealer, _) = PackSealer::new(&session, b"", Suite::Aes).expect("sealer");
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let mut buffer = b"same".to_vec();
+        sealer.seal(Part::Record(RecordType::Data), &mut buffer, 0).expect("seal");
+        assert!(seen.insert(buffer), "a nonce came twice");
+    }
+    sealer.next = TAIL_RECORD;
+    let refused = sealer.seal(Part::Record(RecordType::Data), &mut b"x".to_vec(), 0);
+    assert_eq!(refused, Err(SealError::Exhausted("too many records in a pack")));
+}

@@ -1,0 +1,96 @@
+//! What the engine asks of a source of files: entries in listing order, and a way to open them. Adapters live in the crate
+//! `vow-sources`.
+
+use crate::listing::{Kind, Time};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+/// What the file system says about an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits (mode & 0o7777).
+    pub mode: u32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Size in bytes; 0 unless it is a file.
+    pub size: u64,
+    /// Modification time.
+    pub mtime: Time,
+    /// Time of the last change of anything about it.
+    pub ctime: Time,
+    /// Device it lies on.
+    pub device: u64,
+    /// Inode number.
+    pub inode: u64,
+    /// Number of hard links.
+    pub links: u32,
+    /// Major and minor number, for devices.
+    pub rdev: (u32, u32),
+    /// Bytes really allocated.
+    pub allocated: u64,
+}
+
+/// Extended attributes: name and value, sorted by name.
+pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// An open folder, relative to which its entries are read. No symbolic link is ever followed.
+pub trait Folder: Send + Sync {
+    /// Opens a regular file for reading, without waiting and without changing its access time where that is allowed.
+    fn open_file(&self, name: &[u8]) -> io::Result<File>;
+    /// Target of a symbolic link.
+    fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>>;
+    /// All extended attributes of an entry (not of what it links to). Empty where the file system has none.
+    fn attributes(&self, name: &[u8]) -> io::Result<Attributes>;
+    /// The stat of an entry as it is now.
+    fn stat(&self, name: &[u8]) -> io::Result<Stat>;
+}
+
+/// One entry found.
+pub struct Item {
+    /// Path in the listing: relative to the root of the file system, `listing::path` order.
+    pub path: Vec<u8>,
+    /// What the file system said.
+    pub stat: Stat,
+    /// Where it can be opened, and under which name there.
+    pub folder: Arc<dyn Folder>,
+    /// Length of the part of `path` that is the name in `folder`; for the root of the file system itself the name is ".".
+    pub name_bytes: usize,
+    /// A parent of a root, kept for its metadata only.
+    pub ancestor: bool,
+}
+
+impl Item {
+    /// Its name in `folder`.
+    pub fn name(&self) -> &[u8] {
+        if self.path.is_empty() { b"." } else { &self.path[self.path.len() - self.name_bytes..] }
+    }
+}
+
+/// What a source reports.
+pub enum Found {
+    /// An entry, in path order.
+    Item(Item),
+    /// Something that could not be read: the snapshot is partial.
+    Problem {
+        /// Its path in the listing.
+        path: Vec<u8>,
+        /// What happened, for a person.
+        text: String,
+    },
+    /// Something left out on purpose.
+    Note(String),
+}
+
+/// A source of entries in `listing::path` order.
+pub trait Source: Send {
+    /// The next entries, some hundreds at a time; `None` at the end.
+    ///
+    /// # Errors
+    /// What makes the whole source unusable, as a sentence: a root that is missing, or empty though it used to have content.
+    fn next(&mut self) -> Result<Option<Vec<Found>>, String>;
+}

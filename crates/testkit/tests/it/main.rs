@@ -1,0 +1,11 @@
+//! One binary of integration tests: a module per subject.
+#![allow(clippy::unwrap_used)]
+
+mod create;
+mod damage;
+mod deposit;
+mod disks;
+mod nth_failure;
+mod power_cut;
+mod scenario;
+mod sync_failure;

@@ -1,0 +1,161 @@
+//! Committing a manifest: from then on its snapshot can be restored, whatever the host does later.
+
+use crate::deposit::DirDeposit;
+use std::collections::{BTreeSet, HashSet};
+use vow_base::ObjectId;
+use vow_base::disk::Disk;
+use vow_base::id::split_ids;
+use vow_base::manifest::Manifest;
+use vow_base::pack_list::ListError;
+use vow_base::receipt::{Event, Receipt};
+use vow_base::vault::{Kind, VaultError};
+
+/// An object of this host.
+type Object = (Kind, ObjectId);
+
+impl DirDeposit {
+    pub(crate) fn commit_manifest(&self, id: &ObjectId, stored: &[u8]) -> Result<Receipt, VaultError> {
+        let vault = &*self.vault;
+        let manifest = self.open_own(id, stored)?;
+        let key = vault.signing_key()?;
+        let _lock = vault.lock(self.lock_wait)?;
+
+        let receipts = vault.ledger.of_host(&self.host)?;
+        if let Some(receipt) = receipts.iter().find(|receipt| receipt.manifest == *id) {
+            vault.put(&self.host, Kind::Manifest, id, stored)?;
+            vault.ledger.settle()?;
+            return Ok(receipt.clone());
+        }
+        refuse_fork(&receipts, &manifest, id)?;
+        let objects = self.require(&manifest)?;
+        self.make_names_durable(&objects, receipts.last())?;
+
+        vault.put(&self.host, Kind::Manifest, id, stored)?;
+        vault.ledger.append(&key, |position, previous| Receipt {
+            version: 1,
+            vault_key: vault.key.0,
+            position,
+            previous,
+            host: self.host.0,
+            manifest: *id,
+            sequence: manifest.sequence,
+            received: vault.clock.now(),
+            event: Event::Committed,
+        })
+    }
+
+    /// The manifest, if it is what its name says and signed by this deposit's host.
+    fn open_own(&self, id: &ObjectId, stored: &[u8]) -> Result<Manifest, VaultError> {
+        let refuse = |why: String| Err(VaultError::Refused(format!("manifest {id}: {why}")));
+        let found = ObjectId::of(stored);
+        if found != *id {
+            return refuse(format!("the bytes sent hash to {found}"));
+        }
+        let manifest = Manifest::open(stored)
+            .map_err(|source| VaultError::Signed { what: format!("manifest {id}"), source })?;
+        if manifest.host_id() != self.host {
+            return refuse("it is signed by another host".into());
+        }
+        if manifest.sequence == 0 {
+            return refuse("sequence numbers count from 1".into());
+        }
+        Ok(manifest)
+    }
+
+    /// Every object that the manifest needs; all of them are there.
+    fn require(&self, manifest: &Manifest) -> Result<BTreeSet<Object>, VaultError> {
+        let mut objects = BTreeSet::from([(Kind::Pack, manifest.root.pack)]);
+        objects.extend(manifest.index_ids().into_iter().map(|id| (Kind::Index, id)));
+        if manifest.packs.depth > 0 {
+            let top = split_ids(&manifest.packs.ids).unwrap_or_default();
+            objects.extend(top.into_iter().map(|id| (Kind::List, id)));
+        }
+        let mut missing = self.absent(&objects)?;
+        // What a list segment names can be known only when it is there; the host sends it, and asks again.
+        if !missing.iter().any(|(kind, _)| *kind == Kind::List) {
+            match self.listed(manifest) {
+                Ok(listed) => {
+                    if !listed.contains(&(Kind::Pack, manifest.root.pack)) {
+                        let message = "the manifest's root lies in a pack that its pack list does not name";
+                        return Err(VaultError::Refused(message.into()));
+                    }
+                    let others = listed.difference(&objects).copied().collect();
+                    missing.extend(self.absent(&others)?);
+                    objects.extend(others);
+                }
+                Err(VaultError::Absent { kind, id }) => missing.push((kind, id)),
+                Err(error) => return Err(error),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(objects);
+        }
+        missing.sort_unstable();
+        Err(VaultError::Missing(missing))
+    }
+
+    /// The packs and the list segments that a manifest names.
+    fn listed(&self, manifest: &Manifest) -> Result<BTreeSet<Object>, VaultError> {
+        let expanded = manifest.packs.expand(|id| self.vault.get(&self.host, Kind::List, id));
+        let expanded = expanded.map_err(|error| match error {
+            ListError::Fetch(error) => error,
+            malformed @ ListError::Malformed { .. } => VaultError::Refused(malformed.to_string()),
+        })?;
+        let packs = expanded.packs.into_iter().map(|id| (Kind::Pack, id));
+        Ok(packs.chain(expanded.lists.into_iter().map(|id| (Kind::List, id))).collect())
+    }
+
+    fn absent(&self, objects: &BTreeSet<Object>) -> Result<Vec<Object>, VaultError> {
+        let mut absent = Vec::new();
+        for (kind, id) in objects {
+            if self.vault.present(&self.host, *kind, id)?.is_none() {
+                absent.push((*kind, *id));
+            }
+        }
+        Ok(absent)
+    }
+
+    /// An object that is there may have been put by a process that died before its name was durable. What the host's last
+    /// committed manifest names went through here already; the rest is little, unless it is all new.
+    fn make_names_durable(
+        &self,
+        objects: &BTreeSet<Object>,
+        last: Option<&Receipt>,
+    ) -> Result<(), VaultError> {
+        let known = last.map(|receipt| self.named_by(&receipt.manifest)).unwrap_or_default();
+        let folders: HashSet<_> = objects
+            .iter()
+            .filter(|object| !known.contains(object))
+            .map(|(kind, id)| self.vault.tree.folder_of(&self.host, *kind, id))
+            .collect();
+        for folder in folders {
+            self.vault.disk.sync_dir(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// What a committed manifest names; nothing when that cannot be read, which only costs more syncs.
+    fn named_by(&self, id: &ObjectId) -> BTreeSet<Object> {
+        let stored = self.vault.get(&self.host, Kind::Manifest, id);
+        let Some(manifest) = stored.ok().and_then(|stored| Manifest::open(&stored).ok()) else {
+            return BTreeSet::new();
+        };
+        let mut named = self.listed(&manifest).unwrap_or_default();
+        named.extend(manifest.index_ids().into_iter().map(|id| (Kind::Index, id)));
+        named
+    }
+}
+
+/// Older sequence numbers may come later, when another level is ahead of this one; the same one twice may not.
+fn refuse_fork(receipts: &[Receipt], manifest: &Manifest, id: &ObjectId) -> Result<(), VaultError> {
+    let Some(taken) = receipts.iter().find(|receipt| receipt.sequence == manifest.sequence) else {
+        return Ok(());
+    };
+    Err(VaultError::Refused(format!(
+        "another machine uses this host's key, or the host or this vault was restored: \
+         snapshot number {} of this host is {} here, not {}",
+        manifest.sequence,
+        taken.manifest.short(),
+        id.short()
+    )))
+}
