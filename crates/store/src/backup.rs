@@ -1,13 +1,45 @@
 //! Capturing a source: entries in, sealed packs and a signed manifest out.
 
-use crate::keys::HostSecret;
+//!
+//! Threads: the planner ([`plan`]) walks and decides; readers ([`read`]) cut, compress and seal; publishers ([`packs`]) wait for
+//! vaults; the collector ([`collect`]) puts entries into the listing in order. They share the [`engine`].
+
+mod block;
+mod cache;
+mod collect;
+mod commit;
+mod doom;
+mod engine;
+mod owners;
+mod packs;
+mod plan;
+mod queue;
+mod read;
+mod rebuild;
+mod state;
+
+use crate::chunker::Chunker;
+use crate::index::LocalIndex;
+use crate::keys::{HostSecret, IdKeys};
+use crate::listing::Time;
 use crate::monitor::Monitor;
-use crate::session::Recipient;
+use crate::session::{Recipient, SessionKey};
 use crate::source::Source;
-use std::path::PathBuf;
-use std::sync::Arc;
+use cache::{CacheFiles, CacheHead, PackUse};
+use collect::{Collected, Collector, Message};
+use engine::Engine;
+use packs::{LevelState, PackTable};
+use plan::Planner;
+use queue::Queue;
+use read::Reader;
+use state::{Chain, State, continue_chain};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use vow_base::ObjectId;
 use vow_base::clock::Clock;
+use vow_base::disk::DiskError;
 use vow_base::manifest::{Counts, Status};
 use vow_base::receipt::Receipt;
 use vow_base::sign::SigningKey;
@@ -118,15 +150,187 @@ pub enum BackupError {
 }
 
 /// Captures `source` into every level. `state` is the host's state directory; it is created when missing.
+///
+/// A snapshot exists when at least one level has committed its manifest; what each level said is in the report.
 pub fn backup(
-    source: Box<dyn Source>,
+    mut source: Box<dyn Source>,
     options: &BackupOptions,
     keys: &HostKeys,
-    state: &std::path::Path,
+    state: &Path,
     levels: &[Level],
     clock: &dyn Clock,
     monitor: &Monitor,
 ) -> Result<BackupReport, BackupError> {
-    let _ = (source, options, keys, state, levels, clock, monitor);
-    Err(BackupError::Worker)
+    let watch = Instant::now();
+    let started = clock.now();
+    let state = State::lock(state)?;
+    let states: Vec<_> = levels.iter().cloned().map(LevelState::new).collect();
+    let public = keys.signing.public();
+    let (mut chain, cache_fits) = continue_chain(&state, &public, &states);
+    let at =
+        |action| move |e| BackupError::State(DiskError::at(action, &PathBuf::from("the state folder"))(e));
+    let files =
+        CacheFiles::new(&state.folder.join("cache"), &options.source, &keys.secret).map_err(at("open"))?;
+    let head = if cache_fits { files.head() } else { None };
+    let earlier = head.as_ref().map(CacheHead::packs).unwrap_or_default();
+
+    let packs = PackTable::default();
+    let index_folder = state.folder.join("index");
+    if !cache_fits {
+        rebuild::index(&index_folder, &keys.secret, &states, &mut chain, monitor)
+            .map_err(at("rebuild the index in"))?;
+    }
+    let index = LocalIndex::open(&index_folder, &keys.secret, |id| Some(packs.number(id)))
+        .map_err(at("open the index in"))?;
+    for pack in &earlier {
+        packs.number(&pack.id);
+    }
+    let doomed = doom::find(&packs, &earlier, &states);
+
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).min(WORKERS_MAX);
+    let session = SessionKey::generate()?;
+    let blob = session.wrap(&options.recipients)?;
+    let (outgoing, sealed) = sync_channel(2);
+    let trust_before =
+        Time { secs: started.div_euclid(1_000_000_000), nanos: started.rem_euclid(1_000_000_000) as u32 };
+    let engine = Engine::new(
+        options,
+        monitor,
+        (session, blob),
+        (IdKeys::new(&keys.secret.id_secret()), Chunker::new(&keys.secret)),
+        (index, packs, doomed),
+        workers + 1,
+        outgoing,
+        states,
+        trust_before,
+        state.folder.clone(),
+    );
+    let cache = head.as_ref().and_then(|head| files.entries(head));
+    let writer = files.create(&options.run).map_err(at("write the cache in"))?;
+    let collected = capture(&engine, source.as_mut(), cache, writer, keys, &earlier, workers, sealed);
+    let (mut collected, writer) = match (engine.take_failure(), collected) {
+        (Some(error), _) | (None, Err(error)) => return Err(error),
+        (None, Ok(None)) => return Err(no_level(engine.levels)),
+        (None, Ok(Some(collected))) => collected,
+    };
+
+    let errors = engine.monitor.counters.errors.load(std::sync::atomic::Ordering::Relaxed);
+    collected.counts.errors = errors;
+    let status = if errors == 0 { Status::Ok } else { Status::Partial };
+    let notes = engine.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut report = BackupReport {
+        snapshot: None,
+        status,
+        counts: collected.counts,
+        levels: Vec::new(),
+        duration_secs: 0.0,
+        notes,
+    };
+    if let Some(root) = collected.root.filter(|_| !options.dry_run) {
+        chain.segments.append(&mut collected.segments);
+        commit::tidy_index(&engine, keys, &mut chain).map_err(at("tidy the index in"))?;
+        let (id, outcomes) = commit::commit(engine, keys, &chain, &collected, root, status, started, clock)?;
+        report.snapshot = Some(id);
+        report.levels = outcomes;
+        chain = Chain { sequence: chain.sequence + 1, manifest: Some(id), segments: chain.segments };
+        state.record(&public.host_id(), &chain)?;
+        let head = CacheHead::new(id, options.run, &collected.packs);
+        files.commit(writer, &head).map_err(at("write the cache in"))?;
+    } else {
+        report.counts.added_bytes = monitor.counters.stored_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    }
+    report.duration_secs = watch.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Reading threads at most: each holds a pack and a buffer.
+const WORKERS_MAX: usize = 8;
+/// Threads that wait for vaults to make packs durable.
+const PUBLISHERS: usize = 2;
+
+/// Runs the threads: planner (this one), readers, publishers, collector.
+#[allow(clippy::too_many_arguments)]
+fn capture(
+    engine: &Engine<'_>,
+    source: &mut dyn Source,
+    cache: Option<cache::CacheReader>,
+    writer: cache::CacheWriter,
+    keys: &HostKeys,
+    earlier: &[PackUse],
+    workers: usize,
+    sealed: Receiver<packs::Outgoing>,
+) -> Result<Option<(Collected, cache::CacheWriter)>, BackupError> {
+    let queue = Queue::new(workers);
+    let (sender, messages) = channel();
+    let sealed = Mutex::new(sealed);
+    let start = |error| engine.state_error("start a reader for", error);
+    let collector = Collector::new(engine, messages, keys, writer).map_err(start)?;
+    let mut readers = Vec::new();
+    for slot in 0..workers {
+        readers.push(Reader::new(engine, &queue, slot).map_err(start)?);
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..PUBLISHERS {
+            let (sealed, landed) = (&sealed, sender.clone());
+            scope.spawn(move || engine.publish_all(sealed, &landed));
+        }
+        let readers: Vec<_> = readers
+            .into_iter()
+            .map(|mut reader| {
+                scope.spawn(move || {
+                    let _closes = CloseOnPanic(engine, reader.queue());
+                    reader.work();
+                })
+            })
+            .collect();
+        let collecting = {
+            let (queue, engine) = (&queue, engine);
+            scope.spawn(move || {
+                let _closes = CloseOnPanic(engine, queue);
+                let collected = collector.run(earlier);
+                if !matches!(collected, Ok(Some(_))) {
+                    engine.fail_without_level();
+                    queue.close();
+                }
+                collected
+            })
+        };
+        let planned = Planner::new(engine, &queue, sender.clone(), cache).run(source);
+        if let Err(error) = planned {
+            engine.fail(error);
+        }
+        queue.close();
+        let died = readers.into_iter().filter_map(|reader| reader.join().err()).count();
+        if died > 0 {
+            engine.fail(BackupError::Worker);
+        }
+        let _ = sender.send(Message::End);
+        drop(sender);
+        let collected = collecting.join().unwrap_or(Err(BackupError::Worker));
+        // With the last sender gone the publishers end.
+        engine.outgoing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        collected
+    })
+}
+
+/// Ends the run when its thread panics, so that nobody waits for it.
+struct CloseOnPanic<'e, 'a>(&'e Engine<'a>, &'e Queue);
+
+impl Drop for CloseOnPanic<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(BackupError::Worker);
+            self.1.close();
+        }
+    }
+}
+
+fn no_level(levels: Vec<LevelState>) -> BackupError {
+    for level in levels {
+        let name = level.level.name.clone();
+        if let Some(source) = level.into_failure() {
+            return BackupError::NoLevel { level: name, source };
+        }
+    }
+    BackupError::Worker
 }

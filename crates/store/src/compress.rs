@@ -80,20 +80,31 @@ impl Unpacker {
         length: usize,
         content: &mut Vec<u8>,
     ) -> Result<(), CodecError> {
-        content.clear();
         if length > CONTENT_LIMIT_BYTES {
             return Err(CodecError::Length);
         }
+        self.unpack_up_to(plaintext, length, content)?;
+        if content.len() == length { Ok(()) } else { Err(CodecError::Length) }
+    }
+
+    /// The same for a content of at most `limit` bytes.
+    pub fn unpack_up_to(
+        &mut self,
+        plaintext: &[u8],
+        limit: usize,
+        content: &mut Vec<u8>,
+    ) -> Result<(), CodecError> {
+        content.clear();
         let (codec, payload) = plaintext.split_first().ok_or(CodecError::Unknown)?;
         match codec {
             0 => content.extend_from_slice(payload),
             1 => {
-                content.reserve_exact(length);
+                content.reserve_exact(limit);
                 self.decompressor.decompress_to_buffer(payload, content).map_err(|_| CodecError::Length)?;
             }
             _ => return Err(CodecError::Unknown),
         }
-        if content.len() == length { Ok(()) } else { Err(CodecError::Length) }
+        if content.len() <= limit { Ok(()) } else { Err(CodecError::Length) }
     }
 }
 

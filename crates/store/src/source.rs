@@ -94,3 +94,33 @@ pub trait Source: Send {
     /// What makes the whole source unusable, as a sentence: a root that is missing, or empty though it used to have content.
     fn next(&mut self) -> Result<Option<Vec<Found>>, String>;
 }
+
+impl Stat {
+    /// From what `fstat` and `lstat` answer.
+    pub fn from_raw(raw: &rustix::fs::Stat) -> Self {
+        use rustix::fs::FileType;
+        let kind = match FileType::from_raw_mode(raw.st_mode) {
+            FileType::Directory => Kind::Dir,
+            FileType::Symlink => Kind::Symlink,
+            FileType::CharacterDevice => Kind::CharDevice,
+            FileType::BlockDevice => Kind::BlockDevice,
+            FileType::Fifo => Kind::Fifo,
+            _ => Kind::File,
+        };
+        let is_file = kind == Kind::File;
+        Self {
+            kind,
+            mode: raw.st_mode & 0o7777,
+            uid: raw.st_uid,
+            gid: raw.st_gid,
+            size: if is_file { raw.st_size as u64 } else { 0 },
+            mtime: Time { secs: raw.st_mtime, nanos: raw.st_mtime_nsec as u32 },
+            ctime: Time { secs: raw.st_ctime, nanos: raw.st_ctime_nsec as u32 },
+            device: raw.st_dev,
+            inode: raw.st_ino,
+            links: u32::try_from(raw.st_nlink).unwrap_or(u32::MAX),
+            rdev: (rustix::fs::major(raw.st_rdev), rustix::fs::minor(raw.st_rdev)),
+            allocated: raw.st_blocks as u64 * 512,
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::lock::LOCK_WAIT;
 use crate::texts::{self, BadVow, TEXT_LIMIT_BYTES};
 use crate::tree::{TOP_NAMES, Tree};
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::ErrorKind::{self, InvalidInput, PermissionDenied, ReadOnlyFilesystem};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -44,6 +44,7 @@ impl DirVault {
         let tree = Tree::new(path);
         create_folders(&fused, path)?;
         if fused.len(&tree.vow())?.is_none() {
+            sync_above(&*disk, path)?;
             lay_out(&fused, &tree)?;
         }
         let vault = Self::open(disk, clock, path)?;
@@ -144,10 +145,8 @@ fn lay_out(disk: &Fuse, tree: &Tree) -> Result<(), VaultError> {
         }
     }
     let key = read_vault_key(disk, tree)?;
+    // This makes the names of the above durable too, even those that an earlier attempt gave and died before it could.
     put_text(disk, tree, &tree.lock(), b"", false).map_err(text_error)?;
-    // An earlier attempt may have made any of these names, and the folder itself, and died before they were durable.
-    disk.sync_dir(tree.root())?;
-    sync_parent(disk, tree.root())?;
     put_text(disk, tree, &tree.vow(), texts::vow_text(&key.public()).as_bytes(), false).map_err(text_error)
 }
 
@@ -180,12 +179,18 @@ pub(crate) fn make_folder(disk: &Fuse, folder: &Path) -> Result<(), DiskError> {
     }
 }
 
-fn sync_parent(disk: &Fuse, path: &Path) -> Result<(), DiskError> {
-    match disk.sync_dir(parent(path)) {
-        // A folder that somebody else made for us, in one that we may not read: its name is theirs.
-        Err(e) if e.source.kind() == ErrorKind::PermissionDenied => Ok(()),
-        other => other,
+/// Makes the name of the vault's folder durable, and of those above it: an earlier attempt may have made any of them.
+fn sync_above(disk: &dyn Disk, root: &Path) -> Result<(), DiskError> {
+    let mut folder = root;
+    while parent(folder) != folder {
+        folder = parent(folder);
+        match disk.sync_dir(folder) {
+            // Not ours to write to, so we made no name in it: another's folder, a file system for reading only.
+            Err(e) if matches!(e.source.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput) => {}
+            other => other?,
+        }
     }
+    Ok(())
 }
 
 fn put_text(disk: &Fuse, tree: &Tree, path: &Path, text: &[u8], secret: bool) -> Result<(), PublishError> {

@@ -1,6 +1,7 @@
 //! The role of a restorer: it reads everything and changes nothing.
 
 use crate::dir::{DirVault, Inner};
+use crate::tree::is_pack_folder;
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 use vow_base::disk::{Disk, DiskError};
@@ -59,17 +60,14 @@ impl Retrieve for DirVault {
 impl Inner {
     /// Every object of a kind, by name, with its length. Anything else there is an error: nothing is passed over in silence.
     pub(crate) fn objects(&self, host: &HostId, kind: Kind) -> Result<Vec<(ObjectId, u64)>, VaultError> {
-        let folders = self.tree.folders(host, kind);
         if kind == Kind::Pack {
             let parent = self.tree.kind(host, kind);
-            for name in self.disk.list(&parent)? {
-                if !folders.contains(&parent.join(&name)) {
-                    return Err(foreign(&parent, &name));
-                }
+            if let Some(name) = self.disk.list(&parent)?.iter().find(|name| !is_pack_folder(name)) {
+                return Err(foreign(&parent, name));
             }
         }
         let mut objects = Vec::new();
-        for folder in folders {
+        for folder in self.tree.folders(host, kind) {
             for name in self.disk.list(&folder)? {
                 let id = name.parse::<ObjectId>().ok().filter(|id| id.to_string() == name);
                 let id = id.filter(|id| self.tree.folder_of(host, kind, id) == folder);

@@ -85,6 +85,11 @@ impl Tree {
     }
 }
 
+/// Whether packs lie in a folder of this name.
+pub(crate) fn is_pack_folder(name: &str) -> bool {
+    name.len() == 2 && name.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +104,9 @@ mod tests {
         assert_eq!(path(Kind::List), format!("v/hosts/{a}/lists/{f}"));
         assert_eq!(path(Kind::Index), format!("v/hosts/{a}/index/{f}"));
         assert_eq!(path(Kind::Manifest), format!("v/hosts/{a}/manifests/{f}"));
-        assert!(tree.folders(&host, Kind::Pack).contains(&tree.folder_of(&host, Kind::Pack, &id)));
+        let folders = tree.folders(&host, Kind::Pack);
+        assert!(folders.len() == 256 && folders.contains(&tree.folder_of(&host, Kind::Pack, &id)));
+        let name = |folder: &PathBuf| folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        assert!(folders.iter().all(|folder| is_pack_folder(&name(folder).expect("a name"))));
     }
 }

@@ -126,7 +126,7 @@ fn a_snapshot_is_committed_with_a_receipt(bench: &Bench) {
     assert_eq!((receipt.position, receipt.previous, receipt.sequence), (1, None, 1));
     assert_eq!((receipt.host_id(), receipt.manifest), (host.id(), snapshot.manifest.id));
     assert_eq!(receipt.received, 77);
-    assert_eq!(deposit.receipts().unwrap(), [receipt.clone()]);
+    assert_eq!(deposit.receipts().unwrap(), std::slice::from_ref(&receipt));
     assert_eq!(vault.committed(&host.id()).unwrap(), [receipt]);
     assert_eq!(
         vault.get(&host.id(), Kind::Manifest, &snapshot.manifest.id).unwrap(),

@@ -7,5 +7,6 @@ mod deposit;
 mod disks;
 mod nth_failure;
 mod power_cut;
+mod publish;
 mod scenario;
 mod sync_failure;

@@ -1,12 +1,13 @@
 //! The n-th operation fails, for every n: FAULTS 3 and 5. What was acknowledged stays, and a healthy disk completes the rest.
 
-use crate::scenario::{Scenario, interesting, new_disk};
+use crate::scenario::{ROOT, Scenario, interesting, new_disk};
+use std::path::Path;
 use vow_base::vault::VaultError;
 use vow_testkit::mem_disk::Fault;
 
 #[test]
 fn whichever_operation_fails_nothing_acknowledged_is_lost() {
-    let scenario = Scenario::new();
+    let scenario = Scenario::new(false);
     let dry = new_disk();
     let skip = dry.operations().len();
     scenario.run(&dry).1.unwrap();
@@ -35,7 +36,7 @@ fn whichever_operation_fails_nothing_acknowledged_is_lost() {
 fn a_full_disk_leaves_no_temporary_file() {
     use vow_base::disk::Disk;
     use vow_testkit::mem_disk::Action;
-    let scenario = Scenario::new();
+    let scenario = Scenario::new(false);
     let dry = new_disk();
     let skip = dry.operations().len();
     scenario.run(&dry).1.unwrap();
@@ -45,7 +46,7 @@ fn a_full_disk_leaves_no_temporary_file() {
             let disk = new_disk();
             disk.fail_at(n, Fault::Full);
             scenario.run(&disk).1.unwrap_err();
-            let left = disk.list("/srv/vault/tmp".as_ref()).unwrap();
+            let left = disk.list(&Path::new(ROOT).join("tmp")).unwrap();
             assert!(left.is_empty(), "{operation:?}: {left:?}");
         }
     }

@@ -48,7 +48,7 @@ fn stopped_at(scenario: &Scenario, n: usize) -> (MemDisk, Acknowledged) {
 
 #[test]
 fn after_a_power_cut_what_was_acknowledged_is_there_and_the_rest_can_be_done() {
-    let scenario = Scenario::new();
+    let scenario = Scenario::new(true);
     for n in dry_run(&scenario) {
         let (disk, acknowledged) = stopped_at(&scenario, n);
         for (how, state) in crashes(&disk, n as u64) {
@@ -59,22 +59,26 @@ fn after_a_power_cut_what_was_acknowledged_is_there_and_the_rest_can_be_done() {
 
 #[test]
 fn a_killed_program_leaves_nothing_that_a_later_power_cut_turns_into_a_lie() {
-    let scenario = Scenario::new();
-    for n in dry_run(&scenario) {
-        let (disk, acknowledged) = stopped_at(&scenario, n);
-        // No power cut yet: the next program sees names that are not durable.
-        scenario.check_and_complete(&disk, &acknowledged, &format!("killed at {n}"));
+    for eager in [true, false] {
+        let scenario = Scenario::new(eager);
+        for n in dry_run(&scenario) {
+            let (disk, acknowledged) = stopped_at(&scenario, n);
+            // No power cut yet: the next program sees names that are not durable.
+            let context = format!("killed at {n}, eager {eager}");
+            scenario.check_and_complete(&disk, &acknowledged, &context);
+        }
     }
 }
 
 #[test]
 fn killed_at_any_time_and_then_a_power_cut_at_any_time() {
-    let scenario = Scenario::new();
-    let stops = dry_run(&scenario);
+    let scenarios = [Scenario::new(true), Scenario::new(false)];
+    let stops = dry_run(&scenarios[0]);
     let mut dice = Dice::new(99);
-    for round in 0..400 {
+    for round in 0..150 {
+        let scenario = &scenarios[dice.below(2)];
         let (first, second) = (dice.pick(&stops), dice.below(stops.len() * 2));
-        let (disk, _) = stopped_at(&scenario, first);
+        let (disk, _) = stopped_at(scenario, first);
         disk.stop_at(second);
         let (acknowledged, _) = scenario.run(&disk);
         disk.heal();

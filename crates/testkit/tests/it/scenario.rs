@@ -8,12 +8,15 @@ use vow_testkit::fixture::{FakeHost, Object, Snapshot};
 use vow_testkit::{Dice, FixedClock, MemDisk};
 use vow_vault::DirVault;
 
-pub(crate) const ROOT: &str = "/srv/vault";
+/// One folder above it is there; the other is made with it.
+pub(crate) const ROOT: &str = "/srv/backup/vault";
 
 /// What is going to be stored: the same in every run.
 pub(crate) struct Scenario {
     pub(crate) host: FakeHost,
     snapshots: Vec<Snapshot>,
+    /// Whether every program creates and joins, or only the first one that finds it undone.
+    eager: bool,
 }
 
 /// What was acknowledged before something failed.
@@ -26,14 +29,14 @@ pub(crate) struct Acknowledged {
 }
 
 impl Scenario {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(eager: bool) -> Self {
         let (host, mut dice) = (FakeHost::new(1), Dice::new(11));
         // The newer one first: the older one catches up. They share a pack.
         let newer = host.snapshot(2, 2, &mut dice);
         let pack = Object::random(Kind::Pack, 300, &mut dice);
         let packs = [newer.of_kind(Kind::Pack)[0].clone(), pack];
         let older = host.snapshot_of(1, &packs, &mut dice);
-        Self { host, snapshots: vec![newer, older] }
+        Self { host, snapshots: vec![newer, older], eager }
     }
 
     /// Create, join, put and commit, until something fails.
@@ -44,11 +47,15 @@ impl Scenario {
     }
 
     fn steps(&self, disk: &MemDisk, acknowledged: &mut Acknowledged) -> Result<(), VaultError> {
-        let vault = DirVault::create(Arc::new(disk.clone()), Arc::new(FixedClock(5)), Path::new(ROOT))?;
-        acknowledged.fingerprint = Some(vault.fingerprint());
-        vault.join(&self.host.public())?;
-        acknowledged.joined = true;
+        let vault = self.vault(disk, acknowledged)?;
+        if self.eager || !vault.hosts()?.contains(&self.host.public()) {
+            vault.join(&self.host.public())?;
+            acknowledged.fingerprint = Some(vault.fingerprint());
+            acknowledged.joined = true;
+        }
         let deposit = vault.deposit(&self.host.public())?;
+        acknowledged.fingerprint = Some(vault.fingerprint());
+        acknowledged.joined = true;
         for snapshot in &self.snapshots {
             for object in &snapshot.objects {
                 // As the engine does: what is said to be there is not sent again.
@@ -63,6 +70,19 @@ impl Scenario {
         }
         assert_eq!(deposit.receipts()?, acknowledged.receipts);
         Ok(())
+    }
+
+    fn vault(&self, disk: &MemDisk, acknowledged: &mut Acknowledged) -> Result<DirVault, VaultError> {
+        let (disk, clock) = (Arc::new(disk.clone()), Arc::new(FixedClock(5)));
+        if !self.eager {
+            match DirVault::open(disk.clone(), clock.clone(), Path::new(ROOT)) {
+                Err(VaultError::NoVault { .. }) => {}
+                opened => return opened,
+            }
+        }
+        let vault = DirVault::create(disk, clock, Path::new(ROOT))?;
+        acknowledged.fingerprint = Some(vault.fingerprint());
+        Ok(vault)
     }
 
     /// On this disk everything acknowledged is there and whole, and nothing is there that is not whole.
@@ -124,7 +144,7 @@ impl Scenario {
     }
 }
 
-/// A disk with the folder that vaults are made in.
+/// A disk with a folder.
 pub(crate) fn new_disk() -> MemDisk {
     use vow_base::disk::Disk;
     let disk = MemDisk::new();

@@ -67,7 +67,7 @@ fn after_a_failed_sync_nothing_is_written_and_everything_is_read() {
 
 #[test]
 fn no_file_is_ever_synced_again_after_its_sync_failed() {
-    let scenario = Scenario::new();
+    let scenario = Scenario::new(false);
     let dry = new_disk();
     let skip = dry.operations().len();
     scenario.run(&dry).1.unwrap();

@@ -1,0 +1,109 @@
+//! The command line: global options, and which command runs.
+
+use crate::commands::{backup, cat, check, config, diff, export, find, init, key, ls, restore, snapshots, up, vault};
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::signals;
+use crate::ui::{self, Ui};
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Backups you can swear by
+///
+/// Files go encrypted and signed into write-only vaults; only the identity, which is kept elsewhere, opens them again.
+#[derive(Parser)]
+#[command(name = "vow", version, after_help = Exit::HELP, disable_help_subcommand = true)]
+struct Cli {
+    /// The configuration [default: $VOW_CONFIG, ./vow.toml, ~/.config/vow/vow.toml, /etc/vow/vow.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Write JSON for programs: one document, or lines with message_type
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print only results, warnings and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Up(up::Args),
+    Init(init::Args),
+    #[command(subcommand)]
+    Config(config::Command),
+    Backup(backup::Args),
+    Snapshots(snapshots::Args),
+    Ls(ls::Args),
+    Find(find::Args),
+    Diff(diff::Args),
+    Cat(cat::Args),
+    Restore(restore::Args),
+    Export(export::Args),
+    Check(check::Args),
+    #[command(subcommand)]
+    Key(key::Command),
+    #[command(subcommand)]
+    Vault(vault::Command),
+}
+
+/// What every command gets.
+pub struct Context {
+    /// Where it prints.
+    pub ui: Ui,
+    /// `--config`.
+    pub config: Option<PathBuf>,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> Exit {
+    ui::install_panic_hook();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    signals::install();
+    let cx = Context { ui: Ui::new(cli.json, cli.quiet), config: cli.config };
+    match run(&cx, cli.command) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            cx.ui.fail(&failure);
+            failure.exit
+        }
+    }
+}
+
+fn run(cx: &Context, command: Command) -> Outcome<Exit> {
+    match command {
+        Command::Up(args) => up::run(cx, &args),
+        Command::Init(args) => init::run(cx, &args),
+        Command::Config(command) => config::run(cx, &command),
+        Command::Backup(args) => backup::run(cx, &args),
+        Command::Snapshots(args) => snapshots::run(cx, &args),
+        Command::Ls(args) => ls::run(cx, &args),
+        Command::Find(args) => find::run(cx, &args),
+        Command::Diff(args) => diff::run(cx, &args),
+        Command::Cat(args) => cat::run(cx, &args),
+        Command::Restore(args) => restore::run(cx, &args),
+        Command::Export(args) => export::run(cx, &args),
+        Command::Check(args) => check::run(cx, &args),
+        Command::Key(command) => key::run(cx, &command),
+        Command::Vault(command) => vault::run(cx, &command),
+    }
+}
+
+/// Help and version are results; everything else that clap says is a usage error.
+fn usage(error: &clap::Error) -> Exit {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let message = text.lines().next().unwrap_or("usage").trim_start_matches("error: ").to_owned();
+        let failure = crate::failure::Failure::new(Exit::Usage, message).hint("`vow --help` explains the command line");
+        Ui::new(true, false).fail(&failure);
+        return Exit::Usage;
+    }
+    // Nothing can be done when the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}

@@ -1,0 +1,148 @@
+//! One run: every source of the plan that was asked for, into every level that can be reached.
+
+mod levels;
+mod remembered;
+mod report;
+
+pub use levels::Levels;
+pub use report::{exit_of, print_human, status_of, summary};
+
+use crate::config::{Config, SourcePlan};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::hostkeys;
+use crate::signals;
+use crate::ui::{Problems, Task, Ui};
+use vow_base::clock::SystemClock;
+use vow_base::sign::random_run_id;
+use vow_sources::files::{Files, FilesOptions};
+use vow_store::backup::{BackupOptions, BackupReport, HostKeys, Level, backup};
+
+/// What to do.
+pub struct Order<'c> {
+    /// The plan.
+    pub config: &'c Config,
+    /// Which of its sources.
+    pub sources: Vec<&'c SourcePlan>,
+    /// Send nothing.
+    pub dry_run: bool,
+    /// Accept a source that used to have content and has none now.
+    pub allow_empty: bool,
+}
+
+/// What came of it.
+pub struct Run {
+    /// By source, in the order of the plan.
+    pub sources: Vec<SourceRun>,
+    /// The levels.
+    pub levels: Levels,
+    /// Nothing was sent.
+    pub dry_run: bool,
+}
+
+/// What came of one source.
+pub struct SourceRun {
+    /// Its name.
+    pub source: String,
+    /// The snapshot, or why there is none.
+    pub result: Result<BackupReport, Failure>,
+    /// What could not be read.
+    pub problems: Problems,
+    /// By level, in the order of the plan: whether the snapshot is there.
+    pub levels: Vec<(String, Result<(), Failure>)>,
+}
+
+/// Runs the order. An error means that nothing was begun.
+pub fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
+    let keys = hostkeys::load(order.config)?;
+    let mut levels = Levels::open(order.config, &keys.signing.public());
+    levels.refuse_none()?;
+    let run_id = random_run_id().map_err(|e| Failure::failed("the system gave no randomness").because(&e))?;
+    if !order.dry_run {
+        levels.catch_up(ui);
+    }
+    let mut sources = Vec::new();
+    for plan in &order.sources {
+        if signals::received().is_some() {
+            break;
+        }
+        sources.push(one_source(ui, order, plan, &keys, levels.open_levels(), run_id));
+    }
+    if !order.dry_run && signals::received().is_none() {
+        levels.catch_up(ui);
+    }
+    for source in &mut sources {
+        source.levels = levels.outcomes(source.result.as_mut().ok());
+    }
+    Ok(Run { sources, levels, dry_run: order.dry_run })
+}
+
+fn one_source(
+    ui: Ui,
+    order: &Order<'_>,
+    plan: &SourcePlan,
+    keys: &HostKeys,
+    levels: Vec<Level>,
+    run: [u8; 16],
+) -> SourceRun {
+    let task = Task::new(ui, &plan.name);
+    let result = capture(order, plan, keys, &levels, run, &task, ui);
+    let problems = task.finish();
+    SourceRun { source: plan.name.clone(), result, problems, levels: Vec::new() }
+}
+
+fn capture(
+    order: &Order<'_>,
+    plan: &SourcePlan,
+    keys: &HostKeys,
+    levels: &[Level],
+    run: [u8; 16],
+    task: &Task,
+    ui: Ui,
+) -> Outcome<BackupReport> {
+    let config = order.config;
+    let remembered = remembered::load(config, &plan.name, ui);
+    let files = Files::new(FilesOptions {
+        paths: plan.paths.clone(),
+        exclude: plan.exclude.clone(),
+        one_file_system: plan.one_file_system,
+        exclude_caches: plan.exclude_caches,
+        always_exclude: config.own_paths(),
+        allow_empty: order.allow_empty,
+        remembered,
+        ..FilesOptions::default()
+    })
+    .map_err(|e| Failure::failed(format!("the source {} cannot be captured", plan.name)).because(&e))?;
+    let counts = files.root_counts();
+    let options = BackupOptions {
+        tenant: config.tenant.clone(),
+        host: config.host.clone(),
+        source: plan.name.clone(),
+        source_type: plan.kind.clone(),
+        roots: plan.paths.clone(),
+        excludes: plan.exclude.clone(),
+        recipients: config.recipients.clone(),
+        compression: config.compression,
+        dry_run: order.dry_run,
+        software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
+        run,
+    };
+    let made = backup(Box::new(files), &options, keys, &config.state, levels, &SystemClock, &task.monitor);
+    let report = made.map_err(|e| Failure::from(e).during(format!("the source {} was not backed up", plan.name)))?;
+    if report.snapshot.is_some() {
+        remembered::save(config, &plan.name, &counts.get(), ui);
+    }
+    Ok(report)
+}
+
+impl SourceRun {
+    /// Whether any level lacks the snapshot.
+    pub fn lacks_level(&self) -> bool {
+        self.levels.iter().any(|(_, outcome)| outcome.is_err())
+    }
+
+    /// The exit code of its failure.
+    fn failure_exit(&self) -> Option<Exit> {
+        self.result.as_ref().err().map(|failure| failure.exit)
+    }
+}

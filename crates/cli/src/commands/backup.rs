@@ -1,0 +1,38 @@
+//! `vow backup`.
+
+use crate::app::Context;
+use crate::backing::{self, Order, exit_of, print_human, summary};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+
+/// Back up the sources of the plan into every vault of the plan
+///
+/// A vault that cannot be reached does not stop the others; it is caught up in a later run.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only these sources [default: all of the plan]
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+    /// Read and count everything, send nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Accept a path that is empty or missing though it used to have content
+    #[arg(long)]
+    allow_empty: bool,
+}
+
+/// Backs up.
+pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    let config = Config::load(cx.config.as_deref())?;
+    let order = Order {
+        sources: config.sources_named(&args.sources)?,
+        config: &config,
+        dry_run: args.dry_run,
+        allow_empty: args.allow_empty,
+    };
+    let run = backing::run(cx.ui, &order)?;
+    print_human(cx.ui, &run);
+    cx.ui.json(&summary(&run));
+    Ok(exit_of(&run))
+}

@@ -1,0 +1,133 @@
+//! `vow restore`.
+
+use crate::app::Context;
+use crate::entries::{shown, snapshot_line};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::reading::{Need, ReadArgs, Reading};
+use crate::spec::Spec;
+use crate::ui::{self, Problems, Task};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Instant;
+use vow_store::archive::Snapshot;
+use vow_store::restore::{RestoreOptions, RestoreReport, restore};
+
+/// Restore a snapshot, or a part of it, into a folder
+///
+/// A whole snapshot goes to DIR/etc/…, DIR/home/… and so on; `--target /` restores to the original places and writes only
+/// what differs. Of SNAPSHOT:/a/folder the contents go directly into DIR, and SNAPSHOT:/a/file becomes DIR/file.
+#[derive(clap::Args)]
+pub struct Args {
+    /// SNAPSHOT[:PATH]: an id or its beginning, SOURCE@latest or SOURCE@2026-11-20, and an absolute path in it
+    #[arg(value_name = "SNAPSHOT[:PATH]")]
+    snapshot: OsString,
+    /// The folder to restore into
+    #[arg(long, short, value_name = "DIR")]
+    target: PathBuf,
+    /// Keep the full path below DIR when a PATH is given
+    #[arg(long)]
+    keep_path: bool,
+    /// Say what would be written, write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Worker threads [default: one per processor]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+const PROBLEMS_SHOWN: usize = 20;
+
+/// Restores.
+pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    let spec = Spec::parse(&args.snapshot)?;
+    if args.target.as_os_str().is_empty() {
+        return Err(Failure::new(Exit::Usage, "the target is empty").hint("name a folder with --target DIR"));
+    }
+    let reading = Reading::open(cx, &args.read, Need::Identity)?;
+    let snapshot = reading.snapshot(cx, &spec.snapshot)?;
+    let under = spec.path.filter(|path| !path.is_empty());
+    if let Some(path) = &under {
+        snapshot.entry(path)?;
+    }
+    warn_of_gaps(cx, &snapshot);
+    let options = RestoreOptions {
+        target: args.target.clone(),
+        strip: under.is_some() && !args.keep_path,
+        under,
+        dry_run: args.dry_run,
+        threads: args.threads,
+    };
+    let began = Instant::now();
+    let task = Task::new(cx.ui, if args.dry_run { "comparing" } else { "restoring" });
+    let restored = restore(&snapshot, &options, &task.monitor);
+    let problems = task.finish();
+    if restored.is_err() {
+        show(cx, &problems);
+    }
+    let report = restored?;
+    let secs = began.elapsed().as_secs_f64();
+    show(cx, &problems);
+    print_human(cx, args, &snapshot, &report, secs);
+    cx.ui.json(&summary(&snapshot, &report, args.dry_run, secs));
+    Ok(if report.errors == 0 { Exit::Done } else { Exit::Partial })
+}
+
+/// What a snapshot lacks, no restore brings back.
+fn warn_of_gaps(cx: &Context, snapshot: &Snapshot) {
+    let gaps = &snapshot.root().problems;
+    if let Some((path, text)) = gaps.first() {
+        cx.ui.warn(&format!(
+            "this snapshot is partial: {} could not be captured then (the first: {}: {})",
+            ui::plural(snapshot.info().manifest.counts.errors.max(gaps.len() as u64), "path"),
+            shown(path),
+            ui::plain(text),
+        ));
+    }
+}
+
+fn show(cx: &Context, problems: &Problems) {
+    if problems.count > 0 {
+        cx.ui.warn(&format!("{} could not be restored fully:", ui::plural(problems.count, "path")));
+        problems.lines(PROBLEMS_SHOWN).iter().for_each(|line| ui::diagnose(&format!("  {line}")));
+    }
+}
+
+fn print_human(cx: &Context, args: &Args, snapshot: &Snapshot, report: &RestoreReport, secs: f64) {
+    let verb = if args.dry_run { "would restore" } else { "restored" };
+    let ui = cx.ui;
+    ui.say(&format!("{verb} {} to {}", snapshot_line(snapshot.info()), args.target.display()));
+    ui.say(&format!(
+        "  {}, {}, {} others, {}; {} {}, {} right already; {}",
+        ui::plural(report.files, "file"),
+        ui::plural(report.dirs, "dir"),
+        ui::count(report.others),
+        ui::bytes(report.bytes),
+        if args.dry_run { "to write:" } else { "written:" },
+        ui::bytes(report.written_bytes),
+        ui::plural(report.unchanged_files, "file"),
+        ui::duration(secs),
+    ));
+}
+
+fn summary(snapshot: &Snapshot, report: &RestoreReport, dry_run: bool, secs: f64) -> Value {
+    json!({
+        "message_type": "summary",
+        "status": if report.errors == 0 { "ok" } else { "partial" },
+        "snapshot": snapshot.info().id.to_string(),
+        "dry_run": dry_run,
+        "files": report.files,
+        "dirs": report.dirs,
+        "others": report.others,
+        "bytes": report.bytes,
+        "written_bytes": report.written_bytes,
+        "unchanged_files": report.unchanged_files,
+        "created": report.created,
+        "changed": report.changed,
+        "errors": report.errors,
+        "duration_secs": secs,
+    })
+}

@@ -1,0 +1,235 @@
+//! Reading `vow.toml`. Whatever is wrong is said with file, line and column.
+
+use super::{Config, DEFAULT_EXCLUDE_CACHES, DEFAULT_ONE_FILE_SYSTEM, SourcePlan, VaultPlan, schedule};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use serde::Deserialize;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use vow_store::compress::DEFAULT_LEVEL;
+use vow_store::session::Recipient;
+
+const COMPRESSION: std::ops::RangeInclusive<i64> = 1..=19;
+const NAME_LIMIT_CHARS: usize = 64;
+const SIZE_LIMIT_BYTES: usize = 1 << 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    host: Spanned<RawHost>,
+    #[serde(default)]
+    vault: Vec<Spanned<RawVault>>,
+    #[serde(default)]
+    source: Vec<Spanned<RawSource>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHost {
+    tenant: Spanned<String>,
+    name: Spanned<String>,
+    recipients: Spanned<Vec<Spanned<String>>>,
+    keys: Option<Spanned<String>>,
+    state: Option<Spanned<String>>,
+    compression: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVault {
+    name: Spanned<String>,
+    path: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
+    fingerprint: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSource {
+    name: Spanned<String>,
+    #[serde(rename = "type")]
+    kind: Spanned<String>,
+    paths: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    exclude: Vec<Spanned<String>>,
+    one_file_system: Option<bool>,
+    exclude_caches: Option<bool>,
+    schedule: Option<Spanned<String>>,
+}
+
+/// A fault and where it is.
+struct Fault {
+    at: Option<Range<usize>>,
+    text: String,
+}
+
+type Checked<T> = Result<T, Fault>;
+
+fn fault<T>(at: &Spanned<T>, text: impl Into<String>) -> Fault {
+    Fault { at: Some(at.span()), text: text.into() }
+}
+
+/// Reads the text of the configuration at `file`, an absolute path.
+pub(super) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
+    parse_checked(text, file, origin).map_err(|fault| {
+        let (line, column) = position(text, fault.at.map_or(0, |span| span.start));
+        Failure::new(Exit::Usage, format!("{}:{line}:{column}: {}", file.display(), fault.text))
+            .hint("correct that line; `vow config check` checks the whole configuration")
+    })
+}
+
+fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Config> {
+    if text.len() > SIZE_LIMIT_BYTES {
+        return Err(Fault { at: None, text: "the file is longer than 1 MiB".into() });
+    }
+    let raw: RawConfig = toml::from_str(text).map_err(|error| Fault {
+        at: error.span(),
+        // Only the first line: the others may quote the file.
+        text: error.message().lines().next().unwrap_or("not TOML").to_owned(),
+    })?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let host = raw.host.get_ref();
+    if raw.vault.is_empty() {
+        return Err(fault(&raw.host, "there is no [[vault]]: add one, with a name and a path"));
+    }
+    if raw.source.is_empty() {
+        return Err(fault(&raw.host, "there is no [[source]]: add one, with a name, a type and paths"));
+    }
+    let vaults = raw.vault.iter().map(|vault| vault_plan(vault, folder)).collect::<Checked<Vec<_>>>()?;
+    let sources = raw.source.iter().map(|source| source_plan(source, folder)).collect::<Checked<Vec<_>>>()?;
+    unique("vault", raw.vault.iter().map(|vault| &vault.get_ref().name))?;
+    unique("source", raw.source.iter().map(|source| &source.get_ref().name))?;
+    Ok(Config {
+        file: file.to_owned(),
+        origin,
+        tenant: name("tenant", &host.tenant)?,
+        host: name("host", &host.name)?,
+        recipients: recipients(&host.recipients)?,
+        keys: own_folder(host.keys.as_ref(), folder, "keys")?,
+        state: own_folder(host.state.as_ref(), folder, "state")?,
+        compression: compression(host.compression.as_ref())?,
+        vaults,
+        sources,
+    })
+}
+
+fn vault_plan(raw: &Spanned<RawVault>, folder: &Path) -> Checked<VaultPlan> {
+    let vault = raw.get_ref();
+    if let Some(url) = &vault.url {
+        return Err(fault(url, "vaults behind an address (url) are not built yet in this version; use path"));
+    }
+    let Some(path) = &vault.path else {
+        return Err(fault(&vault.name, format!("the vault {:?} has no path", vault.name.get_ref())));
+    };
+    if let Some(fingerprint) = &vault.fingerprint
+        && fingerprint.get_ref().strip_prefix("SHA256:").and_then(vow_base::id::from_hex::<32>).is_none()
+    {
+        return Err(fault(fingerprint, "a fingerprint is SHA256: and 64 hexadecimal digits"));
+    }
+    Ok(VaultPlan {
+        name: name("vault", &vault.name)?,
+        path: absolute(path, folder)?,
+        fingerprint: vault.fingerprint.as_ref().map(|text| text.get_ref().clone()),
+    })
+}
+
+fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
+    let source = raw.get_ref();
+    if source.kind.get_ref() != "files" {
+        let text = format!("sources of type {:?} are not built yet in this version; use \"files\"", source.kind.get_ref());
+        return Err(fault(&source.kind, text));
+    }
+    let Some(paths) = &source.paths else {
+        return Err(fault(&source.name, format!("the source {:?} has no paths", source.name.get_ref())));
+    };
+    if paths.get_ref().is_empty() {
+        return Err(fault(paths, format!("the source {:?} has no paths", source.name.get_ref())));
+    }
+    if let Some(empty) = source.exclude.iter().find(|pattern| pattern.get_ref().trim().is_empty()) {
+        return Err(fault(empty, "an exclude pattern is empty"));
+    }
+    if let Some(text) = &source.schedule {
+        schedule::check(text.get_ref()).map_err(|why| fault(text, why))?;
+    }
+    Ok(SourcePlan {
+        name: name("source", &source.name)?,
+        kind: source.kind.get_ref().clone(),
+        paths: paths.get_ref().iter().map(|path| absolute(path, folder)).collect::<Checked<_>>()?,
+        exclude: source.exclude.iter().map(|pattern| pattern.get_ref().clone()).collect(),
+        one_file_system: source.one_file_system.unwrap_or(DEFAULT_ONE_FILE_SYSTEM),
+        exclude_caches: source.exclude_caches.unwrap_or(DEFAULT_EXCLUDE_CACHES),
+        schedule: source.schedule.as_ref().map(|text| text.get_ref().clone()),
+    })
+}
+
+fn recipients(raw: &Spanned<Vec<Spanned<String>>>) -> Checked<Vec<Recipient>> {
+    if raw.get_ref().is_empty() {
+        return Err(fault(raw, "there is no recipient: make one with `vow key new`"));
+    }
+    let one = |text: &Spanned<String>| text.get_ref().parse().map_err(|e| fault(text, format!("{e}")));
+    let recipients: Vec<Recipient> = raw.get_ref().iter().map(one).collect::<Checked<_>>()?;
+    for (at, recipient) in recipients.iter().enumerate() {
+        if recipients[..at].iter().any(|other| other.text() == recipient.text()) {
+            return Err(fault(&raw.get_ref()[at], "this recipient is listed twice"));
+        }
+    }
+    Ok(recipients)
+}
+
+fn compression(raw: Option<&Spanned<i64>>) -> Checked<i32> {
+    let Some(level) = raw else { return Ok(DEFAULT_LEVEL) };
+    let allowed = Some(*level.get_ref()).filter(|level| COMPRESSION.contains(level));
+    let allowed = allowed.and_then(|level| i32::try_from(level).ok());
+    allowed.ok_or_else(|| fault(level, "compression is a level from 1 (fast) to 19 (small)"))
+}
+
+fn own_folder(raw: Option<&Spanned<String>>, folder: &Path, default: &str) -> Checked<PathBuf> {
+    raw.map_or_else(|| Ok(folder.join(default)), |path| absolute(path, folder))
+}
+
+/// Relative paths are relative to the folder of the configuration.
+fn absolute(path: &Spanned<String>, folder: &Path) -> Checked<PathBuf> {
+    if path.get_ref().is_empty() {
+        return Err(fault(path, "a path is empty"));
+    }
+    if path.get_ref().contains('\0') {
+        return Err(fault(path, "a path contains a NUL character"));
+    }
+    std::path::absolute(folder.join(path.get_ref())).map_err(|e| fault(path, format!("not a path: {e}")))
+}
+
+fn name(what: &str, raw: &Spanned<String>) -> Checked<String> {
+    check_name(what, raw.get_ref()).map_err(|why| fault(raw, why))?;
+    Ok(raw.get_ref().clone())
+}
+
+/// What is wrong with a name of a tenant, host, vault or source.
+pub fn check_name(what: &str, name: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if first && name.len() <= NAME_LIMIT_CHARS && name.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(format!(
+        "{name:?} cannot be the name of a {what}: use 1 to {NAME_LIMIT_CHARS} characters of a-z, 0-9, '.', '_' and '-', \
+         starting with a letter or digit"
+    ))
+}
+
+fn unique<'n>(what: &str, names: impl Iterator<Item = &'n Spanned<String>>) -> Checked<()> {
+    let mut seen = std::collections::HashSet::new();
+    for name in names {
+        if !seen.insert(name.get_ref()) {
+            return Err(fault(name, format!("there are two {what}s named {:?}", name.get_ref())));
+        }
+    }
+    Ok(())
+}
+
+/// Line and column, counted from 1, of a byte offset.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}

@@ -1,0 +1,154 @@
+//! What the libraries' errors mean to a user: the exit code, and the next step.
+
+use super::Failure;
+use crate::exit::Exit;
+use vow_base::disk::DiskError;
+use vow_base::vault::VaultError;
+use vow_store::archive::ArchiveError;
+use vow_store::backup::BackupError;
+use vow_store::check::CheckError;
+use vow_store::export::ExportError;
+use vow_store::restore::RestoreError;
+use vow_store::session::SessionError;
+
+impl From<DiskError> for Failure {
+    fn from(error: DiskError) -> Self {
+        let full = error.is_full();
+        let failure = Self::failed(format!("cannot {} {}", error.action, error.path.display()));
+        let failure = failure.because(&error.source);
+        if full { failure.hint(FULL) } else { failure }
+    }
+}
+
+const FULL: &str = "free space there and run the command again; what was acknowledged before is safe";
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        let full = error.is_full();
+        let (exit, hint) = match &error {
+            VaultError::Disk(_) => {
+                let VaultError::Disk(error) = error else { unreachable!("matched just above") };
+                return error.into();
+            }
+            VaultError::NoVault { .. } => {
+                (Exit::NotFound, "check the path, and whether its file system is mounted; `vow vault init` makes a new vault")
+            }
+            VaultError::OtherVault { .. } => (
+                Exit::NotFound,
+                "find out why another vault is there; when that is right, put its fingerprint into the configuration",
+            ),
+            VaultError::Busy { .. } => (Exit::Busy, "wait for the other process to finish and run the command again"),
+            VaultError::Absent { .. } | VaultError::Damaged { .. } => {
+                (Exit::Failed, "run `vow check --read-data` to see what else is affected; another vault may have a good copy")
+            }
+            VaultError::Missing(_) => (Exit::Failed, "run the backup again: it sends what is missing"),
+            VaultError::Refused(text) if text.contains("has not joined") => {
+                (Exit::Failed, "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration")
+            }
+            VaultError::Refused(_) => (Exit::Failed, ""),
+            VaultError::Signed { .. } | VaultError::Ledger { .. } => {
+                (Exit::Failed, "do not trust this vault before somebody has found out why; use another one meanwhile")
+            }
+        };
+        let failure = Self::new(exit, error.to_string());
+        match (full, hint) {
+            (true, _) => failure.hint(FULL),
+            (false, "") => failure,
+            (false, hint) => failure.hint(hint),
+        }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::WrongIdentity => Self::wrong_identity(),
+            SessionError::Identity(_) => Self::new(Exit::Identity, error.to_string())
+                .hint("give the file that `vow init` or `vow key new` wrote: --identity FILE"),
+            SessionError::Recipient { .. } | SessionError::NoRecipient => Self::new(Exit::Usage, error.to_string()),
+            SessionError::Blob(_) | SessionError::Random => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    /// The identity given opens nothing here.
+    pub fn wrong_identity() -> Self {
+        Self::new(Exit::Identity, "the identity does not open this snapshot").hint(
+            "give the identity of one of the recipients it is sealed to; `vow key list` shows which recipients those are",
+        )
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Cancelled => Self::interrupted(),
+            BackupError::Busy(_) => {
+                Self::new(Exit::Busy, error.to_string()).hint("wait for it to finish and run the command again")
+            }
+            BackupError::NoLevel { level, source } => {
+                Self::from(source).during(format!("no vault accepted the snapshot; {level} said"))
+            }
+            BackupError::State(source) => source.into(),
+            BackupError::Session(source) => source.into(),
+            BackupError::Source(text) => Self::failed(text),
+            other => Self::failed("the snapshot could not be made").because(&other),
+        }
+    }
+}
+
+impl From<ArchiveError> for Failure {
+    fn from(error: ArchiveError) -> Self {
+        if error.is_identity() {
+            return Self::wrong_identity();
+        }
+        match error {
+            ArchiveError::Vault(error) => error.into(),
+            ArchiveError::NoSuchSnapshot { .. } => {
+                Self::new(Exit::NotFound, error.to_string()).hint("`vow snapshots` lists what there is")
+            }
+            ArchiveError::Ambiguous { .. } => Self::new(Exit::Usage, error.to_string()).hint("say which one, with more of its name or id"),
+            ArchiveError::NoEntry { .. } => Self::failed(error.to_string()).hint("`vow ls` shows what the snapshot holds, `vow find` looks for a name"),
+            ArchiveError::Untrusted { .. } => Self::failed(error.to_string())
+                .hint("compare the key with the recovery kit of that host, and restore with that kit's identity file"),
+            ArchiveError::Write(ref source) => Self::failed("what was read could not be written").because(source),
+            ArchiveError::Session { pack, source } => Self::from(source).during(format!("pack {pack} cannot be opened")),
+            ArchiveError::Memory => Self::failed(error.to_string()),
+            other => Self::failed(other.to_string())
+                .hint("run `vow check --read-data` to see what is affected; another vault may have a good copy (--vault NAME)"),
+        }
+    }
+}
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Archive(error) => error.into(),
+            RestoreError::Cancelled => Self::interrupted().hint("run the same command again: it goes on from here"),
+            RestoreError::Target { action, path, source } => Self::io(action, &path, source)
+                .during("the target cannot be used")
+                .hint("name another target, or make this one writable"),
+            full @ RestoreError::Full { .. } => Self::failed(full.to_string()),
+        }
+    }
+}
+
+impl From<ExportError> for Failure {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Archive(error) => error.into(),
+            ExportError::Write(source) => Self::failed("the archive could not be written").because(&source),
+            ExportError::Cancelled => Self::interrupted(),
+        }
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Archive(error) => error.into(),
+            CheckError::Cancelled => Self::interrupted(),
+        }
+    }
+}

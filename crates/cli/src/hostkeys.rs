@@ -1,0 +1,80 @@
+//! The host's own secrets: `host.key` signs manifests, `host.secret` keys chunk ids. Neither opens a snapshot.
+
+use crate::config::Config;
+use crate::failure::{Failure, Outcome};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use vow_base::disk::RealDisk;
+use vow_base::id::{from_hex, hex};
+use vow_base::publish::publish;
+use vow_base::sign::{PublicKey, SigningKey, random_secret};
+use vow_store::backup::HostKeys;
+use vow_store::keys::HostSecret;
+use zeroize::Zeroizing;
+
+const SIGNING: &str = "host.key";
+const SECRET: &str = "host.secret";
+const LIMIT_BYTES: u64 = 256;
+
+/// The files of a keys folder.
+pub fn files(keys: &Path) -> [PathBuf; 2] {
+    [keys.join(SIGNING), keys.join(SECRET)]
+}
+
+/// Makes both secrets in an existing folder; refuses to replace any.
+pub fn create(keys: &Path) -> Outcome<PublicKey> {
+    let random = || random_secret().map_err(|e| Failure::failed("the system gave no randomness").because(&e));
+    let seed = random()?;
+    write_secret(&keys.join(SIGNING), &hex(&*seed))?;
+    write_secret(&keys.join(SECRET), &hex(&*random()?))?;
+    Ok(SigningKey::from_seed(&seed).public())
+}
+
+/// Durably writes a new file that only its owner can read. Never replaces one.
+pub fn write_secret(path: &Path, text: &str) -> Outcome<()> {
+    let text = Zeroizing::new(format!("{}\n", text.trim_end()));
+    let folder = vow_base::publish::parent(path);
+    publish(&RealDisk, folder, path, text.as_bytes(), None, true)
+        .map_err(|e| Failure::failed(format!("cannot write {}", path.display())).because(&e))?;
+    Ok(())
+}
+
+/// The secrets that a backup needs.
+pub fn load(config: &Config) -> Outcome<HostKeys> {
+    let [signing, secret] = files(&config.keys);
+    Ok(HostKeys {
+        signing: SigningKey::from_seed(&*read_hex(&signing)?),
+        secret: HostSecret::new(*read_hex(&secret)?),
+    })
+}
+
+/// The public half of the host's signing key.
+pub fn load_public(config: &Config) -> Outcome<PublicKey> {
+    let [signing, _] = files(&config.keys);
+    Ok(SigningKey::from_seed(&*read_hex(&signing)?).public())
+}
+
+/// What is wrong with the permissions of a secret file.
+pub fn permission_problem(path: &Path) -> Option<String> {
+    let meta = match fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(e) => return Some(format!("cannot look at {}: {e}", path.display())),
+    };
+    if !meta.is_file() {
+        return Some(format!("{} is not a file", path.display()));
+    }
+    (meta.mode() & 0o077 != 0).then(|| {
+        format!("{} can be read by others (mode {:04o}); run: chmod 600 {0}", path.display(), meta.mode() & 0o7777)
+    })
+}
+
+fn read_hex(path: &Path) -> Outcome<Zeroizing<[u8; 32]>> {
+    let hint = "the keys folder is made by `vow init`; restore it, or correct `keys` in the configuration";
+    let bytes = vow_base::disk::Disk::read(&RealDisk, path, LIMIT_BYTES);
+    let bytes = Zeroizing::new(bytes.map_err(|e| Failure::from(e).hint(hint))?);
+    let text = std::str::from_utf8(&bytes).ok().map(str::trim);
+    text.and_then(from_hex::<32>).map(Zeroizing::new).ok_or_else(|| {
+        Failure::failed(format!("{} does not hold a key (64 hexadecimal digits)", path.display())).hint(hint)
+    })
+}

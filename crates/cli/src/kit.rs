@@ -1,0 +1,87 @@
+//! The recovery kit: a standard age identity file whose comment lines say what else a bare machine needs.
+
+use crate::ui;
+use std::path::{Path, PathBuf};
+use vow_base::clock::{Clock, SystemClock};
+use vow_base::id::{from_hex, hex};
+use vow_base::sign::PublicKey;
+use vow_store::session::Recipient;
+use zeroize::Zeroizing;
+
+const HEAD: &str = "# vow recovery kit";
+
+/// What a kit says besides its identity.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Kit {
+    /// The hosts, by name, with the keys that verify their manifests.
+    pub hosts: Vec<(String, PublicKey)>,
+    /// The vaults: name, place and fingerprint.
+    pub vaults: Vec<(String, PathBuf, String)>,
+}
+
+impl Kit {
+    /// The text of a kit with this identity.
+    pub fn text(&self, secret: &str, recipient: &Recipient) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(format!("{HEAD}\n# created: {}\n", ui::rfc3339(SystemClock.now())));
+        text.push_str("# Keep it offline: whoever has this file can read the backups; without it nobody can.\n");
+        text.push_str(&format!("# public key: {}\n", recipient.text()));
+        for (name, key) in &self.hosts {
+            text.push_str(&format!("# host {name} {}\n", hex(&key.0)));
+        }
+        for (name, place, fingerprint) in &self.vaults {
+            // A name with a line break would end the comment.
+            text.push_str(&format!("# vault {name} {} {fingerprint}\n", ui::plain(&place.to_string_lossy())));
+        }
+        if let Some((_, place, _)) = self.vaults.first() {
+            let place = ui::plain(&place.to_string_lossy());
+            text.push_str(&format!("# restore: vow snapshots --vault {place} --identity THIS_FILE\n"));
+        }
+        text.push_str(secret.trim_end());
+        text.push('\n');
+        text
+    }
+
+    /// What the comment lines of an identity file say.
+    pub fn parse(text: &str) -> Self {
+        let mut kit = Self::default();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# host ")
+                && let Some((name, key)) = rest.trim().split_once(' ')
+                && let Some(key) = from_hex::<32>(key)
+            {
+                kit.hosts.push((name.to_owned(), PublicKey(key)));
+            }
+            if let Some(rest) = line.strip_prefix("# vault ")
+                && let Some((name, rest)) = rest.trim().split_once(' ')
+                && let Some((place, fingerprint)) = rest.rsplit_once(' ')
+                && fingerprint.starts_with("SHA256:")
+            {
+                kit.vaults.push((name.to_owned(), PathBuf::from(place), fingerprint.to_owned()));
+            }
+        }
+        kit
+    }
+
+    /// The fingerprint on record for a vault at this place.
+    pub fn fingerprint_of(&self, place: &Path) -> Option<&str> {
+        self.vaults.iter().find(|(_, path, _)| path == place).map(|(_, _, fingerprint)| fingerprint.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kit_reads_as_it_was_written_and_is_an_identity_file() {
+        let (secret, recipient) = vow_store::session::new_identity();
+        let kit = Kit {
+            hosts: vec![("web-1".into(), PublicKey([7; 32]))],
+            vaults: vec![("local".into(), "/var/lib/my vault".into(), format!("SHA256:{}", "ab".repeat(32)))],
+        };
+        let text = kit.text(&secret, &recipient);
+        assert_eq!(Kit::parse(&text), kit);
+        assert!(vow_store::session::Identities::parse(&text).is_ok());
+        assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("AGE-SECRET-KEY-")));
+    }
+}

@@ -1,0 +1,213 @@
+//! Making a new plan: keys, vault, recovery identity and `vow.toml`, all of it or nothing.
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::hostkeys;
+use crate::kit::Kit;
+use crate::signals;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vow_base::clock::SystemClock;
+use vow_base::disk::{Disk, RealDisk};
+use vow_base::publish::{parent, publish};
+use vow_store::session::{Recipient, new_identity};
+use vow_vault::DirVault;
+
+/// What to make.
+pub struct NewPlan {
+    /// Where; an absolute path.
+    pub dir: PathBuf,
+    /// The customer.
+    pub tenant: String,
+    /// Name of the host.
+    pub host: String,
+    /// What to capture; absolute paths.
+    pub paths: Vec<PathBuf>,
+    /// What not.
+    pub exclude: Vec<String>,
+    /// Whom to seal to; with nobody, a new recovery identity is made.
+    pub recipients: Vec<Recipient>,
+}
+
+/// What was made.
+pub struct Made {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The recovery kit, when one was made.
+    pub recovery: Option<PathBuf>,
+    /// The vault.
+    pub vault: PathBuf,
+    /// The vault's fingerprint.
+    pub fingerprint: String,
+}
+
+/// The recovery kit that `init` and `up` make.
+pub fn recovery_file(dir: &Path) -> PathBuf {
+    dir.join("recovery.agekey")
+}
+
+/// The configuration in a folder.
+pub fn config_file(dir: &Path) -> PathBuf {
+    dir.join("vow.toml")
+}
+
+/// Makes everything. When anything fails, or a signal comes, what was made is removed again.
+pub fn create(plan: &NewPlan) -> Outcome<Made> {
+    let stop = signals::hold();
+    let dir = &plan.dir;
+    let [config, keys, vault, state] =
+        [config_file(dir), dir.join("keys"), dir.join("vault"), dir.join("state")];
+    let recovery = plan.recipients.is_empty().then(|| recovery_file(dir));
+    for path in [&config, &keys, &vault, &state].into_iter().chain(&recovery) {
+        refuse_existing(path)?;
+    }
+    for path in &plan.paths {
+        fs::symlink_metadata(path).map_err(|e| {
+            Failure::io("look at", path, e).during("a path to back up is not there").hint("correct --path; nothing was made")
+        })?;
+    }
+    let text_paths = plan.paths.iter().map(|path| as_text(path)).collect::<Outcome<Vec<_>>>()?;
+
+    let mut undo = Undo::default();
+    undo.make_dirs(dir)?;
+    undo.dir(&keys)?;
+    undo.trees.push(keys.clone());
+    RealDisk.sync_dir(dir)?;
+    let host_key = hostkeys::create(&keys)?;
+    undo.trees.push(vault.clone());
+    let store = DirVault::create(Arc::new(RealDisk), Arc::new(SystemClock), &vault)?;
+    store.join(&host_key)?;
+    let fingerprint = store.fingerprint();
+    let mut recipients = plan.recipients.clone();
+    if let Some(recovery) = &recovery {
+        let (secret, recipient) = new_identity();
+        let kit = Kit {
+            hosts: vec![(plan.host.clone(), host_key)],
+            vaults: vec![("local".into(), vault.clone(), fingerprint.clone())],
+        };
+        undo.files.push(recovery.clone());
+        hostkeys::write_secret(recovery, &kit.text(&secret, &recipient))?;
+        recipients.push(recipient);
+    }
+    if stop.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
+    undo.files.push(config.clone());
+    let text = config_text(plan, &recipients, &text_paths, &fingerprint);
+    publish(&RealDisk, dir, &config, text.as_bytes(), None, false)
+        .map_err(|e| Failure::failed(format!("cannot write {}", config.display())).because(&e))?;
+    undo.keep();
+    Ok(Made { config, recovery, vault, fingerprint })
+}
+
+fn refuse_existing(path: &Path) -> Outcome<()> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(Failure::failed(format!("{} is there already; nothing was changed", path.display()))
+            .hint("choose another folder with --dir, or use what is there: `vow config check`")),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // A file where a folder should be, and the like: making the folder would say it less clearly.
+        Err(e) => Err(Failure::io("look at", path, e)),
+    }
+}
+
+fn as_text(path: &Path) -> Outcome<&str> {
+    path.to_str().ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{} is not UTF-8 and cannot stand in vow.toml", path.display()))
+            .hint("name a folder above it")
+    })
+}
+
+fn config_text(plan: &NewPlan, recipients: &[Recipient], paths: &[&str], fingerprint: &str) -> String {
+    let recipients: Vec<_> = recipients.iter().map(Recipient::text).collect();
+    let mut text = format!(
+        "# The plan of this host. `vow config check` checks it; more vaults and sources can be added.\n\n\
+         [host]\ntenant = {}\nname = {}\nrecipients = {}\n\n\
+         [[vault]]\nname = \"local\"\npath = \"vault\"\nfingerprint = {}\n\n\
+         [[source]]\nname = \"files\"\ntype = \"files\"\npaths = {}\n",
+        quoted(&plan.tenant),
+        quoted(&plan.host),
+        list(&recipients),
+        quoted(fingerprint),
+        list(paths),
+    );
+    if !plan.exclude.is_empty() {
+        let exclude: Vec<_> = plan.exclude.iter().map(String::as_str).collect();
+        text.push_str(&format!("exclude = {}\n", list(&exclude)));
+    }
+    text
+}
+
+/// A TOML string.
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn list(texts: &[&str]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+}
+
+/// What is removed again unless everything came to be. Nothing that was there before is ever in here.
+#[derive(Default)]
+struct Undo {
+    files: Vec<PathBuf>,
+    trees: Vec<PathBuf>,
+    dirs: Vec<PathBuf>,
+    kept: bool,
+}
+
+impl Undo {
+    fn make_dirs(&mut self, dir: &Path) -> Outcome<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        if parent(dir) != dir {
+            self.make_dirs(parent(dir))?;
+        }
+        self.dir(dir)?;
+        self.dirs.push(dir.to_owned());
+        RealDisk.sync_dir(parent(dir))?;
+        Ok(())
+    }
+
+    fn dir(&self, dir: &Path) -> Outcome<()> {
+        fs::DirBuilder::new().mode(0o700).create(dir).map_err(|e| Failure::io("create the folder", dir, e))
+    }
+
+    fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // Best effort: the failure that led here is the one to report.
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
+        for tree in &self.trees {
+            let _ = fs::remove_dir_all(tree);
+        }
+        for dir in self.dirs.iter().rev() {
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn strings_are_quoted_as_toml() {
+        for text in ["a", "a\"b\\c", "two\nlines", "'", "ü\t"] {
+            let line = format!("x = {}", quoted(text));
+            let read: toml::Table = toml::from_str(&line).expect("what was quoted");
+            assert_eq!(read["x"].as_str(), Some(text), "{line}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The only place that prints. Results go to stdout, everything about how they came to be to stderr.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod format;
+mod progress;
+mod table;
+
+pub use format::{bytes, count, duration, local_time, path_value, plain, plural, rfc3339};
+pub use progress::{Problem, Problems, Task, progress_line};
+pub use table::Table;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal, Write};
+
+/// How this process talks.
+#[derive(Debug, Clone, Copy)]
+pub struct Ui {
+    /// For programs: JSON on stdout.
+    pub json: bool,
+    /// Only results and errors.
+    pub quiet: bool,
+    colour: bool,
+}
+
+impl Ui {
+    /// As the user asked.
+    pub fn new(json: bool, quiet: bool) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { json, quiet, colour: !plain && io::stderr().is_terminal() }
+    }
+
+    /// A line of the result, for people.
+    pub fn line(&self, text: &str) {
+        if !self.json {
+            to_stdout(text);
+        }
+    }
+
+    /// A line that tells how it went; left out when quiet.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// A line of the result, for programs.
+    pub fn json(&self, value: &Value) {
+        if self.json {
+            to_stdout(&value.to_string());
+        }
+    }
+
+    /// Something a person should know that is no failure.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            diagnose(&format!("note: {text}"));
+        }
+    }
+
+    /// Something that went wrong, though the command goes on.
+    pub fn warn(&self, text: &str) {
+        diagnose(&format!("{} {text}", self.label("warning:", "33")));
+    }
+
+    /// Why the command failed.
+    pub fn fail(&self, failure: &Failure) {
+        if self.json {
+            let mut message = failure.message.clone();
+            for cause in &failure.causes {
+                message = format!("{message}: {cause}");
+            }
+            self.json(&json!({
+                "message_type": "error",
+                "message": message,
+                "hint": failure.hint,
+                "code": failure.exit.code(),
+            }));
+            return;
+        }
+        diagnose(&format!("{} {}", self.label("error:", "31"), failure.message));
+        for cause in &failure.causes {
+            diagnose(&format!("  cause: {cause}"));
+        }
+        if let Some(hint) = &failure.hint {
+            diagnose(&format!("  next step: {hint}"));
+        }
+    }
+
+    fn label(&self, word: &str, colour: &str) -> String {
+        if self.colour { format!("\x1b[1;{colour}m{word}\x1b[0m") } else { word.to_owned() }
+    }
+}
+
+/// One line on stderr. Nothing can be done when that fails.
+pub fn diagnose(text: &str) {
+    progress::around_bar(|| {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    });
+}
+
+/// Writes a line to stdout. A reader that went away ends the process in silence, as it ends every filter.
+fn to_stdout(text: &str) {
+    let written = progress::around_bar(|| {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush())
+    });
+    if let Err(error) = written {
+        std::process::exit(stdout_failed(&error));
+    }
+}
+
+/// What a failed write to stdout means for the exit code.
+fn stdout_failed(error: &io::Error) -> i32 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return i32::from(Exit::Signal(signal_hook::consts::SIGPIPE).code());
+    }
+    diagnose(&format!("error: cannot write to the standard output: {error}"));
+    i32::from(Exit::Failed.code())
+}
+
+/// Ends the process when content that was written to stdout did not get there; other errors are the caller's.
+pub fn check_stdout(error: &io::Error) {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(stdout_failed(error));
+    }
+}
+
+/// Replaces Rust's report of a panic by one sentence: no backtrace, no values, exit code 1.
+pub fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        diagnose(&format!("error: vow stopped because of a fault in itself ({place}); please report it"));
+        std::process::exit(i32::from(Exit::Failed.code()));
+    }));
+}

@@ -1,0 +1,166 @@
+//! Reading a vault: which snapshots there are, and what is in them. Nothing here writes to a vault.
+//!
+//! What is believed, and why: a manifest, because a trusted host key signed it; the root record, because its whole pack hashes to
+//! the name in the manifest; everything else, because its keyed id stands in what was read before it. A vault that serves other
+//! bytes than it was given can only be caught, never obeyed.
+
+mod chunks;
+mod content;
+mod entries;
+mod error;
+mod find;
+mod openers;
+mod snapshot;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use chunks::Chunks;
+pub use content::Reader;
+pub use entries::Entries;
+pub use error::ArchiveError;
+pub use snapshot::Snapshot;
+
+use crate::session::Identities;
+use openers::Openers;
+use std::sync::Arc;
+use vow_base::manifest::Manifest;
+use vow_base::receipt::Receipt;
+use vow_base::sign::PublicKey;
+use vow_base::vault::{Kind, Retrieve};
+use vow_base::{HostId, ObjectId};
+
+/// A vault as a restorer sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct Archive {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    vault: Arc<dyn Retrieve>,
+    trusted: Vec<PublicKey>,
+    openers: Openers,
+}
+
+/// A snapshot, as far as it can be known without an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its id: that of its manifest.
+    pub id: ObjectId,
+    /// What the host signed.
+    pub manifest: Manifest,
+    /// What the vault countersigned.
+    pub receipt: Receipt,
+}
+
+impl SnapshotInfo {
+    /// `HOST/SOURCE`, for people.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.manifest.host, self.manifest.source)
+    }
+}
+
+impl Archive {
+    /// Reads from `vault`. With `identities` snapshots can be opened. `trusted` are the keys of the hosts to believe; when there are
+    /// none, the keys that the vault itself has on record are believed.
+    pub fn new(
+        vault: Arc<dyn Retrieve>,
+        identities: Option<Arc<Identities>>,
+        trusted: Vec<PublicKey>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { vault, trusted, openers: Openers::new(identities) }) }
+    }
+
+    /// Whether host keys are taken from the vault, because none were given: worth telling the user.
+    pub fn trusts_the_vault(&self) -> bool {
+        self.inner.trusted.is_empty()
+    }
+
+    /// Whether there is an identity to open snapshots with.
+    pub fn has_identity(&self) -> bool {
+        self.inner.openers.has_identity()
+    }
+
+    /// Every snapshot, by host and sequence number.
+    ///
+    /// # Errors
+    /// The first manifest that is damaged, or host that is not trusted.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, ArchiveError> {
+        let (snapshots, errors) = self.snapshots_lenient()?;
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(snapshots),
+        }
+    }
+
+    /// Every snapshot whose manifest is sound, and what is wrong with the others.
+    ///
+    /// # Errors
+    /// The vault cannot say which hosts and receipts there are.
+    pub fn snapshots_lenient(&self) -> Result<(Vec<SnapshotInfo>, Vec<ArchiveError>), ArchiveError> {
+        let Inner { vault, trusted, .. } = &*self.inner;
+        let (mut snapshots, mut errors) = (Vec::new(), Vec::new());
+        for key in vault.hosts()? {
+            if !trusted.is_empty() && !trusted.contains(&key) {
+                errors.push(ArchiveError::Untrusted { key });
+                continue;
+            }
+            let host = key.host_id();
+            for receipt in vault.committed(&host)? {
+                match self.manifest(&host, receipt) {
+                    Ok(info) => snapshots.push(info),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        snapshots.sort_by(|a, b| {
+            let key = |s: &'_ SnapshotInfo| (s.manifest.host_key, s.manifest.sequence, s.receipt.position);
+            a.manifest.host.cmp(&b.manifest.host).then_with(|| key(a).cmp(&key(b)))
+        });
+        Ok((snapshots, errors))
+    }
+
+    /// The snapshot that `spec` names: an id or its unique prefix (4 digits or more), `SOURCE@latest`, `SOURCE@2026-11-20` (the newest
+    /// received on or before that day, UTC), the same with `HOST/` before it, or `latest`.
+    ///
+    /// # Errors
+    /// [`ArchiveError::NoSuchSnapshot`] and [`ArchiveError::Ambiguous`] name what there is. A damaged manifest that may be the one
+    /// asked for is an error, so that an older snapshot is never taken for the latest in silence.
+    pub fn find(&self, spec: &str) -> Result<SnapshotInfo, ArchiveError> {
+        let (snapshots, errors) = self.snapshots_lenient()?;
+        find::find(spec, snapshots, errors)
+    }
+
+    /// Opens a snapshot.
+    pub fn open(&self, info: &SnapshotInfo) -> Result<Snapshot, ArchiveError> {
+        Snapshot::open(self.clone(), info.clone())
+    }
+
+    pub(crate) fn vault(&self) -> &dyn Retrieve {
+        &*self.inner.vault
+    }
+
+    pub(crate) fn openers(&self) -> &Openers {
+        &self.inner.openers
+    }
+
+    /// Reads and checks the manifest that a receipt is for.
+    fn manifest(&self, host: &HostId, receipt: Receipt) -> Result<SnapshotInfo, ArchiveError> {
+        let id = receipt.manifest;
+        let wrong =
+            |reason: String| ArchiveError::Manifest { id, host: *host, received: receipt.received, reason };
+        let stored = self.vault().get(host, Kind::Manifest, &id).map_err(|error| wrong(error.to_string()))?;
+        if ObjectId::of(&stored) != id {
+            return Err(wrong("the bytes do not hash to its name".into()));
+        }
+        let manifest = Manifest::open(&stored).map_err(|error| wrong(error.to_string()))?;
+        if manifest.host_id() != *host {
+            return Err(wrong("another host signed it".into()));
+        }
+        if receipt.host_id() != *host || receipt.sequence != manifest.sequence {
+            return Err(wrong("its receipt is for another one".into()));
+        }
+        Ok(SnapshotInfo { id, manifest, receipt })
+    }
+}

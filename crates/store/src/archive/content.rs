@@ -1,0 +1,99 @@
+//! The contents of files as streams.
+
+use super::chunks::Spans;
+use super::{ArchiveError, Snapshot};
+use crate::listing::entry::{Content, Entry};
+use crate::record::{ChunkRef, RecordType};
+use std::collections::VecDeque;
+use std::io::Write;
+use vow_base::ObjectId;
+
+/// Bundles that are remembered: neighbours in the listing share few.
+const BUNDLES_MAX: usize = 4;
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Reads file contents one after the other; small files of one bundle cost one read of it.
+pub struct Reader {
+    snapshot: Snapshot,
+    bundles: VecDeque<(ChunkRef<ObjectId>, Vec<u8>)>,
+    content: Vec<u8>,
+}
+
+impl Reader {
+    pub(super) fn new(snapshot: Snapshot) -> Result<Self, ArchiveError> {
+        Ok(Self { snapshot, bundles: VecDeque::new(), content: Vec::new() })
+    }
+
+    /// Writes a file's data in order, holes as zeros; says how many bytes.
+    pub fn content(&mut self, entry: &Entry<ObjectId>, out: &mut dyn Write) -> Result<u64, ArchiveError> {
+        let spans = Spans::of(entry);
+        let mut at = 0;
+        self.pieces(entry, |start, data| {
+            let mut data = data;
+            for (offset, length) in spans.pieces(start, data.len() as u64) {
+                zeros(offset - at, out)?;
+                let (now, rest) = data.split_at(length as usize);
+                out.write_all(now).map_err(ArchiveError::Write)?;
+                at = offset + length;
+                data = rest;
+            }
+            Ok(())
+        })?;
+        zeros(entry.size - at, out)?;
+        Ok(entry.size)
+    }
+
+    /// Writes a file's data without its holes.
+    pub(crate) fn data(&mut self, entry: &Entry<ObjectId>, out: &mut dyn Write) -> Result<(), ArchiveError> {
+        self.pieces(entry, |_, data| out.write_all(data).map_err(ArchiveError::Write))
+    }
+
+    /// Hands on the data of a file in order, with the offset of each piece in the data.
+    pub(crate) fn pieces(
+        &mut self,
+        entry: &Entry<ObjectId>,
+        mut take: impl FnMut(u64, &[u8]) -> Result<(), ArchiveError>,
+    ) -> Result<(), ArchiveError> {
+        if let Content::Slice { chunk, offset, digest } = &entry.content {
+            let (from, length) = (*offset as usize, entry.data_bytes() as usize);
+            let snapshot = self.snapshot.clone();
+            let bundle = self.bundle(chunk)?;
+            let wrong = |reason| ArchiveError::Content { path: entry.display(), reason };
+            let slice = from.checked_add(length).and_then(|to| bundle.get(from..to));
+            let slice = slice.ok_or_else(|| wrong("it lies beyond its bundle"))?;
+            if snapshot.ids().slice_digest(slice) != *digest {
+                return Err(wrong("its data is not what its digest says"));
+            }
+            return take(0, slice);
+        }
+        let snapshot = self.snapshot.clone();
+        let mut at = 0;
+        for chunk in snapshot.chunks(entry) {
+            let chunk = chunk?;
+            snapshot.read(&chunk, RecordType::Data, &mut self.content)?;
+            take(at, &self.content)?;
+            at += u64::from(chunk.length);
+        }
+        Ok(())
+    }
+
+    fn bundle(&mut self, chunk: &ChunkRef<ObjectId>) -> Result<&[u8], ArchiveError> {
+        if let Some(at) = self.bundles.iter().position(|(known, _)| known == chunk) {
+            return Ok(&self.bundles[at].1);
+        }
+        let oldest = if self.bundles.len() >= BUNDLES_MAX { self.bundles.pop_back() } else { None };
+        let mut content = oldest.map(|(_, content)| content).unwrap_or_default();
+        self.snapshot.read(chunk, RecordType::Data, &mut content)?;
+        self.bundles.push_front((*chunk, content));
+        Ok(&self.bundles[0].1)
+    }
+}
+
+fn zeros(mut count: u64, out: &mut dyn Write) -> Result<(), ArchiveError> {
+    while count > 0 {
+        let now = count.min(ZEROS.len() as u64);
+        out.write_all(&ZEROS[..now as usize]).map_err(ArchiveError::Write)?;
+        count -= now;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Holes of a sparse file that is already there: whatever stands in them goes.
+
+use super::job::write_all;
+use crate::archive::Spans;
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::OwnedFd;
+
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// Empties the holes; says whether there was anything in them.
+pub(super) fn punch_holes(fd: &OwnedFd, spans: &Spans, size: u64, dry_run: bool) -> io::Result<bool> {
+    let mut changed = false;
+    for (offset, length) in spans.holes(size) {
+        match rustix::fs::seek(fd, SeekFrom::Data(offset)) {
+            // No data from here to the end.
+            Err(Errno::NXIO) => break,
+            Ok(data) if data >= offset + length => continue,
+            Ok(_) | Err(_) => (),
+        }
+        if dry_run {
+            changed |= !is_zero(fd, offset, length)?;
+            continue;
+        }
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(fd, flags, offset, length) {
+            Ok(()) => changed = true,
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => changed |= write_zeros(fd, offset, length)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(changed)
+}
+
+fn is_zero(fd: &OwnedFd, offset: u64, length: u64) -> io::Result<bool> {
+    let mut zero = true;
+    each_block(offset, length, |at, block| {
+        zero &= is_block_zero(fd, at, block)?;
+        Ok(())
+    })?;
+    Ok(zero)
+}
+
+/// Where the file system has no holes: zeros over whatever is not zero.
+fn write_zeros(fd: &OwnedFd, offset: u64, length: u64) -> io::Result<bool> {
+    let mut changed = false;
+    each_block(offset, length, |at, block| {
+        if !is_block_zero(fd, at, block)? {
+            changed = true;
+            block.fill(0);
+            write_all(fd, block, at)?;
+        }
+        Ok(())
+    })?;
+    Ok(changed)
+}
+
+fn each_block(
+    offset: u64,
+    length: u64,
+    mut work: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut done = 0;
+    while done < length {
+        let now = (length - done).min(BLOCK_BYTES as u64);
+        work(offset + done, &mut block[..now as usize])?;
+        done += now;
+    }
+    Ok(())
+}
+
+fn is_block_zero(fd: &OwnedFd, offset: u64, block: &mut [u8]) -> io::Result<bool> {
+    let read = super::probe::read_up_to(fd, block, offset)?;
+    Ok(block[..read].iter().all(|byte| *byte == 0))
+}
