@@ -21,6 +21,8 @@ pub use content::Reader;
 pub use entries::Entries;
 pub use error::ArchiveError;
 pub use snapshot::Snapshot;
+pub(crate) use chunks::Spans;
+pub(crate) use snapshot::Decoded;
 
 use crate::session::Identities;
 use openers::Openers;

@@ -1,8 +1,40 @@
-//! Restoring.
+//! Bringing a snapshot back: in parallel, every byte checked, nothing outside the target, and in place only what differs.
+//!
+//! The planner ([`plan`]) reads the listing, makes folders and fills windows; the workers look at what is there ([`probe`]), read what
+//! is needed ([`fetch`]) and write it ([`job`]); folders get their metadata when nothing is left to do in them ([`window`]). While one
+//! window is worked on the next one is planned.
+
+mod context;
+mod dirs;
+mod fetch;
+mod folders;
+mod handle;
+mod holes;
+mod job;
+mod links;
+mod meta;
+mod nodes;
+pub(crate) mod parallel;
+mod plan;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod window;
+mod xattrs;
+
 use crate::archive::{ArchiveError, Snapshot};
 use crate::monitor::Monitor;
+use context::Context;
+use dirs::Dirs;
+use plan::{Planner, Scope};
+use rustix::process::{Resource, getrlimit};
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::sync_channel;
 
 /// What to restore, and how.
 #[derive(Debug, Clone, Default)]
@@ -72,11 +104,77 @@ pub enum RestoreError {
 }
 
 /// Restores a snapshot, or part of it, into a folder. In place, only what differs is written.
+///
+/// What cannot be restored is reported to the monitor and counted; everything else is restored nevertheless.
+///
+/// # Errors
+/// What makes going on useless: no such path in the snapshot, a target that cannot be used or is full, a request to stop.
 pub fn restore(
     snapshot: &Snapshot,
     options: &RestoreOptions,
     monitor: &Monitor,
 ) -> Result<RestoreReport, RestoreError> {
-    let _ = (snapshot, options, monitor);
-    Err(RestoreError::Cancelled)
+    let scope = scope(snapshot, options)?;
+    let (target, made) = open_target(&options.target, options.dry_run)?;
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(1024).clamp(64, 4096) as usize;
+    let mut ctx = Context::new(snapshot, monitor, Dirs::new(target, files / 8), options.dry_run);
+    ctx.threads = parallel::threads(options.threads);
+    ctx.open_files_max = files / 4;
+    if scope.under.is_empty() {
+        let counts = &snapshot.info().manifest.counts;
+        monitor.counters.total_bytes.store(counts.bytes, Relaxed);
+        monitor.counters.total_files.store(counts.files, Relaxed);
+    }
+    std::thread::scope(|threads| {
+        // No window waits in the channel: one is worked on, one is being planned.
+        let (out, windows) = sync_channel(0);
+        let planner = Planner::new(&ctx, scope, made, out);
+        threads.spawn(|| planner.run());
+        for window in windows {
+            window.run(&ctx);
+            if ctx.is_stopped() {
+                break;
+            }
+        }
+    });
+    ctx.finish()
+}
+
+fn scope(snapshot: &Snapshot, options: &RestoreOptions) -> Result<Scope, RestoreError> {
+    let under = options.under.clone().unwrap_or_default();
+    let mut strip = Vec::new();
+    let mut own_target = under.is_empty();
+    if !under.is_empty() {
+        let entry = snapshot.entry(&under)?;
+        if options.strip && entry.kind == crate::listing::Kind::Dir {
+            strip.clone_from(&under);
+            // In place the folder itself is part of what is restored; elsewhere the target is the user's.
+            let original = Path::new("/").join(OsStr::from_bytes(&under));
+            own_target = options.target.canonicalize().is_ok_and(|target| target == original);
+        } else if options.strip {
+            strip = crate::listing::path::parent(&under).unwrap_or_default().to_vec();
+            own_target = false;
+        }
+    }
+    Ok(Scope { under, strip, own_target })
+}
+
+/// Opens the target, making it when it is not there; says whether it was made.
+fn open_target(path: &Path, dry_run: bool) -> Result<(Option<OwnedFd>, bool), RestoreError> {
+    let failed = |action| move |source| RestoreError::Target { action, path: path.to_owned(), source };
+    let made = match std::fs::metadata(path) {
+        Ok(_) => false,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if dry_run {
+                return Ok((None, true));
+            }
+            std::fs::create_dir_all(path).map_err(failed("create"))?;
+            true
+        }
+        Err(error) => return Err(failed("look at")(error)),
+    };
+    use rustix::fs::OFlags;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(path, flags, rustix::fs::Mode::empty());
+    Ok((Some(opened.map_err(|error| failed("open")(error.into()))?), made))
 }

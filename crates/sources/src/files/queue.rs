@@ -31,7 +31,9 @@ struct State {
     free: Vec<u32>,
     entries: usize,
     outcomes: usize,
+    /// Threads that wait for work, and whether somebody waits for a result: to wake nobody costs a system call.
     idle: usize,
+    wanted: bool,
     closed: bool,
 }
 
@@ -47,8 +49,15 @@ impl Queue {
     /// A queue with one piece, whose number is also returned. At most about `most_outcomes` directories are done ahead.
     pub(crate) fn new(first: Work, most_outcomes: usize) -> (Self, u32) {
         let ends = Slot { task: Task::Free, before: ENDS, after: ENDS };
-        let mut state =
-            State { slots: vec![ends], free: Vec::new(), entries: 0, outcomes: 0, idle: 0, closed: false };
+        let mut state = State {
+            slots: vec![ends],
+            free: Vec::new(),
+            entries: 0,
+            outcomes: 0,
+            idle: 0,
+            wanted: false,
+            closed: false,
+        };
         let number = state.insert_after(ENDS, first);
         let (has_work, has_result) = (Condvar::new(), Condvar::new());
         (Self { state: Mutex::new(state), has_work, has_result, most_outcomes }, number)
@@ -91,6 +100,7 @@ impl Queue {
                 state = self.lock();
                 self.finish(&mut state, number, outcome);
             } else {
+                state.wanted = true;
                 state = self.has_result.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
         }
@@ -116,7 +126,9 @@ impl Queue {
         if state.idle > 0 && state.has_room(self.most_outcomes) {
             self.has_work.notify_all();
         }
-        self.has_result.notify_one();
+        if std::mem::take(&mut state.wanted) {
+            self.has_result.notify_one();
+        }
     }
 
     fn release(&self, state: &mut State, number: u32, outcome: Outcome) -> Outcome {

@@ -164,15 +164,7 @@ impl FileJob {
             Found::Nothing { .. } | Found::Unknown => self.create(&mut state, &dir, name)?,
         };
         let fd = Arc::new(fd);
-        if self.small || state.counted {
-            state.fd = Some(fd.clone());
-        } else if ctx.open_files.fetch_add(1, Ordering::Relaxed) < ctx.open_files_max {
-            state.counted = true;
-            state.fd = Some(fd.clone());
-        } else {
-            // Too many are open: this one is opened for each write.
-            ctx.open_files.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.keep(ctx, &mut state, fd.clone());
         Ok(fd)
     }
 
@@ -208,39 +200,33 @@ impl FileJob {
 
     fn settle(&self, ctx: &Context<'_>) -> io::Result<()> {
         let written = self.written.load(Ordering::Relaxed);
-        let found = self.lock().found;
-        let mut outcome = match found {
-            Found::Nothing { replaced: true } | Found::Made { replaced: true, .. } => Outcome::Changed,
-            Found::There { .. } if written == 0 => Outcome::Same,
-            Found::There { .. } => Outcome::Changed,
-            _ => Outcome::Created,
-        };
-        let there = matches!(found, Found::There { .. });
+        let looked_at = matches!(self.lock().found, Found::There { .. });
+        let mut touched = false;
+        let mut kept = looked_at;
         // A dry run has nothing to look at when the file is not there.
-        if !ctx.dry_run || there {
+        if !ctx.dry_run || looked_at {
             let fd = self.fd_to_finish(ctx)?;
-            let mut changed = false;
-            if there || !self.small {
-                let size = rustix::fs::fstat(&fd)?.st_size as u64;
-                if size != self.entry.size {
-                    changed = true;
-                    if !ctx.dry_run {
-                        rustix::fs::ftruncate(&fd, self.entry.size)?;
-                    }
+            kept = matches!(self.lock().found, Found::There { .. });
+            if (kept || !self.small) && rustix::fs::fstat(&fd)?.st_size as u64 != self.entry.size {
+                touched = true;
+                if !ctx.dry_run {
+                    rustix::fs::ftruncate(&fd, self.entry.size)?;
                 }
             }
-            if there && self.entry.extents.is_some() {
-                changed |= punch_holes(&fd, &self.spans, self.entry.size, ctx.dry_run)?;
+            if kept && self.entry.extents.is_some() {
+                touched |= punch_holes(&fd, &self.spans, self.entry.size, ctx.dry_run)?;
             }
-            let known = if self.fresh && !there { Known::New } else { Known::Any };
+            let known = if self.fresh { Known::New } else { Known::Any };
             let applied = apply(ctx, &Handle::Open(fd.as_fd()), &self.entry, known, ctx.dry_run);
             applied.problems.iter().for_each(|text| ctx.problem(&self.place, text));
-            if outcome == Outcome::Same && (changed || applied.changed) {
-                outcome = Outcome::Changed;
-            }
+            touched |= applied.changed;
         }
-        ctx.count(outcome);
-        if there && written == 0 {
+        ctx.count(match self.lock().found {
+            Found::There { .. } if written == 0 && !touched => Outcome::Same,
+            Found::There { .. } | Found::Nothing { replaced: true } | Found::Made { replaced: true, .. } => Outcome::Changed,
+            _ => Outcome::Created,
+        });
+        if kept && written == 0 {
             add(&ctx.tally.unchanged_files, 1);
         }
         count_file(ctx, self.entry.size);
@@ -249,17 +235,31 @@ impl FileJob {
 
     /// An open file is enough to set metadata through, however it was opened.
     fn fd_to_finish(&self, ctx: &Context<'_>) -> io::Result<Arc<OwnedFd>> {
-        if let (Found::There { id }, None) = (self.lock().found, &self.lock_fd()) {
-            let (dir, name) = ctx.dirs.place(&self.place)?;
-            let fd = rustix::fs::openat(&*dir, name, OPEN_READ, Mode::empty())?;
-            known_again(&fd, id)?;
-            return Ok(Arc::new(fd));
+        let open = self.lock().fd.clone();
+        match open {
+            Some(fd) => Ok(fd),
+            None if ctx.dry_run => {
+                let (dir, name) = ctx.dirs.place(&self.place)?;
+                Ok(Arc::new(rustix::fs::openat(&*dir, name, OPEN_READ, Mode::empty())?))
+            }
+            None => self.fd(ctx),
         }
-        self.fd(ctx)
     }
 
-    fn lock_fd(&self) -> Option<Arc<OwnedFd>> {
-        self.state.try_lock().ok().and_then(|state| state.fd.clone())
+    /// Keeps a descriptor for the next use, unless too many are open.
+    pub(super) fn keep_open(&self, ctx: &Context<'_>, fd: Arc<OwnedFd>) {
+        self.keep(ctx, &mut self.lock(), fd);
+    }
+
+    fn keep(&self, ctx: &Context<'_>, state: &mut State, fd: Arc<OwnedFd>) {
+        if self.small || state.counted {
+            state.fd = Some(fd);
+        } else if ctx.open_files.fetch_add(1, Ordering::Relaxed) < ctx.open_files_max {
+            state.counted = true;
+            state.fd = Some(fd);
+        } else {
+            ctx.open_files.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Removes what we made, and says what is left.
@@ -321,7 +321,7 @@ fn known_again(fd: &OwnedFd, id: (u64, u64)) -> io::Result<()> {
 }
 
 fn reopen(dir: &OwnedFd, name: &[u8], id: (u64, u64)) -> io::Result<OwnedFd> {
-    let fd = rustix::fs::openat(dir, name, OPEN_WRITE, Mode::empty())?;
+    let fd = rustix::fs::openat(dir, name, OPEN_BOTH, Mode::empty())?;
     known_again(&fd, id)?;
     Ok(fd)
 }

@@ -20,8 +20,8 @@ pub(super) struct Part {
     pub(super) job: Arc<FileJob>,
     /// It is the first one of its file.
     pub(super) first: bool,
-    /// It is the last one of its file.
-    pub(super) last: bool,
+    /// It is all of its file.
+    pub(super) whole: bool,
     pub(super) uses: Vec<Use>,
 }
 
@@ -162,7 +162,7 @@ impl Part {
         buffer: &mut Vec<u8>,
     ) -> io::Result<Option<Arc<OwnedFd>>> {
         let entry = &self.job.entry;
-        if !self.last || entry.extents.is_some() || shared && entry.link.is_none() {
+        if !self.whole || entry.extents.is_some() || shared && entry.link.is_none() {
             return Ok(None);
         }
         let Ok(fd) = rustix::fs::openat(dir, name, OPEN_READ, Mode::empty()) else { return Ok(None) };

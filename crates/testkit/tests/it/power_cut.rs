@@ -5,7 +5,7 @@ use vow_testkit::mem_disk::{Fate, Pending};
 use vow_testkit::{Dice, MemDisk};
 
 /// Besides the plain cases, this many random mixtures.
-const MIXTURES: u64 = 6;
+const MIXTURES: u64 = 4;
 
 fn crashes(disk: &MemDisk, seed: u64) -> Vec<(String, MemDisk)> {
     let both = |name, content| {
@@ -75,7 +75,7 @@ fn killed_at_any_time_and_then_a_power_cut_at_any_time() {
     let scenarios = [Scenario::new(true), Scenario::new(false)];
     let stops = dry_run(&scenarios[0]);
     let mut dice = Dice::new(99);
-    for round in 0..150 {
+    for round in 0..100 {
         let scenario = &scenarios[dice.below(2)];
         let (first, second) = (dice.pick(&stops), dice.below(stops.len() * 2));
         let (disk, _) = stopped_at(scenario, first);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vow_base::receipt::Receipt;
 use vow_base::vault::{Deposit, Kind, Retrieve, VaultError};
 use vow_testkit::fixture::{FakeHost, Object, Snapshot};
+use vow_testkit::mem_disk::{Action, Fate};
 use vow_testkit::{Dice, FixedClock, MemDisk};
 use vow_vault::DirVault;
 
@@ -67,6 +68,8 @@ impl Scenario {
             acknowledged.receipts.push(snapshot.commit(&deposit)?);
             acknowledged.objects.extend(snapshot.objects.iter().cloned());
             acknowledged.objects.push(snapshot.manifest.clone());
+            let cut = disk.crash(|_| Fate::Lost);
+            self.check(&cut, acknowledged, "directly after a commit");
         }
         assert_eq!(deposit.receipts()?, acknowledged.receipts);
         Ok(())
@@ -139,7 +142,7 @@ impl Scenario {
         ended.unwrap_or_else(|error| panic!("{context}: it cannot be completed: {error}"));
         assert!(completed.receipts.starts_with(&acknowledged.receipts), "{context}");
         self.check(disk, &completed, context);
-        let cut = disk.crash(|_| vow_testkit::mem_disk::Fate::Lost);
+        let cut = disk.crash(|_| Fate::Lost);
         self.check(&cut, &completed, &format!("{context}, completed, power cut"));
     }
 }
@@ -155,7 +158,6 @@ pub(crate) fn new_disk() -> MemDisk {
 
 /// The numbers of the operations worth interrupting: of the 256 alike folders that a join makes, few.
 pub(crate) fn interesting(disk: &MemDisk, skip: usize) -> Vec<usize> {
-    use vow_testkit::mem_disk::Action;
     let operations = disk.operations().split_off(skip);
     let alike = |path: &Path| path.parent().is_some_and(|parent| parent.ends_with("packs"));
     let numbered = operations.iter().enumerate();

@@ -1,0 +1,174 @@
+//! Reading what a window needs: few and long reads of each pack, each record decoded once however many files use it.
+
+use super::context::Context;
+use super::job::FileJob;
+use super::parallel;
+use super::probe::Use;
+use crate::archive::{ArchiveError, Decoded};
+use crate::compress::Unpacker;
+use crate::monitor::add;
+use crate::record::{ChunkRef, RecordType};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use vow_base::ObjectId;
+
+/// The longest read, in bytes, of more than one record: long enough for a disk, short enough to stay in a processor's cache and
+/// to share a pack among threads.
+const READ_MAX: u32 = 4 << 20;
+/// A gap up to this is read over: cheaper than another request.
+const GAP_MAX: u32 = 256 << 10;
+
+/// A file that needs a chunk, and where.
+pub(super) struct Need {
+    pub(super) job: Arc<FileJob>,
+    pub(super) what: Use,
+}
+
+/// Records of one pack that are read together.
+struct Read {
+    pack: ObjectId,
+    start: u32,
+    end: u32,
+    /// Which needs they serve.
+    needs: Range<usize>,
+}
+
+/// Reads, checks and writes everything needed.
+pub(super) fn fetch(ctx: &Context<'_>, mut needs: Vec<Need>) {
+    sort(&mut needs);
+    let reads = plan(&needs);
+    parallel::for_each(ctx.threads, reads.len(), |number| {
+        let read = &reads[number];
+        let needs = &needs[read.needs.clone()];
+        if !ctx.is_stopped() {
+            run(ctx, read, needs);
+        }
+        needs.iter().for_each(|need| need.job.give_token(ctx));
+    });
+}
+
+/// By pack, in the order in which packs are first needed (so that files are written about in order), and by place in the pack.
+fn sort(needs: &mut [Need]) {
+    let mut order = HashMap::new();
+    for need in &*needs {
+        let next = order.len();
+        order.entry(need.what.chunk.place.pack).or_insert(next);
+    }
+    let rank = |need: &Need| {
+        let place = &need.what.chunk.place;
+        (order.get(&place.pack).copied(), place.offset, place.record, place.stored)
+    };
+    needs.sort_by_key(rank);
+}
+
+fn plan(needs: &[Need]) -> Vec<Read> {
+    let mut reads: Vec<Read> = Vec::new();
+    let mut last: Option<ChunkRef<ObjectId>> = None;
+    for (number, need) in needs.iter().enumerate() {
+        let chunk = need.what.chunk;
+        let place = chunk.place;
+        let end = place.offset.saturating_add(place.stored);
+        let open = reads.last_mut().filter(|read| read.pack == place.pack);
+        match open {
+            Some(read) if last == Some(chunk) => read.needs.end = number + 1,
+            Some(read)
+                if place.offset >= read.end
+                    && place.offset - read.end <= GAP_MAX
+                    && end - read.start <= READ_MAX =>
+            {
+                read.end = end;
+                read.needs.end = number + 1;
+            }
+            // Records that overlap are a lie; each is read by itself, and its tag will tell.
+            _ => reads.push(Read { pack: place.pack, start: place.offset, end, needs: number..number + 1 }),
+        }
+        last = Some(chunk);
+    }
+    reads
+}
+
+fn run(ctx: &Context<'_>, read: &Read, needs: &[Need]) {
+    let mut unpacker = match ctx.snapshot.take_unpacker() {
+        Ok(unpacker) => unpacker,
+        Err(error) => return fail(needs, &error),
+    };
+    let same_record = |a: &Need, b: &Need| a.what.chunk == b.what.chunk;
+    let mut content = Vec::new();
+    let mut whole = pack_range(ctx, read.pack, read.start, read.end - read.start);
+    let alone = needs.chunk_by(same_record).nth(1).is_none();
+    for users in needs.chunk_by(same_record) {
+        if ctx.is_stopped() {
+            break;
+        }
+        let place = users[0].what.chunk.place;
+        match &mut whole {
+            Ok(bytes) => {
+                let start = (place.offset - read.start) as usize;
+                // Long enough: the range was made from these places.
+                let stored = &mut bytes[start..start + place.stored as usize];
+                serve(ctx, users, stored, &mut unpacker, &mut content);
+            }
+            Err(error) if alone => fail(users, error),
+            // Part of the pack may be gone: what is still there is restored.
+            Err(_) => match pack_range(ctx, place.pack, place.offset, place.stored) {
+                Ok(mut stored) => serve(ctx, users, &mut stored, &mut unpacker, &mut content),
+                Err(error) => fail(users, &error),
+            },
+        }
+    }
+    ctx.snapshot.give_unpacker(unpacker);
+}
+
+fn pack_range(ctx: &Context<'_>, pack: ObjectId, offset: u32, length: u32) -> Result<Vec<u8>, ArchiveError> {
+    let vault = ctx.snapshot.archive().vault();
+    let bytes = vault.pack_range(ctx.snapshot.host(), &pack, offset.into(), length as usize)?;
+    add(&ctx.monitor.counters.stored_bytes, length.into());
+    if bytes.len() == length as usize {
+        Ok(bytes)
+    } else {
+        let reason = "the vault gave another length than asked for".to_owned();
+        Err(ArchiveError::Record { pack, record: 0, reason })
+    }
+}
+
+/// Decodes one record and hands it to everybody who needs it.
+fn serve(
+    ctx: &Context<'_>,
+    users: &[Need],
+    stored: &mut [u8],
+    unpacker: &mut Unpacker,
+    content: &mut Vec<u8>,
+) {
+    let chunk = &users[0].what.chunk;
+    let decoded = ctx.snapshot.opener(&chunk.place.pack).and_then(|opened| {
+        ctx.snapshot.decode(&opened, chunk, RecordType::Data, stored, unpacker, content)
+    });
+    let data = match decoded {
+        Ok(Decoded::InPlace(from)) => &stored[from..from + chunk.length as usize],
+        Ok(Decoded::Unpacked) => &content[..],
+        Err(error) => return fail(users, &error),
+    };
+    for user in users {
+        let data = match user.what.slice {
+            None => data,
+            Some((offset, length, digest)) => {
+                let slice = data.get(offset as usize..).and_then(|rest| rest.get(..length as usize));
+                match slice.filter(|slice| ctx.snapshot.ids().slice_digest(slice) == digest) {
+                    Some(slice) => slice,
+                    None => {
+                        user.job.fail("its data is not what its digest says".to_owned());
+                        continue;
+                    }
+                }
+            }
+        };
+        user.job.write(ctx, user.what.at, data);
+        add(&ctx.monitor.counters.bytes, data.len() as u64);
+    }
+}
+
+fn fail(needs: &[Need], error: &ArchiveError) {
+    let reason = format!("cannot be restored: {error}");
+    needs.iter().for_each(|need| need.job.fail(reason.clone()));
+}
