@@ -1,6 +1,8 @@
 //! The command line: global options, and which command runs.
 
-use crate::commands::{backup, cat, check, config, diff, export, find, init, key, ls, restore, snapshots, up, vault};
+use crate::commands::{
+    backup, cat, check, config, diff, export, find, init, key, ls, restore, snapshots, up, vault,
+};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::signals;
@@ -49,15 +51,15 @@ enum Command {
 }
 
 /// What every command gets.
-pub struct Context {
+pub(crate) struct Context {
     /// Where it prints.
-    pub ui: Ui,
+    pub(crate) ui: Ui,
     /// `--config`.
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Runs the command that the process was started with.
-pub fn main() -> Exit {
+pub(crate) fn main() -> Exit {
     ui::install_panic_hook();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -99,7 +101,8 @@ fn usage(error: &clap::Error) -> Exit {
     if error.use_stderr() && json {
         let text = error.render().to_string();
         let message = text.lines().next().unwrap_or("usage").trim_start_matches("error: ").to_owned();
-        let failure = crate::failure::Failure::new(Exit::Usage, message).hint("`vow --help` explains the command line");
+        let failure =
+            crate::failure::Failure::new(Exit::Usage, message).hint("`vow --help` explains the command line");
         Ui::new(true, false).fail(&failure);
         return Exit::Usage;
     }

@@ -4,8 +4,8 @@ mod levels;
 mod remembered;
 mod report;
 
-pub use levels::Levels;
-pub use report::{exit_of, print_human, status_of, summary};
+pub(crate) use levels::Levels;
+pub(crate) use report::{exit_of, print_human, status_of, summary};
 
 use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
@@ -15,45 +15,48 @@ use crate::signals;
 use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
-use vow_sources::files::{Files, FilesOptions};
+use vow_sources::files::{Files, FilesError, FilesOptions};
 use vow_store::backup::{BackupOptions, BackupReport, HostKeys, Level, backup};
 
+/// Threads that read directories ahead of the engine; more only compete with it.
+const READERS_MAX: usize = 8;
+
 /// What to do.
-pub struct Order<'c> {
+pub(crate) struct Order<'c> {
     /// The plan.
-    pub config: &'c Config,
+    pub(crate) config: &'c Config,
     /// Which of its sources.
-    pub sources: Vec<&'c SourcePlan>,
+    pub(crate) sources: Vec<&'c SourcePlan>,
     /// Send nothing.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Accept a source that used to have content and has none now.
-    pub allow_empty: bool,
+    pub(crate) allow_empty: bool,
 }
 
 /// What came of it.
-pub struct Run {
+pub(crate) struct Run {
     /// By source, in the order of the plan.
-    pub sources: Vec<SourceRun>,
+    pub(crate) sources: Vec<SourceRun>,
     /// The levels.
-    pub levels: Levels,
+    pub(crate) levels: Levels,
     /// Nothing was sent.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 /// What came of one source.
-pub struct SourceRun {
+pub(crate) struct SourceRun {
     /// Its name.
-    pub source: String,
+    pub(crate) source: String,
     /// The snapshot, or why there is none.
-    pub result: Result<BackupReport, Failure>,
+    pub(crate) result: Result<BackupReport, Failure>,
     /// What could not be read.
-    pub problems: Problems,
+    pub(crate) problems: Problems,
     /// By level, in the order of the plan: whether the snapshot is there.
-    pub levels: Vec<(String, Result<(), Failure>)>,
+    pub(crate) levels: Vec<(String, Result<(), Failure>)>,
 }
 
 /// Runs the order. An error means that nothing was begun.
-pub fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
+pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     let keys = hostkeys::load(order.config)?;
     let mut levels = Levels::open(order.config, &keys.signing.public());
     levels.refuse_none()?;
@@ -102,17 +105,8 @@ fn capture(
 ) -> Outcome<BackupReport> {
     let config = order.config;
     let remembered = remembered::load(config, &plan.name, ui);
-    let files = Files::new(FilesOptions {
-        paths: plan.paths.clone(),
-        exclude: plan.exclude.clone(),
-        one_file_system: plan.one_file_system,
-        exclude_caches: plan.exclude_caches,
-        always_exclude: config.own_paths(),
-        allow_empty: order.allow_empty,
-        remembered,
-        ..FilesOptions::default()
-    })
-    .map_err(|e| Failure::failed(format!("the source {} cannot be captured", plan.name)).because(&e))?;
+    let options = FilesOptions { allow_empty: order.allow_empty, remembered, ..files_options(config, plan) };
+    let files = Files::new(options).map_err(|e| unusable(plan, &e))?;
     let counts = files.root_counts();
     let options = BackupOptions {
         tenant: config.tenant.clone(),
@@ -128,16 +122,39 @@ fn capture(
         run,
     };
     let made = backup(Box::new(files), &options, keys, &config.state, levels, &SystemClock, &task.monitor);
-    let report = made.map_err(|e| Failure::from(e).during(format!("the source {} was not backed up", plan.name)))?;
+    let report =
+        made.map_err(|e| Failure::from(e).during(format!("the source {} was not backed up", plan.name)))?;
     if report.snapshot.is_some() {
         remembered::save(config, &plan.name, &counts.get(), ui);
     }
     Ok(report)
 }
 
+/// What the plan says about a source of files.
+fn files_options(config: &Config, plan: &SourcePlan) -> FilesOptions {
+    FilesOptions {
+        paths: plan.paths.clone(),
+        exclude: plan.exclude.clone(),
+        one_file_system: plan.one_file_system,
+        exclude_caches: plan.exclude_caches,
+        always_exclude: config.own_paths(),
+        threads: std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX),
+        ..FilesOptions::default()
+    }
+}
+
+/// Whether the options of a source make sense; looks at no path.
+pub(crate) fn check_source(config: &Config, plan: &SourcePlan) -> Outcome<()> {
+    Files::new(files_options(config, plan)).map(|_| ()).map_err(|e| unusable(plan, &e))
+}
+
+fn unusable(plan: &SourcePlan, error: &FilesError) -> Failure {
+    Failure::new(Exit::Usage, format!("the source {} cannot be captured", plan.name)).because(error)
+}
+
 impl SourceRun {
     /// Whether any level lacks the snapshot.
-    pub fn lacks_level(&self) -> bool {
+    pub(crate) fn lacks_level(&self) -> bool {
         self.levels.iter().any(|(_, outcome)| outcome.is_err())
     }
 

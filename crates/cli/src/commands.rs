@@ -1,16 +1,16 @@
 //! One file per command: its arguments, whose documentation is the help, and what it does.
 
-pub mod backup;
-pub mod cat;
-pub mod check;
-pub mod config;
-pub mod diff;
-pub mod export;
-pub mod find;
-pub mod init;
-pub mod key;
-pub mod ls;
-pub mod restore;
-pub mod snapshots;
-pub mod up;
-pub mod vault;
+pub(crate) mod backup;
+pub(crate) mod cat;
+pub(crate) mod check;
+pub(crate) mod config;
+pub(crate) mod diff;
+pub(crate) mod export;
+pub(crate) mod find;
+pub(crate) mod init;
+pub(crate) mod key;
+pub(crate) mod ls;
+pub(crate) mod restore;
+pub(crate) mod snapshots;
+pub(crate) mod up;
+pub(crate) mod vault;

@@ -4,8 +4,8 @@ mod file;
 mod find;
 mod schedule;
 
-pub use file::check_name;
-pub use find::find;
+pub(crate) use file::check_name;
+pub(crate) use find::find;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -13,90 +13,92 @@ use std::path::{Path, PathBuf};
 use vow_store::session::Recipient;
 
 /// The plan of one host.
-pub struct Config {
+pub(crate) struct Config {
     /// The file it was read from.
-    pub file: PathBuf,
+    pub(crate) file: PathBuf,
     /// How that file was found.
-    pub origin: &'static str,
+    pub(crate) origin: &'static str,
     /// The customer.
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// Name of the host.
-    pub host: String,
+    pub(crate) host: String,
     /// Whom snapshots are sealed to.
-    pub recipients: Vec<Recipient>,
+    pub(crate) recipients: Vec<Recipient>,
     /// Folder of the host's keys.
-    pub keys: PathBuf,
+    pub(crate) keys: PathBuf,
     /// Folder of the host's own records and caches.
-    pub state: PathBuf,
+    pub(crate) state: PathBuf,
     /// zstd level.
-    pub compression: i32,
+    pub(crate) compression: i32,
     /// The levels.
-    pub vaults: Vec<VaultPlan>,
+    pub(crate) vaults: Vec<VaultPlan>,
     /// What is captured.
-    pub sources: Vec<SourcePlan>,
+    pub(crate) sources: Vec<SourcePlan>,
 }
 
 /// One level of the plan.
 #[derive(Debug, Clone)]
-pub struct VaultPlan {
+pub(crate) struct VaultPlan {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it is.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// The fingerprint of its key, when it is pinned.
-    pub fingerprint: Option<String>,
+    pub(crate) fingerprint: Option<String>,
 }
 
 /// One source of the plan.
 #[derive(Debug, Clone)]
-pub struct SourcePlan {
+pub(crate) struct SourcePlan {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its type; only `files` in this version.
-    pub kind: String,
+    pub(crate) kind: String,
     /// What is captured.
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// What is not.
-    pub exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// Stay on the file systems of the paths.
-    pub one_file_system: bool,
+    pub(crate) one_file_system: bool,
     /// Leave out folders marked by `CACHEDIR.TAG`.
-    pub exclude_caches: bool,
+    pub(crate) exclude_caches: bool,
     /// When it is due; not used yet.
-    pub schedule: Option<String>,
+    pub(crate) schedule: Option<String>,
 }
 
 /// Which options of a source were left out and stand at their defaults.
-pub const DEFAULT_ONE_FILE_SYSTEM: bool = false;
+pub(crate) const DEFAULT_ONE_FILE_SYSTEM: bool = false;
 /// See [`DEFAULT_ONE_FILE_SYSTEM`].
-pub const DEFAULT_EXCLUDE_CACHES: bool = true;
+pub(crate) const DEFAULT_EXCLUDE_CACHES: bool = true;
 
 impl Config {
     /// Finds, reads and checks the configuration.
-    pub fn load(flag: Option<&Path>) -> Outcome<Self> {
+    pub(crate) fn load(flag: Option<&Path>) -> Outcome<Self> {
         let (path, origin) = find(flag)?;
         Self::read(&path, origin)
     }
 
     /// Reads and checks one file.
-    pub fn read(path: &Path, origin: &'static str) -> Outcome<Self> {
+    pub(crate) fn read(path: &Path, origin: &'static str) -> Outcome<Self> {
         let absolute = std::path::absolute(path).map_err(|e| Failure::io("find", path, e))?;
         let text = std::fs::read_to_string(&absolute).map_err(|error| {
             let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::Usage } else { Exit::Failed };
             let failure = Failure::new(exit, format!("cannot read the configuration {}", path.display()));
-            failure.because(&error).hint("give an existing file with --config FILE, or make one with `vow init`")
+            failure
+                .because(&error)
+                .hint("give an existing file with --config FILE, or make one with `vow init`")
         })?;
         file::parse(&text, &absolute, origin)
     }
 
     /// Every folder of Vow's own that this plan names: none of them is ever captured.
-    pub fn own_paths(&self) -> Vec<PathBuf> {
+    pub(crate) fn own_paths(&self) -> Vec<PathBuf> {
         let vaults = self.vaults.iter().map(|vault| vault.path.clone());
         vaults.chain([self.state.clone(), self.keys.clone()]).collect()
     }
 
     /// The sources with these names; all of them when none is named.
-    pub fn sources_named(&self, names: &[String]) -> Outcome<Vec<&SourcePlan>> {
+    pub(crate) fn sources_named(&self, names: &[String]) -> Outcome<Vec<&SourcePlan>> {
         if names.is_empty() {
             return Ok(self.sources.iter().collect());
         }
@@ -104,8 +106,11 @@ impl Config {
         let mut chosen: Vec<&SourcePlan> = Vec::new();
         for name in names {
             let Some(source) = self.sources.iter().find(|source| source.name == *name) else {
-                return Err(Failure::new(Exit::Usage, format!("there is no source {name:?} in {}", self.file.display()))
-                    .hint(format!("name one of these: {}", known())));
+                return Err(Failure::new(
+                    Exit::Usage,
+                    format!("there is no source {name:?} in {}", self.file.display()),
+                )
+                .hint(format!("name one of these: {}", known())));
             };
             if !chosen.iter().any(|other| other.name == source.name) {
                 chosen.push(source);

@@ -11,7 +11,7 @@ use vow_store::listing::entry::{Entry, Kind, display_path};
 use vow_store::listing::tree::Root;
 
 /// One line about an entry, as `ls -l` has it.
-pub fn long_line(entry: &Entry<ObjectId>, root: &Root) -> String {
+pub(crate) fn long_line(entry: &Entry<ObjectId>, root: &Root) -> String {
     let size = match entry.device {
         Some((major, minor)) => format!("{major},{minor}"),
         None => entry.size.to_string(),
@@ -19,7 +19,8 @@ pub fn long_line(entry: &Entry<ObjectId>, root: &Root) -> String {
     let owner = name_of(&root.users, entry.uid);
     let group = name_of(&root.groups, entry.gid);
     let time = ui::local_time(nanos(entry.mtime));
-    let mut line = format!("{} {owner:<8} {group:<8} {size:>12} {time} {}", mode_text(entry), entry.display());
+    let mut line =
+        format!("{} {owner:<8} {group:<8} {size:>12} {time} {}", mode_text(entry), entry.display());
     if entry.kind == Kind::Symlink {
         line.push_str(" -> ");
         line.push_str(&plain(&String::from_utf8_lossy(&entry.target)));
@@ -28,7 +29,7 @@ pub fn long_line(entry: &Entry<ObjectId>, root: &Root) -> String {
 }
 
 /// Everything about an entry, for programs.
-pub fn value(entry: &Entry<ObjectId>, root: &Root) -> Map<String, Value> {
+pub(crate) fn value(entry: &Entry<ObjectId>, root: &Root) -> Map<String, Value> {
     let mut object = Map::new();
     path_value(&mut object, &entry.path);
     let mut put = |key: &str, value: Value| object.insert(key.to_owned(), value);
@@ -53,7 +54,7 @@ pub fn value(entry: &Entry<ObjectId>, root: &Root) -> Map<String, Value> {
 }
 
 /// The word for a kind in output that programs read.
-pub fn kind_word(kind: Kind) -> &'static str {
+pub(crate) fn kind_word(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "file",
         Kind::Dir => "dir",
@@ -65,7 +66,7 @@ pub fn kind_word(kind: Kind) -> &'static str {
 }
 
 /// A snapshot, for programs.
-pub fn snapshot_value(info: &SnapshotInfo, vaults: &[&str]) -> Value {
+pub(crate) fn snapshot_value(info: &SnapshotInfo, vaults: &[&str]) -> Value {
     let SnapshotInfo { id, manifest, receipt } = info;
     json!({
         "id": id.to_string(),
@@ -92,18 +93,18 @@ pub fn snapshot_value(info: &SnapshotInfo, vaults: &[&str]) -> Value {
 }
 
 /// A snapshot in one line, for people.
-pub fn snapshot_line(info: &SnapshotInfo) -> String {
+pub(crate) fn snapshot_line(info: &SnapshotInfo) -> String {
     let received = ui::local_time(info.receipt.received);
     format!("snapshot {} of {}, {received}", info.id.short(), plain(&info.name()))
 }
 
 /// A path of a listing, for people.
-pub fn shown(path: &[u8]) -> String {
+pub(crate) fn shown(path: &[u8]) -> String {
     display_path(path)
 }
 
 /// A time of a listing in nanoseconds, as far as they reach.
-pub fn nanos(time: Time) -> Nanos {
+pub(crate) fn nanos(time: Time) -> Nanos {
     time.secs.saturating_mul(1_000_000_000).saturating_add(time.nanos.into())
 }
 
@@ -122,7 +123,9 @@ fn mode_text(entry: &Entry<ObjectId>) -> String {
     };
     let mut text = String::from(kind);
     // Set-user-id, set-group-id and sticky show in the place of the three execute bits.
-    for (shift, special, with_x, without_x) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')] {
+    for (shift, special, with_x, without_x) in
+        [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')]
+    {
         let bits = entry.mode >> shift;
         text.push(if bits & 4 != 0 { 'r' } else { '-' });
         text.push(if bits & 2 != 0 { 'w' } else { '-' });

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Everything was done.
     Done,
     /// It failed.
@@ -27,7 +27,7 @@ pub enum Exit {
 
 impl Exit {
     /// The number the shell sees.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
@@ -42,7 +42,7 @@ impl Exit {
     }
 
     /// The table, for `--help`.
-    pub const HELP: &str = "Exit codes: 0 done; 1 failed; 2 usage; 3 done but partial; 4 a check found problems; \
+    pub(crate) const HELP: &str = "Exit codes: 0 done; 1 failed; 2 usage; 3 done but partial; 4 a check found problems; \
         10 no such vault or snapshot; 11 locked or busy; 12 wrong or missing identity; 128+N stopped by signal N.";
 }
 

@@ -9,36 +9,36 @@ use vow_base::disk::DiskError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit code it leads to.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// What failed, with the name of the object.
-    pub message: String,
+    pub(crate) message: String,
     /// Why, outermost first.
-    pub causes: Vec<String>,
+    pub(crate) causes: Vec<String>,
     /// The next step.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl Failure {
     /// A failure that ends with this code.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), causes: Vec::new(), hint: None }
     }
 
     /// A failure of the ordinary kind.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, message)
     }
 
     /// A failure to do something to a file.
-    pub fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         DiskError::at(action, path)(source).into()
     }
 
     /// Adds what an error and its sources say.
     #[must_use]
-    pub fn because(mut self, error: &dyn Error) -> Self {
+    pub(crate) fn because(mut self, error: &dyn Error) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
@@ -53,21 +53,21 @@ impl Failure {
 
     /// Says what to do next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Puts what was being done before what went wrong with it.
     #[must_use]
-    pub fn during(mut self, what: impl Into<String>) -> Self {
+    pub(crate) fn during(mut self, what: impl Into<String>) -> Self {
         let inner = std::mem::replace(&mut self.message, what.into());
         self.causes.insert(0, inner);
         self
     }
 
     /// The message and its causes in one line.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let mut line = self.message.clone();
         for cause in &self.causes {
             line.push_str(": ");
@@ -77,7 +77,7 @@ impl Failure {
     }
 
     /// It was asked to stop.
-    pub fn interrupted() -> Self {
+    pub(crate) fn interrupted() -> Self {
         match crate::signals::received() {
             Some(signal) => Self::new(Exit::Signal(signal), "interrupted"),
             None => Self::failed("interrupted"),
@@ -86,4 +86,4 @@ impl Failure {
 }
 
 /// The result of a command or a part of one.
-pub type Outcome<T> = Result<T, Failure>;
+pub(crate) type Outcome<T> = Result<T, Failure>;

@@ -18,12 +18,12 @@ const SECRET: &str = "host.secret";
 const LIMIT_BYTES: u64 = 256;
 
 /// The files of a keys folder.
-pub fn files(keys: &Path) -> [PathBuf; 2] {
+pub(crate) fn files(keys: &Path) -> [PathBuf; 2] {
     [keys.join(SIGNING), keys.join(SECRET)]
 }
 
 /// Makes both secrets in an existing folder; refuses to replace any.
-pub fn create(keys: &Path) -> Outcome<PublicKey> {
+pub(crate) fn create(keys: &Path) -> Outcome<PublicKey> {
     let random = || random_secret().map_err(|e| Failure::failed("the system gave no randomness").because(&e));
     let seed = random()?;
     write_secret(&keys.join(SIGNING), &hex(&*seed))?;
@@ -32,7 +32,7 @@ pub fn create(keys: &Path) -> Outcome<PublicKey> {
 }
 
 /// Durably writes a new file that only its owner can read. Never replaces one.
-pub fn write_secret(path: &Path, text: &str) -> Outcome<()> {
+pub(crate) fn write_secret(path: &Path, text: &str) -> Outcome<()> {
     let text = Zeroizing::new(format!("{}\n", text.trim_end()));
     let folder = vow_base::publish::parent(path);
     publish(&RealDisk, folder, path, text.as_bytes(), None, true)
@@ -41,7 +41,7 @@ pub fn write_secret(path: &Path, text: &str) -> Outcome<()> {
 }
 
 /// The secrets that a backup needs.
-pub fn load(config: &Config) -> Outcome<HostKeys> {
+pub(crate) fn load(config: &Config) -> Outcome<HostKeys> {
     let [signing, secret] = files(&config.keys);
     Ok(HostKeys {
         signing: SigningKey::from_seed(&*read_hex(&signing)?),
@@ -50,13 +50,13 @@ pub fn load(config: &Config) -> Outcome<HostKeys> {
 }
 
 /// The public half of the host's signing key.
-pub fn load_public(config: &Config) -> Outcome<PublicKey> {
+pub(crate) fn load_public(config: &Config) -> Outcome<PublicKey> {
     let [signing, _] = files(&config.keys);
     Ok(SigningKey::from_seed(&*read_hex(&signing)?).public())
 }
 
 /// What is wrong with the permissions of a secret file.
-pub fn permission_problem(path: &Path) -> Option<String> {
+pub(crate) fn permission_problem(path: &Path) -> Option<String> {
     let meta = match fs::metadata(path) {
         Ok(meta) => meta,
         Err(e) => return Some(format!("cannot look at {}: {e}", path.display())),
@@ -65,7 +65,11 @@ pub fn permission_problem(path: &Path) -> Option<String> {
         return Some(format!("{} is not a file", path.display()));
     }
     (meta.mode() & 0o077 != 0).then(|| {
-        format!("{} can be read by others (mode {:04o}); run: chmod 600 {0}", path.display(), meta.mode() & 0o7777)
+        format!(
+            "{} can be read by others (mode {:04o}); run: chmod 600 {0}",
+            path.display(),
+            meta.mode() & 0o7777
+        )
     })
 }
 

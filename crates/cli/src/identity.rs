@@ -16,15 +16,15 @@ const COMMAND: &str = "VOW_IDENTITY_COMMAND";
 
 /// What opens snapshots, and what its file says besides.
 #[derive(Clone)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The secret halves.
-    pub keys: Arc<Identities>,
+    pub(crate) keys: Arc<Identities>,
     /// The comment lines, when it is a recovery kit.
-    pub kit: Arc<Kit>,
+    pub(crate) kit: Arc<Kit>,
 }
 
 /// The identity that was given; `None` when none was.
-pub fn given(flag: Option<&Path>) -> Outcome<Option<Identity>> {
+pub(crate) fn given(flag: Option<&Path>) -> Outcome<Option<Identity>> {
     if let Some(path) = flag {
         return parse(&read(path)?, &path.display().to_string()).map(Some);
     }
@@ -38,17 +38,18 @@ pub fn given(flag: Option<&Path>) -> Outcome<Option<Identity>> {
 }
 
 /// The identity that was given, or what to do. `nearby` is where a new one may still lie.
-pub fn required(flag: Option<&Path>, nearby: Option<&Path>) -> Outcome<Identity> {
+pub(crate) fn required(flag: Option<&Path>, nearby: Option<&Path>) -> Outcome<Identity> {
     if let Some(identity) = given(flag)? {
         return Ok(identity);
     }
-    let failure = Failure::new(Exit::Identity, "no identity was given, and without one nothing can be opened");
+    let failure =
+        Failure::new(Exit::Identity, "no identity was given, and without one nothing can be opened");
     let lying = nearby.filter(|path| path.exists()).map_or("FILE".into(), |path| path.display().to_string());
     Err(failure.hint(format!("add --identity {lying}, or set ${FILE} or ${COMMAND}")))
 }
 
 /// Reads one identity file.
-pub fn read_file(path: &Path) -> Outcome<Identity> {
+pub(crate) fn read_file(path: &Path) -> Outcome<Identity> {
     parse(&read(path)?, &path.display().to_string())
 }
 
@@ -82,7 +83,10 @@ fn run(command: &std::ffi::OsStr) -> Outcome<Zeroizing<Vec<u8>>> {
         .map_err(|e| failed(format!("cannot be started: {e}")))?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 << 10));
     if let Some(output) = child.stdout.take() {
-        output.take(LIMIT_BYTES).read_to_end(&mut bytes).map_err(|e| failed(format!("cannot be read: {e}")))?;
+        output
+            .take(LIMIT_BYTES)
+            .read_to_end(&mut bytes)
+            .map_err(|e| failed(format!("cannot be read: {e}")))?;
     }
     let status = child.wait().map_err(|e| failed(format!("cannot be waited for: {e}")))?;
     if status.success() { Ok(bytes) } else { Err(failed(format!("failed ({status})"))) }
@@ -90,14 +94,16 @@ fn run(command: &std::ffi::OsStr) -> Outcome<Zeroizing<Vec<u8>>> {
 
 fn parse(bytes: &[u8], place: &str) -> Outcome<Identity> {
     let bad = |why: String| {
-        Failure::new(Exit::Identity, format!("{place} is not a usable identity"))
-            .hint(format!("{why}; give the file that `vow init` or `vow key new` wrote, or another age identity file"))
+        Failure::new(Exit::Identity, format!("{place} is not a usable identity")).hint(format!(
+            "{why}; give the file that `vow init` or `vow key new` wrote, or another age identity file"
+        ))
     };
     let text = std::str::from_utf8(bytes).map_err(|_| bad("it is not text".into()))?;
     if text.trim().is_empty() {
         return Err(bad("it is empty".into()));
     }
     // What the parser says is not repeated: it may quote a line, and a line may be a secret.
-    let keys = Identities::parse(text).map_err(|_| bad("it holds no line that starts with AGE-SECRET-KEY-".into()))?;
+    let keys = Identities::parse(text)
+        .map_err(|_| bad("it holds no line that starts with AGE-SECRET-KEY-".into()))?;
     Ok(Identity { keys: Arc::new(keys), kit: Arc::new(Kit::parse(text)) })
 }

@@ -12,18 +12,20 @@ const HEAD: &str = "# vow recovery kit";
 
 /// What a kit says besides its identity.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Kit {
+pub(crate) struct Kit {
     /// The hosts, by name, with the keys that verify their manifests.
-    pub hosts: Vec<(String, PublicKey)>,
+    pub(crate) hosts: Vec<(String, PublicKey)>,
     /// The vaults: name, place and fingerprint.
-    pub vaults: Vec<(String, PathBuf, String)>,
+    pub(crate) vaults: Vec<(String, PathBuf, String)>,
 }
 
 impl Kit {
     /// The text of a kit with this identity.
-    pub fn text(&self, secret: &str, recipient: &Recipient) -> Zeroizing<String> {
+    pub(crate) fn text(&self, secret: &str, recipient: &Recipient) -> Zeroizing<String> {
         let mut text = Zeroizing::new(format!("{HEAD}\n# created: {}\n", ui::rfc3339(SystemClock.now())));
-        text.push_str("# Keep it offline: whoever has this file can read the backups; without it nobody can.\n");
+        text.push_str(
+            "# Keep it offline: whoever has this file can read the backups; without it nobody can.\n",
+        );
         text.push_str(&format!("# public key: {}\n", recipient.text()));
         for (name, key) in &self.hosts {
             text.push_str(&format!("# host {name} {}\n", hex(&key.0)));
@@ -42,7 +44,7 @@ impl Kit {
     }
 
     /// What the comment lines of an identity file say.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut kit = Self::default();
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("# host ")
@@ -63,7 +65,7 @@ impl Kit {
     }
 
     /// The fingerprint on record for a vault at this place.
-    pub fn fingerprint_of(&self, place: &Path) -> Option<&str> {
+    pub(crate) fn fingerprint_of(&self, place: &Path) -> Option<&str> {
         self.vaults.iter().find(|(_, path, _)| path == place).map(|(_, _, fingerprint)| fingerprint.as_str())
     }
 }

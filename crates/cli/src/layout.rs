@@ -16,45 +16,45 @@ use vow_store::session::{Recipient, new_identity};
 use vow_vault::DirVault;
 
 /// What to make.
-pub struct NewPlan {
+pub(crate) struct NewPlan {
     /// Where; an absolute path.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// The customer.
-    pub tenant: String,
+    pub(crate) tenant: String,
     /// Name of the host.
-    pub host: String,
+    pub(crate) host: String,
     /// What to capture; absolute paths.
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
     /// What not.
-    pub exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// Whom to seal to; with nobody, a new recovery identity is made.
-    pub recipients: Vec<Recipient>,
+    pub(crate) recipients: Vec<Recipient>,
 }
 
 /// What was made.
-pub struct Made {
+pub(crate) struct Made {
     /// The configuration.
-    pub config: PathBuf,
+    pub(crate) config: PathBuf,
     /// The recovery kit, when one was made.
-    pub recovery: Option<PathBuf>,
+    pub(crate) recovery: Option<PathBuf>,
     /// The vault.
-    pub vault: PathBuf,
+    pub(crate) vault: PathBuf,
     /// The vault's fingerprint.
-    pub fingerprint: String,
+    pub(crate) fingerprint: String,
 }
 
 /// The recovery kit that `init` and `up` make.
-pub fn recovery_file(dir: &Path) -> PathBuf {
+pub(crate) fn recovery_file(dir: &Path) -> PathBuf {
     dir.join("recovery.agekey")
 }
 
 /// The configuration in a folder.
-pub fn config_file(dir: &Path) -> PathBuf {
+pub(crate) fn config_file(dir: &Path) -> PathBuf {
     dir.join("vow.toml")
 }
 
 /// Makes everything. When anything fails, or a signal comes, what was made is removed again.
-pub fn create(plan: &NewPlan) -> Outcome<Made> {
+pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
     let stop = signals::hold();
     let dir = &plan.dir;
     let [config, keys, vault, state] =
@@ -65,7 +65,9 @@ pub fn create(plan: &NewPlan) -> Outcome<Made> {
     }
     for path in &plan.paths {
         fs::symlink_metadata(path).map_err(|e| {
-            Failure::io("look at", path, e).during("a path to back up is not there").hint("correct --path; nothing was made")
+            Failure::io("look at", path, e)
+                .during("a path to back up is not there")
+                .hint("correct --path; nothing was made")
         })?;
     }
     let text_paths = plan.paths.iter().map(|path| as_text(path)).collect::<Outcome<Vec<_>>>()?;
@@ -140,7 +142,7 @@ fn config_text(plan: &NewPlan, recipients: &[Recipient], paths: &[&str], fingerp
 }
 
 /// A TOML string.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 

@@ -16,22 +16,22 @@ use vow_vault::DirVault;
 
 /// Which vault to read, and what opens it.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct ReadArgs {
+pub(crate) struct ReadArgs {
     /// Read this vault only: its name in the configuration, or the path of its folder
     ///
     /// With a path no configuration is needed: an identity file, best a whole recovery kit, is enough.
     #[arg(long, value_name = "NAME|PATH")]
-    pub vault: Option<PathBuf>,
+    pub(crate) vault: Option<PathBuf>,
     /// File with the age identity that opens snapshots
     ///
     /// Otherwise $VOW_IDENTITY_FILE names the file, or $VOW_IDENTITY_COMMAND is run and writes the identity to its output.
     #[arg(long, value_name = "FILE")]
-    pub identity: Option<PathBuf>,
+    pub(crate) identity: Option<PathBuf>,
 }
 
 /// Whether a command can do without an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub(crate) enum Need {
     /// It cannot.
     Identity,
     /// It does more with one.
@@ -41,25 +41,25 @@ pub enum Need {
 }
 
 /// A vault that could be opened.
-pub struct Place {
+pub(crate) struct Place {
     /// Its name in the plan, or its path.
-    pub name: String,
+    pub(crate) name: String,
     /// Its content.
-    pub archive: Archive,
+    pub(crate) archive: Archive,
 }
 
 /// The vaults to read.
-pub struct Reading {
+pub(crate) struct Reading {
     /// Those that could be opened, in the order of the plan.
-    pub places: Vec<Place>,
+    pub(crate) places: Vec<Place>,
     /// Those that could not.
-    pub unreachable: Vec<(String, Failure)>,
+    pub(crate) unreachable: Vec<(String, Failure)>,
     /// The plan, when there is one.
-    pub config: Option<Config>,
+    pub(crate) config: Option<Config>,
 }
 
 /// Opens the folder of a vault and checks that it is the one expected.
-pub fn open_vault(path: &Path, fingerprint: Option<&str>) -> Outcome<DirVault> {
+pub(crate) fn open_vault(path: &Path, fingerprint: Option<&str>) -> Outcome<DirVault> {
     let vault = DirVault::open(Arc::new(RealDisk), Arc::new(SystemClock), path)?;
     if let Some(expected) = fingerprint {
         vault.expect_fingerprint(expected)?;
@@ -69,10 +69,11 @@ pub fn open_vault(path: &Path, fingerprint: Option<&str>) -> Outcome<DirVault> {
 
 impl Reading {
     /// Opens what the arguments and the configuration name.
-    pub fn open(cx: &Context, args: &ReadArgs, need: Need) -> Outcome<Self> {
+    pub(crate) fn open(cx: &Context, args: &ReadArgs, need: Need) -> Outcome<Self> {
         let (config, plans) = chosen(cx, args.vault.as_deref())?;
         let flag = args.identity.as_deref();
-        let nearby = config.as_ref().and_then(|config| config.file.parent()).map(|dir| dir.join("recovery.agekey"));
+        let nearby =
+            config.as_ref().and_then(|config| config.file.parent()).map(|dir| dir.join("recovery.agekey"));
         let identity = match need {
             Need::Identity => Some(identity::required(flag, nearby.as_deref())?),
             Need::Optional | Need::Nothing => identity::given(flag)?,
@@ -116,7 +117,7 @@ impl Reading {
     }
 
     /// The snapshot that `spec` names: the newest where vaults differ, from the first vault that has it and can open it.
-    pub fn snapshot(&self, cx: &Context, spec: &str) -> Outcome<Snapshot> {
+    pub(crate) fn snapshot(&self, cx: &Context, spec: &str) -> Outcome<Snapshot> {
         let mut found: Vec<(&Place, SnapshotInfo)> = Vec::new();
         let mut refused: Option<Failure> = None;
         for place in &self.places {
@@ -126,7 +127,8 @@ impl Reading {
                     refused.get_or_insert(error.into());
                 }
                 Err(error) => {
-                    let failure = Failure::from(error).during(format!("the vault {} cannot say which snapshot that is", place.name));
+                    let failure = Failure::from(error)
+                        .during(format!("the vault {} cannot say which snapshot that is", place.name));
                     if self.places.len() > 1 {
                         cx.ui.warn(&failure.line());
                     }
@@ -134,9 +136,14 @@ impl Reading {
                 }
             }
         }
-        let newest = found.iter().map(|(_, info)| info).max_by_key(|info| (info.manifest.sequence, info.receipt.received));
+        let newest = found
+            .iter()
+            .map(|(_, info)| info)
+            .max_by_key(|info| (info.manifest.sequence, info.receipt.received));
         let Some(id) = newest.map(|info| info.id) else {
-            return Err(refused.unwrap_or_else(|| Failure::new(Exit::NotFound, format!("no snapshot is {spec:?}"))));
+            return Err(
+                refused.unwrap_or_else(|| Failure::new(Exit::NotFound, format!("no snapshot is {spec:?}")))
+            );
         };
         let mut first: Option<Failure> = None;
         for (place, info) in found.iter().filter(|(_, info)| info.id == id) {
@@ -148,8 +155,11 @@ impl Reading {
                     return Ok(snapshot);
                 }
                 Err(error) => {
-                    let failure = Failure::from(error)
-                        .during(format!("snapshot {} cannot be opened from the vault {}", info.id.short(), place.name));
+                    let failure = Failure::from(error).during(format!(
+                        "snapshot {} cannot be opened from the vault {}",
+                        info.id.short(),
+                        place.name
+                    ));
                     first.get_or_insert(failure);
                 }
             }
@@ -177,14 +187,18 @@ fn chosen(cx: &Context, vault: Option<&Path>) -> Outcome<(Option<Config>, Vec<Va
     // A name needs the plan. A configuration given by hand lends its host key to a path as well.
     match Config::load(cx.config.as_deref()) {
         Ok(config) => {
-            let plan = config.vaults.iter().find(|plan| plan.name == text || is_path && same(&plan.path, vault));
+            let plan =
+                config.vaults.iter().find(|plan| plan.name == text || is_path && same(&plan.path, vault));
             match plan.cloned() {
                 Some(plan) => Ok((Some(config), vec![plan])),
                 None if is_path || vault.is_dir() => Ok((Some(config), vec![as_path()?])),
                 None => {
                     let names: Vec<_> = config.vaults.iter().map(|plan| plan.name.as_str()).collect();
-                    Err(Failure::new(Exit::NotFound, format!("there is no vault {text:?} in {}", config.file.display()))
-                        .hint(format!("name one of these: {}; or give a path", names.join(", "))))
+                    Err(Failure::new(
+                        Exit::NotFound,
+                        format!("there is no vault {text:?} in {}", config.file.display()),
+                    )
+                    .hint(format!("name one of these: {}; or give a path", names.join(", "))))
                 }
             }
         }
@@ -199,7 +213,8 @@ fn same(known: &Path, given: &Path) -> bool {
 
 /// The keys to believe: this host's own, and those in the recovery kit.
 fn trusted(config: Option<&Config>, identity: Option<&Identity>) -> Outcome<Vec<PublicKey>> {
-    let mut keys: Vec<_> = identity.iter().flat_map(|identity| identity.kit.hosts.iter().map(|(_, key)| *key)).collect();
+    let mut keys: Vec<_> =
+        identity.iter().flat_map(|identity| identity.kit.hosts.iter().map(|(_, key)| *key)).collect();
     if let Some(config) = config {
         match hostkeys::load_public(config) {
             Ok(key) if !keys.contains(&key) => keys.push(key),

@@ -11,7 +11,7 @@ static RECEIVED: AtomicI32 = AtomicI32::new(0);
 static RUNNING: Mutex<Vec<Weak<Monitor>>> = Mutex::new(Vec::new());
 
 /// Starts to listen. Called once, before anything is done.
-pub fn install() {
+pub(crate) fn install() {
     let Ok(mut signals) = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGUSR1]) else {
         return;
     };
@@ -38,12 +38,12 @@ pub fn install() {
 }
 
 /// The signal that asked this process to stop.
-pub fn received() -> Option<i32> {
+pub(crate) fn received() -> Option<i32> {
     Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
 /// Makes signals cancel this monitor for as long as it lives.
-pub fn watch(monitor: &Arc<Monitor>) {
+pub(crate) fn watch(monitor: &Arc<Monitor>) {
     if let Ok(mut running) = RUNNING.lock() {
         running.retain(|monitor| monitor.strong_count() > 0);
         running.push(Arc::downgrade(monitor));
@@ -54,7 +54,7 @@ pub fn watch(monitor: &Arc<Monitor>) {
 }
 
 /// A monitor for work that must be undone or tidied up when a signal comes.
-pub fn hold() -> Arc<Monitor> {
+pub(crate) fn hold() -> Arc<Monitor> {
     let monitor = Arc::new(Monitor::silent());
     watch(&monitor);
     monitor

@@ -8,16 +8,16 @@ use vow_store::listing::path::is_clean;
 
 /// A snapshot, and a path in it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// Id, prefix, or `SOURCE@latest`.
-    pub snapshot: String,
+    pub(crate) snapshot: String,
     /// The path as a listing has it: without the leading slash.
-    pub path: Option<Vec<u8>>,
+    pub(crate) path: Option<Vec<u8>>,
 }
 
 impl Spec {
     /// Reads an argument.
-    pub fn parse(text: &OsStr) -> Outcome<Self> {
+    pub(crate) fn parse(text: &OsStr) -> Outcome<Self> {
         let bytes = text.as_bytes();
         let colon = bytes.iter().position(|byte| *byte == b':');
         let (snapshot, path) = match colon {
@@ -33,7 +33,7 @@ impl Spec {
     }
 
     /// Reads an argument that must have a path.
-    pub fn parse_with_path(text: &OsStr) -> Outcome<(String, Vec<u8>)> {
+    pub(crate) fn parse_with_path(text: &OsStr) -> Outcome<(String, Vec<u8>)> {
         let Self { snapshot, path } = Self::parse(text)?;
         let path = path.ok_or_else(|| {
             Failure::new(Exit::Usage, format!("no path is named after {snapshot:?}"))

@@ -5,79 +5,81 @@ mod format;
 mod progress;
 mod table;
 
-pub use format::{bytes, count, duration, local_time, path_value, plain, plural, rfc3339};
-pub use progress::{Problem, Problems, Task, progress_line};
-pub use table::Table;
+pub(crate) use format::{bytes, count, duration, local_time, path_value, plain, plural, rfc3339};
+pub(crate) use progress::{Problem, Problems, Task, progress_line};
+pub(crate) use table::Table;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use serde_json::{Value, json};
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How this process talks.
 #[derive(Debug, Clone, Copy)]
-pub struct Ui {
+pub(crate) struct Ui {
     /// For programs: JSON on stdout.
-    pub json: bool,
+    pub(crate) json: bool,
     /// Only results and errors.
-    pub quiet: bool,
+    pub(crate) quiet: bool,
     colour: bool,
 }
 
 impl Ui {
     /// As the user asked.
-    pub fn new(json: bool, quiet: bool) -> Self {
+    pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self { json, quiet, colour: !plain && io::stderr().is_terminal() }
     }
 
     /// A line of the result, for people.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         if !self.json {
             to_stdout(text);
         }
     }
 
     /// A line that tells how it went; left out when quiet.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if !self.quiet {
             self.line(text);
         }
     }
 
     /// A line of the result, for programs.
-    pub fn json(&self, value: &Value) {
+    pub(crate) fn json(&self, value: &Value) {
         if self.json {
             to_stdout(&value.to_string());
         }
     }
 
     /// Something a person should know that is no failure.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             diagnose(&format!("note: {text}"));
         }
     }
 
     /// Something that went wrong, though the command goes on.
-    pub fn warn(&self, text: &str) {
+    pub(crate) fn warn(&self, text: &str) {
         diagnose(&format!("{} {text}", self.label("warning:", "33")));
     }
 
     /// Why the command failed.
-    pub fn fail(&self, failure: &Failure) {
+    pub(crate) fn fail(&self, failure: &Failure) {
         if self.json {
-            let mut message = failure.message.clone();
-            for cause in &failure.causes {
-                message = format!("{message}: {cause}");
-            }
-            self.json(&json!({
+            let value = json!({
                 "message_type": "error",
-                "message": message,
+                "message": failure.line(),
                 "hint": failure.hint,
                 "code": failure.exit.code(),
-            }));
+            });
+            if STDOUT_IS_CONTENT.load(Ordering::Relaxed) {
+                diagnose(&value.to_string());
+            } else {
+                self.json(&value);
+            }
             return;
         }
         diagnose(&format!("{} {}", self.label("error:", "31"), failure.message));
@@ -94,8 +96,15 @@ impl Ui {
     }
 }
 
+static STDOUT_IS_CONTENT: AtomicBool = AtomicBool::new(false);
+
+/// Says that stdout carries content of a snapshot: nothing else may be written there from now on.
+pub(crate) fn stdout_is_content() {
+    STDOUT_IS_CONTENT.store(true, Ordering::Relaxed);
+}
+
 /// One line on stderr. Nothing can be done when that fails.
-pub fn diagnose(text: &str) {
+pub(crate) fn diagnose(text: &str) {
     progress::around_bar(|| {
         let _ = writeln!(io::stderr().lock(), "{text}");
     });
@@ -122,14 +131,14 @@ fn stdout_failed(error: &io::Error) -> i32 {
 }
 
 /// Ends the process when content that was written to stdout did not get there; other errors are the caller's.
-pub fn check_stdout(error: &io::Error) {
+pub(crate) fn check_stdout(error: &io::Error) {
     if error.kind() == io::ErrorKind::BrokenPipe {
         std::process::exit(stdout_failed(error));
     }
 }
 
 /// Replaces Rust's report of a panic by one sentence: no backtrace, no values, exit code 1.
-pub fn install_panic_hook() {
+pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         diagnose(&format!("error: vow stopped because of a fault in itself ({place}); please report it"));

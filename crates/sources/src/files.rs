@@ -1,7 +1,8 @@
 //! The files of a host: one walk over its directories, in the order of the listing.
 //!
-//! [`roots`] are looked at first and become a [`plan`]; threads [`read`] directories ahead in the order that the [`queue`]
-//! keeps, and the [`walk`] puts the pieces together. Every call is relative to an open [`folder`] and follows no symbolic link.
+//! The roots are looked at first (`roots`) and become a plan (`plan`). Threads read directories ahead (`read`) in the order that
+//! the `queue` keeps, and the `walk` puts the pieces together. Every call is relative to an open `folder` and follows no
+//! symbolic link.
 
 mod attributes;
 mod exclude;
@@ -110,7 +111,8 @@ pub struct Files {
 enum Stage {
     New(Box<Start>),
     Walking(Box<Walk>),
-    Ended,
+    /// With the error it ended with: asked again, it must not look like a good end.
+    Ended(Option<String>),
 }
 
 /// Options that were found to make sense.
@@ -150,6 +152,14 @@ impl Files {
     pub fn root_counts(&self) -> Arc<RootCounts> {
         Arc::clone(&self.counts)
     }
+
+    fn go_on(&mut self, mut walk: Box<Walk>) -> Result<Option<Vec<Found>>, String> {
+        let batch = walk.next(&self.counts)?;
+        if batch.is_some() {
+            self.stage = Stage::Walking(walk);
+        }
+        Ok(batch)
+    }
 }
 
 impl Start {
@@ -177,15 +187,14 @@ impl Start {
 
 impl Source for Files {
     fn next(&mut self) -> Result<Option<Vec<Found>>, String> {
-        let mut walk = match std::mem::replace(&mut self.stage, Stage::Ended) {
-            Stage::New(start) => Box::new(start.walk()?),
-            Stage::Walking(walk) => walk,
-            Stage::Ended => return Ok(None),
+        let next = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            Stage::New(start) => start.walk().and_then(|walk| self.go_on(Box::new(walk))),
+            Stage::Walking(walk) => self.go_on(walk),
+            Stage::Ended(error) => error.map_or(Ok(None), Err),
         };
-        let batch = walk.next(&self.counts)?;
-        if batch.is_some() {
-            self.stage = Stage::Walking(walk);
+        if let Err(error) = &next {
+            self.stage = Stage::Ended(Some(error.clone()));
         }
-        Ok(batch)
+        next
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod find;
 mod openers;
 mod snapshot;
+mod trailer;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the engine asks of a source of files: entries in listing order, and a way to open them. Adapters live in the crate
 //! `vow-sources`.
 
+pub use crate::listing::entry::Attributes;
 use crate::listing::{Kind, Time};
 use std::fs::File;
 use std::io;
@@ -34,9 +35,6 @@ pub struct Stat {
     /// Bytes really allocated.
     pub allocated: u64,
 }
-
-/// Extended attributes: name and value, sorted by name.
-pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// An open folder, relative to which its entries are read. No symbolic link is ever followed.
 pub trait Folder: Send + Sync {

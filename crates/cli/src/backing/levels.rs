@@ -14,7 +14,7 @@ use vow_store::backup::{BackupReport, Level};
 use vow_vault::DirVault;
 
 /// Every level of the plan.
-pub struct Levels {
+pub(crate) struct Levels {
     host: HostId,
     levels: Vec<State>,
 }
@@ -33,17 +33,19 @@ struct Opened {
 
 impl Levels {
     /// Opens what can be opened.
-    pub fn open(config: &Config, host: &PublicKey) -> Self {
-        let one = |plan: &VaultPlan| State { name: plan.name.clone(), opened: open(plan, host), behind: None };
+    pub(crate) fn open(config: &Config, host: &PublicKey) -> Self {
+        let one =
+            |plan: &VaultPlan| State { name: plan.name.clone(), opened: open(plan, host), behind: None };
         Self { host: host.host_id(), levels: config.vaults.iter().map(one).collect() }
     }
 
     /// Refuses a run that no level could take.
-    pub fn refuse_none(&self) -> Outcome<()> {
+    pub(crate) fn refuse_none(&self) -> Outcome<()> {
         if self.levels.iter().any(|level| level.opened.is_ok()) {
             return Ok(());
         }
-        let mut failure = Failure::new(Exit::NotFound, "no vault of the plan can be reached; nothing was backed up");
+        let mut failure =
+            Failure::new(Exit::NotFound, "no vault of the plan can be reached; nothing was backed up");
         for level in &self.levels {
             if let Err(error) = &level.opened {
                 failure.causes.push(format!("{}: {}", level.name, error.line()));
@@ -54,13 +56,14 @@ impl Levels {
     }
 
     /// Those that can take a snapshot.
-    pub fn open_levels(&self) -> Vec<Level> {
+    pub(crate) fn open_levels(&self) -> Vec<Level> {
         let open = self.levels.iter().filter_map(|level| Some((level, level.opened.as_ref().ok()?)));
-        open.map(|(level, opened)| Level { name: level.name.clone(), deposit: opened.deposit.clone() }).collect()
+        open.map(|(level, opened)| Level { name: level.name.clone(), deposit: opened.deposit.clone() })
+            .collect()
     }
 
     /// Copies to each level what another one has and it has not. No source is read for that.
-    pub fn catch_up(&mut self, ui: Ui) {
+    pub(crate) fn catch_up(&mut self, ui: Ui) {
         for to in 0..self.levels.len() {
             for from in 0..self.levels.len() {
                 if from != to {
@@ -77,7 +80,8 @@ impl Levels {
                 return Ok(0);
             }
             let task = Task::new(ui, &format!("catching up {}", self.levels[to].name));
-            let done = vow_store::levels::catch_up(&source.vault, &self.host, &*target.deposit, &task.monitor);
+            let done =
+                vow_store::levels::catch_up(&source.vault, &self.host, &*target.deposit, &task.monitor);
             let _ = task.finish();
             done.map(|done| done.snapshots)
         });
@@ -85,11 +89,15 @@ impl Levels {
             Ok(0) => {}
             Ok(snapshots) => {
                 let (to, from) = (&self.levels[to].name, &self.levels[from].name);
-                ui.note(&format!("{to} lagged behind; {} copied to it from {from}", plural(snapshots, "snapshot")));
+                ui.note(&format!(
+                    "{to} lagged behind; {} copied to it from {from}",
+                    plural(snapshots, "snapshot")
+                ));
             }
             Err(error) => {
                 let (name, from) = (&self.levels[to].name, &self.levels[from].name);
-                let failure = Failure::from(error).during(format!("{name} lags behind and cannot catch up from {from}"));
+                let failure = Failure::from(error)
+                    .during(format!("{name} lags behind and cannot catch up from {from}"));
                 ui.warn(&failure.line());
                 self.levels[to].behind = Some(failure);
                 return;
@@ -99,7 +107,7 @@ impl Levels {
     }
 
     /// What each level has of a snapshot, in the order of the plan. Takes the levels' answers out of the report.
-    pub fn outcomes(&self, report: Option<&mut BackupReport>) -> Vec<(String, Result<(), Failure>)> {
+    pub(crate) fn outcomes(&self, report: Option<&mut BackupReport>) -> Vec<(String, Result<(), Failure>)> {
         let snapshot = report.as_ref().and_then(|report| report.snapshot);
         let mut answers = report.map(|report| std::mem::take(&mut report.levels)).unwrap_or_default();
         let mut one = |level: &State| match &level.opened {
@@ -116,13 +124,13 @@ impl Levels {
     }
 
     /// The vault of a level that can be reached.
-    pub fn vault(&self, name: &str) -> Option<&DirVault> {
+    pub(crate) fn vault(&self, name: &str) -> Option<&DirVault> {
         let level = self.levels.iter().find(|level| level.name == name)?;
         level.opened.as_ref().ok().map(|opened| &opened.vault)
     }
 
     /// The names of the levels that cannot be reached or lag, with the reason.
-    pub fn troubles(&self) -> impl Iterator<Item = (&str, &Failure)> {
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, &Failure)> {
         self.levels.iter().filter_map(|level| match &level.opened {
             Err(failure) => Some((level.name.as_str(), failure)),
             Ok(_) => level.behind.as_ref().map(|failure| (level.name.as_str(), failure)),
@@ -138,7 +146,8 @@ fn open(plan: &VaultPlan, host: &PublicKey) -> Outcome<Opened> {
 
 /// How many snapshots the target lacks.
 fn lacking(source: &Opened, target: &Opened, host: &HostId) -> Result<usize, VaultError> {
-    let have: HashSet<_> = target.vault.committed(host)?.into_iter().map(|receipt| receipt.manifest).collect();
+    let have: HashSet<_> =
+        target.vault.committed(host)?.into_iter().map(|receipt| receipt.manifest).collect();
     let there = source.vault.committed(host)?;
     Ok(there.iter().filter(|receipt| !have.contains(&receipt.manifest)).count())
 }

@@ -35,12 +35,17 @@ pub(super) fn load(config: &Config, source: &str, ui: Ui) -> Vec<(PathBuf, u64)>
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(e) => {
-            ui.warn(&format!("{}: an empty or unmounted path would not be noticed", Failure::io("read", &path, e).line()));
+            ui.warn(&format!(
+                "{}: an empty or unmounted path would not be noticed",
+                Failure::io("read", &path, e).line()
+            ));
             return Vec::new();
         }
     };
     match serde_json::from_slice::<Record>(&text) {
-        Ok(record) if record.version == VERSION => record.roots.into_iter().filter_map(Root::restore).collect(),
+        Ok(record) if record.version == VERSION => {
+            record.roots.into_iter().filter_map(Root::restore).collect()
+        }
         _ => {
             ui.warn(&format!(
                 "{} is not what was written there: an empty or unmounted path would not be noticed in this run",
@@ -54,7 +59,10 @@ pub(super) fn load(config: &Config, source: &str, ui: Ui) -> Vec<(PathBuf, u64)>
 /// Records the counts of a snapshot that was accepted.
 pub(super) fn save(config: &Config, source: &str, counts: &[(PathBuf, u64)], ui: Ui) {
     let path = file(config, source);
-    let record = Record { version: VERSION, roots: counts.iter().map(|(path, entries)| Root::of(path, *entries)).collect() };
+    let record = Record {
+        version: VERSION,
+        roots: counts.iter().map(|(path, entries)| Root::of(path, *entries)).collect(),
+    };
     if let Err(e) = write(&path, &serde_json::to_vec(&record).unwrap_or_default()) {
         // The snapshot is safe; only the next run knows less.
         ui.warn(&Failure::io("write", &path, e).line());

@@ -10,7 +10,7 @@ use vow_base::manifest::Status;
 const PROBLEMS_SHOWN: usize = 10;
 
 /// `ok`, `partial` or `failed`.
-pub fn status_of(run: &Run) -> &'static str {
+pub(crate) fn status_of(run: &Run) -> &'static str {
     if run.sources.iter().any(|source| source.result.is_err()) || run.sources.is_empty() {
         return "failed";
     }
@@ -21,7 +21,7 @@ pub fn status_of(run: &Run) -> &'static str {
 }
 
 /// The exit code of a run. Failures that agree keep their own.
-pub fn exit_of(run: &Run) -> Exit {
+pub(crate) fn exit_of(run: &Run) -> Exit {
     if let Some(signal) = crate::signals::received() {
         return Exit::Signal(signal);
     }
@@ -37,7 +37,7 @@ pub fn exit_of(run: &Run) -> Exit {
 }
 
 /// The document that `backup --json` ends with.
-pub fn summary(run: &Run) -> Value {
+pub(crate) fn summary(run: &Run) -> Value {
     let snapshots: Vec<_> = run.sources.iter().map(snapshot).collect();
     let errors: u64 = run.sources.iter().map(errors).sum();
     json!({
@@ -54,7 +54,8 @@ fn errors(source: &SourceRun) -> u64 {
 }
 
 fn snapshot(source: &SourceRun) -> Value {
-    let levels: Vec<_> = source.levels.iter().map(|(name, outcome)| level(name, outcome.as_ref().err())).collect();
+    let levels: Vec<_> =
+        source.levels.iter().map(|(name, outcome)| level(name, outcome.as_ref().err())).collect();
     match &source.result {
         Ok(report) => json!({
             "id": report.snapshot.map(|id| id.to_string()),
@@ -94,12 +95,15 @@ fn level(name: &str, failure: Option<&Failure>) -> Value {
 }
 
 /// The table, and below it what a person has to know or do.
-pub fn print_human(ui: Ui, run: &Run) {
+pub(crate) fn print_human(ui: Ui, run: &Run) {
     if ui.json {
         return;
     }
-    let names: Vec<_> =
-        run.sources.first().map(|s| s.levels.iter().map(|(name, _)| name.as_str()).collect()).unwrap_or_default();
+    let names: Vec<_> = run
+        .sources
+        .first()
+        .map(|s| s.levels.iter().map(|(name, _)| name.as_str()).collect())
+        .unwrap_or_default();
     let mut head = vec!["source", "status", "snapshot", "files", "dirs", "bytes", "added", "time"];
     head.extend(names);
     let mut table = Table::new(&head, &[3, 4, 5, 6, 7]);
@@ -148,7 +152,11 @@ fn print_troubles(ui: Ui, source: &SourceRun) {
         Err(failure) => return trouble(ui, &source.source, failure),
         Ok(report) => report,
     };
-    report.notes.iter().take(PROBLEMS_SHOWN).for_each(|note| ui.note(&format!("{}: {}", source.source, plain(note))));
+    report
+        .notes
+        .iter()
+        .take(PROBLEMS_SHOWN)
+        .for_each(|note| ui.note(&format!("{}: {}", source.source, plain(note))));
     if source.problems.count > 0 {
         ui.warn(&format!(
             "{}: {} could not be captured, so the snapshot is partial:",
@@ -156,12 +164,18 @@ fn print_troubles(ui: Ui, source: &SourceRun) {
             ui::plural(source.problems.count, "path")
         ));
         source.problems.lines(PROBLEMS_SHOWN).iter().for_each(|line| ui::diagnose(&format!("  {line}")));
-        ui::diagnose("  next step: run vow as a user who may read them, or leave them out with `exclude` in vow.toml");
+        ui::diagnose(
+            "  next step: run vow as a user who may read them, or leave them out with `exclude` in vow.toml",
+        );
     }
     for (name, outcome) in &source.levels {
         // What keeps a level from being used at all is said once, below.
         if let Err(failure) = outcome {
-            ui.warn(&format!("{}: the vault {name} does not have this snapshot: {}", source.source, failure.line()));
+            ui.warn(&format!(
+                "{}: the vault {name} does not have this snapshot: {}",
+                source.source,
+                failure.line()
+            ));
         }
     }
 }

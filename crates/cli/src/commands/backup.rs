@@ -10,7 +10,7 @@ use crate::failure::Outcome;
 ///
 /// A vault that cannot be reached does not stop the others; it is caught up in a later run.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Only these sources [default: all of the plan]
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// Backs up.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let config = Config::load(cx.config.as_deref())?;
     let order = Order {
         sources: config.sources_named(&args.sources)?,

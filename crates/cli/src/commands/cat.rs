@@ -14,7 +14,7 @@ use vow_store::listing::entry::Kind;
 
 /// Write a file of a snapshot to the standard output
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SNAPSHOT:PATH
     #[arg(value_name = "SNAPSHOT:PATH")]
     file: OsString,
@@ -23,17 +23,23 @@ pub struct Args {
 }
 
 /// Writes it.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    ui::stdout_is_content();
     let (spec, path) = Spec::parse_with_path(&args.file)?;
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let snapshot = reading.snapshot(cx, &spec)?;
     let entry = snapshot.entry(&path)?;
     if entry.kind != Kind::File {
-        return Err(Failure::failed(format!("{} is a {}, not a file", entry.display(), kind_word(entry.kind)))
-            .hint("`vow restore` and `vow export` take folders and everything else"));
+        return Err(Failure::failed(format!(
+            "{} is a {}, not a file",
+            entry.display(),
+            kind_word(entry.kind)
+        ))
+        .hint("`vow restore` and `vow export` take folders and everything else"));
     }
     let mut stdout = std::io::BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
-    let written = snapshot.content(&entry, &mut stdout).and_then(|_| stdout.flush().map_err(ArchiveError::Write));
+    let written =
+        snapshot.content(&entry, &mut stdout).and_then(|_| stdout.flush().map_err(ArchiveError::Write));
     if let Err(error) = written {
         if let ArchiveError::Write(error) = &error {
             ui::check_stdout(error);

@@ -18,7 +18,7 @@ use vow_store::monitor::Monitor;
 
 /// Write a snapshot, or a part of it, as a tar archive
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SNAPSHOT[:PATH]
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     snapshot: OsString,
@@ -30,11 +30,14 @@ pub struct Args {
 }
 
 /// Exports.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let spec = Spec::parse(&args.snapshot)?;
     if args.output.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::new(Exit::Usage, "an archive is not for a terminal")
             .hint("name a file with -o FILE, or pipe the output to another program"));
+    }
+    if args.output.is_none() {
+        ui::stdout_is_content();
     }
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let snapshot = reading.snapshot(cx, &spec.snapshot)?;
@@ -85,9 +88,15 @@ fn to_stdout(snapshot: &Snapshot, under: Option<&[u8]>, monitor: &Monitor) -> Ou
 }
 
 /// A file that could not be finished is removed: half an archive would look like one.
-fn to_file(path: &Path, snapshot: &Snapshot, under: Option<&[u8]>, monitor: &Monitor) -> Outcome<ExportReport> {
+fn to_file(
+    path: &Path,
+    snapshot: &Snapshot,
+    under: Option<&[u8]>,
+    monitor: &Monitor,
+) -> Outcome<ExportReport> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file = file.map_err(|e| Failure::io("create", path, e).hint("name a file that does not exist yet"))?;
+    let file =
+        file.map_err(|e| Failure::io("create", path, e).hint("name a file that does not exist yet"))?;
     let written = write(file, snapshot, under, monitor);
     if written.is_err() {
         let _ = std::fs::remove_file(path);

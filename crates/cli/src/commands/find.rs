@@ -17,7 +17,7 @@ use vow_store::listing::entry::{Entry, Kind};
 
 /// Look for a name or path in all snapshots, newest first
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Glob: without a slash it is compared with names, with one with whole paths (`*.conf`, `/etc/**/hosts`)
     #[arg(value_name = "PATTERN")]
     pattern: String,
@@ -32,7 +32,7 @@ pub struct Args {
 }
 
 /// Looks.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let glob = glob(&args.pattern, args.ignore_case)?;
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let mut search = Search { cx, glob, matches: 0, unread: 0 };
@@ -118,7 +118,9 @@ impl Search<'_> {
 /// The patterns of gitignore files, which exclude rules have as well; here a match is what is wanted.
 fn glob(pattern: &str, ignore_case: bool) -> Outcome<Gitignore> {
     let bad = |e: ignore::Error| {
-        Failure::new(Exit::Usage, format!("{pattern:?} is not a pattern")).because(&e).hint("quote [ ] { } * ? with a backslash")
+        Failure::new(Exit::Usage, format!("{pattern:?} is not a pattern"))
+            .because(&e)
+            .hint("quote [ ] { } * ? with a backslash")
     };
     if pattern.trim().is_empty() {
         return Err(Failure::new(Exit::Usage, "the pattern is empty").hint("write for example '*.conf'"));

@@ -13,7 +13,7 @@ use vow_store::session::Recipient;
 ///
 /// Nothing is asked and nothing is overwritten. When it fails, nothing is left behind.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The folder to make all of it in
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
@@ -32,14 +32,15 @@ pub struct Args {
 }
 
 /// Makes a plan.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let usage = |why: String| Failure::new(Exit::Usage, why);
     check_name("tenant", &args.tenant).map_err(usage)?;
     let host = match &args.name {
         Some(name) => check_name("host", name).map(|()| name.clone()).map_err(usage)?,
         None => hostname(),
     };
-    let recipients = args.recipients.iter().map(|text| Ok(text.parse()?)).collect::<Outcome<Vec<Recipient>>>()?;
+    let recipients =
+        args.recipients.iter().map(|text| Ok(text.parse()?)).collect::<Outcome<Vec<Recipient>>>()?;
     let plan = NewPlan {
         dir: absolute(&args.dir)?,
         tenant: args.tenant.clone(),
@@ -81,12 +82,13 @@ fn report(cx: &Context, plan: &NewPlan, made: &Made) {
 }
 
 /// The absolute form of a path.
-pub fn absolute(path: &Path) -> Outcome<PathBuf> {
-    std::path::absolute(path).map_err(|e| Failure::new(Exit::Usage, format!("{path:?} is not a path")).because(&e))
+pub(crate) fn absolute(path: &Path) -> Outcome<PathBuf> {
+    std::path::absolute(path)
+        .map_err(|e| Failure::new(Exit::Usage, format!("{path:?} is not a path")).because(&e))
 }
 
 /// The paths given, made absolute, each once; or /etc and the home folder.
-pub fn paths_or_default(given: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
+pub(crate) fn paths_or_default(given: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for path in given {
         let path = absolute(path)?;
@@ -96,7 +98,8 @@ pub fn paths_or_default(given: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
     }
     if paths.is_empty() {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).ok_or_else(|| {
-            Failure::new(Exit::Usage, "there is no home folder to back up: $HOME is not set").hint("name what to back up with --path")
+            Failure::new(Exit::Usage, "there is no home folder to back up: $HOME is not set")
+                .hint("name what to back up with --path")
         })?;
         paths = vec![PathBuf::from("/etc"), absolute(Path::new(&home))?];
     }
@@ -104,7 +107,7 @@ pub fn paths_or_default(given: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
 }
 
 /// The machine's name, made fit for a name in the plan.
-pub fn hostname() -> String {
+pub(crate) fn hostname() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let fit = |c: char| {
         let c = c.to_ascii_lowercase();

@@ -14,7 +14,7 @@ use vow_store::listing::path::parent;
 
 /// List what a snapshot holds
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SNAPSHOT[:PATH]: an id or its beginning, SOURCE@latest or SOURCE@2026-11-20, and an absolute path in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     snapshot: OsString,
@@ -29,13 +29,13 @@ pub struct Args {
 }
 
 /// Lists.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let spec = Spec::parse(&args.snapshot)?;
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let snapshot = reading.snapshot(cx, &spec.snapshot)?;
     let folder = spec.path.unwrap_or_default();
     cx.ui.say(&snapshot_line(snapshot.info()));
-    let (mut there, mut unread) = (folder.is_empty(), 0);
+    let (mut there, mut unread) = (folder.is_empty(), 0_u64);
     for entry in snapshot.entries(Some(&folder)) {
         let entry = match entry {
             Ok(entry) => entry,
@@ -48,7 +48,8 @@ pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         };
         let itself = entry.path == folder;
         there |= itself;
-        let listed = if itself { entry.kind != Kind::Dir } else { is_listed(&entry, &folder, args.recursive) };
+        let listed =
+            if itself { entry.kind != Kind::Dir } else { is_listed(&entry, &folder, args.recursive) };
         if listed {
             let root = snapshot.root();
             cx.ui.line(&if args.long { long_line(&entry, root) } else { entry.display() });

@@ -19,7 +19,7 @@ use vow_store::restore::{RestoreOptions, RestoreReport, restore};
 /// A whole snapshot goes to DIR/etc/…, DIR/home/… and so on; `--target /` restores to the original places and writes only
 /// what differs. Of SNAPSHOT:/a/folder the contents go directly into DIR, and SNAPSHOT:/a/file becomes DIR/file.
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// SNAPSHOT[:PATH]: an id or its beginning, SOURCE@latest or SOURCE@2026-11-20, and an absolute path in it
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     snapshot: OsString,
@@ -42,7 +42,7 @@ pub struct Args {
 const PROBLEMS_SHOWN: usize = 20;
 
 /// Restores.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let spec = Spec::parse(&args.snapshot)?;
     if args.target.as_os_str().is_empty() {
         return Err(Failure::new(Exit::Usage, "the target is empty").hint("name a folder with --target DIR"));

@@ -11,7 +11,7 @@ use vow_store::archive::{ArchiveError, SnapshotInfo};
 
 /// List snapshots, and which vaults have them
 #[derive(clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Only snapshots of this source
     #[arg(value_name = "SOURCE")]
     source: Option<String>,
@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 /// Lists.
-pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let reading = Reading::open(cx, &args.read, Need::Nothing)?;
     let (mut listed, problems) = all(cx, &reading)?;
     if let Some(source) = &args.source {
@@ -28,7 +28,10 @@ pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     }
     let values: Vec<_> = listed.iter().map(|(info, vaults)| snapshot_value(info, vaults)).collect();
     cx.ui.json(&json!({"message_type": "snapshots", "snapshots": values, "problems": problems}));
-    let mut table = Table::new(&["id", "received", "snapshot", "status", "files", "bytes", "added", "vaults"], &[4, 5, 6]);
+    let mut table = Table::new(
+        &["id", "received", "snapshot", "status", "files", "bytes", "added", "vaults"],
+        &[4, 5, 6],
+    );
     for (info, vaults) in &listed {
         let counts = info.manifest.counts;
         table.row(vec![
@@ -50,12 +53,12 @@ pub fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     Ok(if problems.is_empty() && reading.unreachable.is_empty() { Exit::Done } else { Exit::Partial })
 }
 
+/// A snapshot, and the names of the vaults that have it.
+pub(crate) type Listed<'r> = (SnapshotInfo, Vec<&'r str>);
+
 /// Every snapshot once, oldest first, with the names of the vaults that have it; and what could not be read.
-pub fn all<'r>(
-    cx: &Context,
-    reading: &'r Reading,
-) -> Outcome<(Vec<(SnapshotInfo, Vec<&'r str>)>, Vec<String>)> {
-    let mut listed: Vec<(SnapshotInfo, Vec<&str>)> = Vec::new();
+pub(crate) fn all<'r>(cx: &Context, reading: &'r Reading) -> Outcome<(Vec<Listed<'r>>, Vec<String>)> {
+    let mut listed: Vec<Listed<'_>> = Vec::new();
     let mut at = std::collections::HashMap::new();
     let mut problems = Vec::new();
     let mut last: Option<Failure> = None;
@@ -63,7 +66,8 @@ pub fn all<'r>(
         let (snapshots, errors) = match place.archive.snapshots_lenient() {
             Ok(read) => read,
             Err(error) => {
-                let failure = Failure::from(error).during(format!("the vault {} cannot be listed", place.name));
+                let failure =
+                    Failure::from(error).during(format!("the vault {} cannot be listed", place.name));
                 problems.push(failure.line());
                 cx.ui.warn(&failure.line());
                 last = Some(failure);
@@ -73,7 +77,9 @@ pub fn all<'r>(
         for error in errors {
             let text = format!("{}: {error}", place.name);
             // On a vault of several hosts the others are none of this plan's business.
-            if matches!(error, ArchiveError::Untrusted { .. }) && (reading.config.is_some() || !snapshots.is_empty()) {
+            if matches!(error, ArchiveError::Untrusted { .. })
+                && (reading.config.is_some() || !snapshots.is_empty())
+            {
                 cx.ui.note(&format!("{text}; its snapshots are not shown"));
                 continue;
             }

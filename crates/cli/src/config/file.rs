@@ -137,7 +137,10 @@ fn vault_plan(raw: &Spanned<RawVault>, folder: &Path) -> Checked<VaultPlan> {
 fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
     let source = raw.get_ref();
     if source.kind.get_ref() != "files" {
-        let text = format!("sources of type {:?} are not built yet in this version; use \"files\"", source.kind.get_ref());
+        let text = format!(
+            "sources of type {:?} are not built yet in this version; use \"files\"",
+            source.kind.get_ref()
+        );
         return Err(fault(&source.kind, text));
     }
     let Some(paths) = &source.paths else {
@@ -205,7 +208,7 @@ fn name(what: &str, raw: &Spanned<String>) -> Checked<String> {
 }
 
 /// What is wrong with a name of a tenant, host, vault or source.
-pub fn check_name(what: &str, name: &str) -> Result<(), String> {
+pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
     let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     if first && name.len() <= NAME_LIMIT_CHARS && name.chars().all(allowed) {

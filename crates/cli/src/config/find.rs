@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const NAME: &str = "vow.toml";
 
 /// The file that is used, and how it was found: `--config`, `$VOW_CONFIG`, then the usual places.
-pub fn find(flag: Option<&Path>) -> Outcome<(PathBuf, &'static str)> {
+pub(crate) fn find(flag: Option<&Path>) -> Outcome<(PathBuf, &'static str)> {
     if let Some(path) = flag {
         return Ok((path.to_owned(), "--config"));
     }

@@ -4,10 +4,13 @@ const FIELDS: [(&str, u32, u32); 5] =
     [("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7)];
 
 /// What is wrong with a schedule.
-pub fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), String> {
     let fields: Vec<_> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
-        return Err(format!("a schedule has 5 fields (minute hour day month weekday), this one has {}", fields.len()));
+        return Err(format!(
+            "a schedule has 5 fields (minute hour day month weekday), this one has {}",
+            fields.len()
+        ));
     }
     for (field, (name, low, high)) in fields.iter().zip(FIELDS) {
         for part in field.split(',') {
@@ -43,7 +46,16 @@ mod tests {
         for good in ["30 2 * * *", "*/15 0-6,22 1 1-12/2 7", "0 * * * *"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["", "* * * *", "60 * * * *", "* * 0 * *", "*/0 * * * *", "5-1 * * * *", "+1 * * * *", "a * * * *"] {
+        for bad in [
+            "",
+            "* * * *",
+            "60 * * * *",
+            "* * 0 * *",
+            "*/0 * * * *",
+            "5-1 * * * *",
+            "+1 * * * *",
+            "a * * * *",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

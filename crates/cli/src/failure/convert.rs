@@ -30,25 +30,31 @@ impl From<VaultError> for Failure {
                 let VaultError::Disk(error) = error else { unreachable!("matched just above") };
                 return error.into();
             }
-            VaultError::NoVault { .. } => {
-                (Exit::NotFound, "check the path, and whether its file system is mounted; `vow vault init` makes a new vault")
-            }
+            VaultError::NoVault { .. } => (
+                Exit::NotFound,
+                "check the path, and whether its file system is mounted; `vow vault init` makes a new vault",
+            ),
             VaultError::OtherVault { .. } => (
                 Exit::NotFound,
                 "find out why another vault is there; when that is right, put its fingerprint into the configuration",
             ),
-            VaultError::Busy { .. } => (Exit::Busy, "wait for the other process to finish and run the command again"),
-            VaultError::Absent { .. } | VaultError::Damaged { .. } => {
-                (Exit::Failed, "run `vow check --read-data` to see what else is affected; another vault may have a good copy")
+            VaultError::Busy { .. } => {
+                (Exit::Busy, "wait for the other process to finish and run the command again")
             }
+            VaultError::Absent { .. } | VaultError::Damaged { .. } => (
+                Exit::Failed,
+                "run `vow check --read-data` to see what else is affected; another vault may have a good copy",
+            ),
             VaultError::Missing(_) => (Exit::Failed, "run the backup again: it sends what is missing"),
-            VaultError::Refused(text) if text.contains("has not joined") => {
-                (Exit::Failed, "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration")
-            }
+            VaultError::Refused(text) if text.contains("has not joined") => (
+                Exit::Failed,
+                "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration",
+            ),
             VaultError::Refused(_) => (Exit::Failed, ""),
-            VaultError::Signed { .. } | VaultError::Ledger { .. } => {
-                (Exit::Failed, "do not trust this vault before somebody has found out why; use another one meanwhile")
-            }
+            VaultError::Signed { .. } | VaultError::Ledger { .. } => (
+                Exit::Failed,
+                "do not trust this vault before somebody has found out why; use another one meanwhile",
+            ),
         };
         let failure = Self::new(exit, error.to_string());
         match (full, hint) {
@@ -65,7 +71,9 @@ impl From<SessionError> for Failure {
             SessionError::WrongIdentity => Self::wrong_identity(),
             SessionError::Identity(_) => Self::new(Exit::Identity, error.to_string())
                 .hint("give the file that `vow init` or `vow key new` wrote: --identity FILE"),
-            SessionError::Recipient { .. } | SessionError::NoRecipient => Self::new(Exit::Usage, error.to_string()),
+            SessionError::Recipient { .. } | SessionError::NoRecipient => {
+                Self::new(Exit::Usage, error.to_string())
+            }
             SessionError::Blob(_) | SessionError::Random => Self::failed(error.to_string()),
         }
     }
@@ -73,7 +81,7 @@ impl From<SessionError> for Failure {
 
 impl Failure {
     /// The identity given opens nothing here.
-    pub fn wrong_identity() -> Self {
+    pub(crate) fn wrong_identity() -> Self {
         Self::new(Exit::Identity, "the identity does not open this snapshot").hint(
             "give the identity of one of the recipients it is sealed to; `vow key list` shows which recipients those are",
         )
@@ -84,9 +92,8 @@ impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
         match error {
             BackupError::Cancelled => Self::interrupted(),
-            BackupError::Busy(_) => {
-                Self::new(Exit::Busy, error.to_string()).hint("wait for it to finish and run the command again")
-            }
+            BackupError::Busy(_) => Self::new(Exit::Busy, error.to_string())
+                .hint("wait for it to finish and run the command again"),
             BackupError::NoLevel { level, source } => {
                 Self::from(source).during(format!("no vault accepted the snapshot; {level} said"))
             }
@@ -125,7 +132,9 @@ impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
         match error {
             RestoreError::Archive(error) => error.into(),
-            RestoreError::Cancelled => Self::interrupted().hint("run the same command again: it goes on from here"),
+            RestoreError::Cancelled => {
+                Self::interrupted().hint("run the same command again: it goes on from here")
+            }
             RestoreError::Target { action, path, source } => Self::io(action, &path, source)
                 .during("the target cannot be used")
                 .hint("name another target, or make this one writable"),
@@ -139,6 +148,8 @@ impl From<ExportError> for Failure {
         match error {
             ExportError::Archive(error) => error.into(),
             ExportError::Write(source) => Self::failed("the archive could not be written").because(&source),
+            ExportError::Data { path, source } => Self::from(source)
+                .during(format!("{path} cannot be read to its end, so the archive ends there")),
             ExportError::Cancelled => Self::interrupted(),
         }
     }

@@ -5,7 +5,7 @@ use vow_base::clock::Nanos;
 use vow_base::id::hex;
 
 /// A size for people.
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let (mut value, mut unit) = (bytes as f64, 0);
     while value >= 1023.95 && unit + 1 < UNITS.len() {
@@ -16,7 +16,7 @@ pub fn bytes(bytes: u64) -> String {
 }
 
 /// A number with its thousands apart.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -29,12 +29,12 @@ pub fn count(number: u64) -> String {
 }
 
 /// "1 file", "2 files".
-pub fn plural(number: u64, word: &str) -> String {
+pub(crate) fn plural(number: u64, word: &str) -> String {
     format!("{} {word}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A time span for people.
-pub fn duration(secs: f64) -> String {
+pub(crate) fn duration(secs: f64) -> String {
     let whole = secs as u64;
     match whole {
         0..10 => format!("{secs:.1} s"),
@@ -45,18 +45,18 @@ pub fn duration(secs: f64) -> String {
 }
 
 /// A time for people, in the machine's time zone.
-pub fn local_time(nanos: Nanos) -> String {
+pub(crate) fn local_time(nanos: Nanos) -> String {
     let time = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default();
     time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A time for programs.
-pub fn rfc3339(nanos: Nanos) -> String {
+pub(crate) fn rfc3339(nanos: Nanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default().to_string()
 }
 
 /// Text that cannot move the cursor: control characters are escaped.
-pub fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut plain, c| {
         if c.is_control() {
             plain.extend(c.escape_default());
@@ -68,7 +68,7 @@ pub fn plain(text: &str) -> String {
 }
 
 /// Puts a path of a snapshot into a JSON object: `path` as text, and `path_hex` when that text is not the whole truth.
-pub fn path_value(object: &mut Map<String, Value>, path: &[u8]) {
+pub(crate) fn path_value(object: &mut Map<String, Value>, path: &[u8]) {
     let absolute = [b"/", path].concat();
     object.insert("path".into(), String::from_utf8_lossy(&absolute).into());
     if std::str::from_utf8(path).is_err() {

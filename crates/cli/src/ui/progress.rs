@@ -20,30 +20,29 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Something that could not be done.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// For which path.
-    pub path: String,
+    pub(crate) path: String,
     /// What happened.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What an operation reported besides its numbers.
 #[derive(Debug, Default)]
-pub struct Problems {
+pub(crate) struct Problems {
     /// The first ones.
-    pub first: Vec<Problem>,
+    pub(crate) first: Vec<Problem>,
     /// How many there were.
-    pub count: u64,
+    pub(crate) count: u64,
     /// What is no problem, but worth knowing.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Problems {
     /// The first few and the number of the others, for people.
-    pub fn lines(&self, most: usize) -> Vec<String> {
+    pub(crate) fn lines(&self, most: usize) -> Vec<String> {
         let shown = self.first.iter().take(most);
-        let mut lines: Vec<_> =
-            shown.map(|p| format!("{}: {}", plain(&p.path), plain(&p.text))).collect();
+        let mut lines: Vec<_> = shown.map(|p| format!("{}: {}", plain(&p.path), plain(&p.text))).collect();
         let more = self.count.saturating_sub(lines.len() as u64);
         if more > 0 {
             lines.push(format!("… and {} more", count(more)));
@@ -53,9 +52,9 @@ impl Problems {
 }
 
 /// A long operation that can be watched and cancelled.
-pub struct Task {
+pub(crate) struct Task {
     /// To be given to the library.
-    pub monitor: Arc<Monitor>,
+    pub(crate) monitor: Arc<Monitor>,
     problems: Arc<Mutex<Problems>>,
     stop: Arc<(Mutex<bool>, Condvar)>,
     ticker: Option<JoinHandle<()>>,
@@ -63,7 +62,7 @@ pub struct Task {
 
 impl Task {
     /// Starts to follow what is called `label`.
-    pub fn new(ui: Ui, label: &str) -> Self {
+    pub(crate) fn new(ui: Ui, label: &str) -> Self {
         let problems = Arc::new(Mutex::new(Problems::default()));
         let kept = problems.clone();
         let monitor = Arc::new(Monitor::new(move |event| listen(ui, &kept, event)));
@@ -74,7 +73,7 @@ impl Task {
     }
 
     /// Ends it: the bar goes, nothing more is reported.
-    pub fn finish(mut self) -> Problems {
+    pub(crate) fn finish(mut self) -> Problems {
         self.end();
         std::mem::take(&mut *self.problems.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
@@ -177,7 +176,7 @@ pub(super) fn around_bar<T>(print: impl FnOnce() -> T) -> T {
 }
 
 /// How far an operation is, in one line.
-pub fn progress_line(monitor: &Monitor) -> String {
+pub(crate) fn progress_line(monitor: &Monitor) -> String {
     let counters = &monitor.counters;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let mut parts = Vec::new();

@@ -1,26 +1,28 @@
 //! Aligned columns.
 
 /// Rows of cells; the last column is never padded.
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
     right: &'static [usize],
 }
 
 impl Table {
     /// A table with this head, whose columns numbered in `right` are numbers.
-    pub fn new(head: &[&str], right: &'static [usize]) -> Self {
+    pub(crate) fn new(head: &[&str], right: &'static [usize]) -> Self {
         Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()], right }
     }
 
     /// Adds a row.
-    pub fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// Its lines.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+        let width = |column: usize| {
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        };
         let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
         self.rows.iter().map(|row| self.one_line(row, &widths)).collect()
     }

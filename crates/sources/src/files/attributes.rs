@@ -110,3 +110,28 @@ fn grow(read: impl Fn(Option<&mut [u8]>) -> Result<usize, Errno>) -> Result<Vec<
     }
     Err(Errno::RANGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_proc_files_and_directories_still_have_theirs() {
+        let dir = tempfile::tempdir().expect("temporary");
+        std::fs::write(dir.path().join("file"), b"").expect("write");
+        std::os::unix::fs::symlink("file", dir.path().join("link")).expect("symlink");
+        let value = b"value";
+        let set =
+            rustix::fs::lsetxattr(dir.path().join("file"), "user.x", value, rustix::fs::XattrFlags::empty());
+        let folder = OwnedFd::from(std::fs::File::open(dir.path()).expect("open"));
+        for name in [&b"file"[..], b"."] {
+            assert_eq!(read_open(&folder, name), read(&folder, name));
+        }
+        assert_eq!(read_open(&folder, b"link"), Ok(Vec::new()));
+        if set.is_ok() {
+            assert!(
+                read_open(&folder, b"file").expect("read").contains(&(b"user.x".to_vec(), value.to_vec()))
+            );
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 /// Bytes of directory entries asked for at once.
 const BUFFER_BYTES: usize = 128 * 1024;
-/// Working memory above this is given back after use.
+/// Names of more bytes than this keep the memory they were read into.
 const KEEP_BYTES: usize = 1 << 20;
 
 /// What the directory says an entry is; not every file system does.
@@ -47,11 +47,13 @@ impl Names {
         buffer.bytes.clear();
         buffer.spans.clear();
         let error = fill(folder, buffer).err();
-        let names = Self::sorted(&buffer.bytes, &mut buffer.spans);
         if buffer.bytes.capacity() > KEEP_BYTES {
-            (buffer.bytes, buffer.spans) = (Vec::new(), Vec::new());
+            // Too much to hold twice, even for a moment.
+            let (bytes, mut spans) = (std::mem::take(&mut buffer.bytes), std::mem::take(&mut buffer.spans));
+            sort(&bytes, &mut spans);
+            return (Self { bytes: bytes.into(), spans: spans.into() }, error);
         }
-        (names, error)
+        (Self::sorted(&buffer.bytes, &mut buffer.spans), error)
     }
 
     /// These names, which must be sorted and shorter than 64 KiB.
@@ -65,7 +67,7 @@ impl Names {
     }
 
     fn sorted(bytes: &[u8], spans: &mut [Span]) -> Self {
-        spans.sort_unstable_by(|a, b| slice(bytes, *a).cmp(slice(bytes, *b)));
+        sort(bytes, spans);
         let mut packed = Vec::with_capacity(bytes.len());
         let mut placed = Vec::with_capacity(spans.len());
         for span in &*spans {
@@ -90,12 +92,7 @@ impl Names {
 
     /// Whether this name is among them.
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
-        self.find(name).is_some()
-    }
-
-    /// Where this name is.
-    pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        self.spans.binary_search_by(|span| slice(&self.bytes, *span).cmp(name)).ok()
+        self.spans.binary_search_by(|span| slice(&self.bytes, *span).cmp(name)).is_ok()
     }
 
     /// These names and `more`.
@@ -106,6 +103,10 @@ impl Names {
         }
         Self::sorted(&bytes, &mut spans)
     }
+}
+
+fn sort(bytes: &[u8], spans: &mut [Span]) {
+    spans.sort_unstable_by(|a, b| slice(bytes, *a).cmp(slice(bytes, *b)));
 }
 
 fn slice(bytes: &[u8], span: Span) -> &[u8] {

@@ -5,7 +5,7 @@ use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags, major, makedev, minor,
 };
 use rustix::io::Errno;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use vow_store::listing::{Kind, Time};
 use vow_store::source::Stat;
 
@@ -18,8 +18,11 @@ pub(crate) enum Seen {
     Socket,
 }
 
-/// Set when the kernel, or a filter around this process, does not know `openat2`.
-static NO_OPENAT2: AtomicBool = AtomicBool::new(false);
+/// Whether the kernel, or a filter around this process, lets `openat2` pass. It is newer than some filters.
+static OPENAT2: AtomicU8 = AtomicU8::new(UNKNOWN);
+const UNKNOWN: u8 = 0;
+const WORKS: u8 = 1;
+const ABSENT: u8 = 2;
 
 /// Opens `name` in `folder` without following links. Asks not to touch the access time, and does without where that is not
 /// allowed (it is the owner's privilege).
@@ -35,20 +38,30 @@ pub(crate) fn open_at(folder: impl AsFd, name: &[u8], flags: OFlags) -> Result<O
 }
 
 fn open_secure(folder: &impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let plain = || rustix::fs::openat(folder, name, flags, Mode::empty());
-    if NO_OPENAT2.load(Ordering::Relaxed) {
-        return plain();
+    let known = OPENAT2.load(Ordering::Relaxed);
+    if known == ABSENT {
+        return open_plain(folder, name, flags);
     }
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(folder, name, flags, Mode::empty(), resolve) {
-        Err(Errno::NOSYS) => {
-            NO_OPENAT2.store(true, Ordering::Relaxed);
-            plain()
+    let opened = rustix::fs::openat2(folder, name, flags, Mode::empty(), resolve);
+    match opened {
+        Ok(_) if known == UNKNOWN => OPENAT2.store(WORKS, Ordering::Relaxed),
+        // A filter that does not know the call may also say that it is not permitted.
+        Err(Errno::NOSYS | Errno::PERM) if known == UNKNOWN => {
+            let opened = open_plain(folder, name, flags);
+            if opened.is_ok() {
+                OPENAT2.store(ABSENT, Ordering::Relaxed);
+            }
+            return opened;
         }
-        // From a filter that does not know the call, or from the file: only the older call can tell.
-        Err(Errno::PERM) => plain(),
-        result => result,
+        _ => {}
     }
+    opened
+}
+
+/// A single name with `O_NOFOLLOW` leaves nothing else to be resolved, so the older call is as safe.
+fn open_plain(folder: &impl AsFd, name: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(folder, name, flags, Mode::empty())
 }
 
 /// Opens the root of the file system.
@@ -142,5 +155,33 @@ pub(crate) fn reason(errno: Errno) -> String {
     match text.find(" (os error") {
         Some(at) => text[..at].to_owned(),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_calls_say_the_same_and_follow_nothing_either() {
+        let dir = tempfile::tempdir().expect("temporary");
+        std::fs::write(dir.path().join("file"), b"x").expect("write");
+        std::fs::create_dir(dir.path().join("dir")).expect("mkdir");
+        std::os::unix::fs::symlink("dir", dir.path().join("link")).expect("symlink");
+        let folder = std::fs::File::open(dir.path()).expect("open");
+        for name in [&b"file"[..], b"dir", b"link"] {
+            let (Ok(Seen::Entry(new)), Ok(Seen::Entry(old))) =
+                (stat_at(&folder, name), old_stat_at(&&folder, name, AtFlags::SYMLINK_NOFOLLOW))
+            else {
+                panic!("an entry");
+            };
+            assert_eq!(new, old);
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for open in [open_secure, open_plain] {
+            assert!(open(&&folder, b"file", flags).is_ok());
+            assert_eq!(open(&&folder, b"link", flags).err(), Some(Errno::LOOP));
+            assert!(open(&&folder, b"link", flags | OFlags::DIRECTORY).is_err());
+        }
     }
 }

@@ -43,11 +43,6 @@ impl Reader {
         Ok(entry.size)
     }
 
-    /// Writes a file's data without its holes.
-    pub(crate) fn data(&mut self, entry: &Entry<ObjectId>, out: &mut dyn Write) -> Result<(), ArchiveError> {
-        self.pieces(entry, |_, data| out.write_all(data).map_err(ArchiveError::Write))
-    }
-
     /// Hands on the data of a file in order, with the offset of each piece in the data.
     pub(crate) fn pieces(
         &mut self,

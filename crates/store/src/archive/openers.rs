@@ -40,6 +40,11 @@ impl Openers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn identities(&self) -> Option<Arc<Identities>> {
+        self.identities.clone()
+    }
+
     pub(super) fn has_identity(&self) -> bool {
         self.identities.is_some()
     }

@@ -1,1 +1,170 @@
+use super::testing::{MemVault, Maker, Spec, dir, file, noise, symlink};
+use super::*;
+use crate::listing::path::is_within;
+use vow_base::vault::Kind as Object;
 
+fn tree() -> Vec<Spec> {
+    let mut specs = vec![dir(b"a")];
+    for number in 0..40u8 {
+        specs.push(file(format!("a/f{number:02}").as_bytes(), &noise(usize::from(number) * 70, number)));
+    }
+    specs.extend([dir(b"b"), file(b"b/large", &noise(150_000, 1)), symlink(b"b/link", b"../a"), dir(b"b-c")]);
+    specs
+}
+
+fn made() -> (Arc<MemVault>, Maker) {
+    let vault = Arc::new(MemVault::default());
+    let mut maker = Maker::new(&vault, 1);
+    maker.snapshot("files", &tree());
+    (vault, maker)
+}
+
+#[test]
+fn entries_come_back_in_order_and_with_their_content() {
+    let (_, maker) = made();
+    let snapshot = maker.newest();
+    let entries: Vec<_> = snapshot.entries(None).map(|entry| entry.expect("entry")).collect();
+    assert!(snapshot.root().top.depth > 1, "the test needs nodes");
+    assert_eq!(entries.len(), tree().len());
+    let mut reader = snapshot.reader().expect("reader");
+    for (entry, (expected, data)) in entries.iter().zip(tree()) {
+        assert_eq!(entry.path, expected.path);
+        let mut content = Vec::new();
+        assert_eq!(reader.content(entry, &mut content).expect("content"), expected.size);
+        assert_eq!(content, data, "{}", entry.display());
+    }
+}
+
+#[test]
+fn part_of_a_tree_is_found_without_reading_the_rest() {
+    let (vault, maker) = made();
+    let snapshot = maker.newest();
+    for under in ["a", "a/f17", "b", "b/large", "b-c", "c", "a/f", "", "a/f17/x"] {
+        let found: Vec<_> =
+            snapshot.entries(Some(under.as_bytes())).map(|entry| entry.expect("entry").path).collect();
+        let expected: Vec<_> =
+            tree().into_iter().map(|(e, _)| e.path).filter(|path| is_within(path, under.as_bytes())).collect();
+        assert_eq!(found, expected, "{under:?}");
+    }
+    vault.reads.lock().expect("lock").clear();
+    snapshot.entry(b"b/link").expect("entry");
+    assert!(vault.reads.lock().expect("lock").len() <= 4, "one path was expected to be read");
+    assert!(matches!(snapshot.entry(b"nothing"), Err(ArchiveError::NoEntry { .. })));
+}
+
+#[test]
+fn snapshots_are_found_by_what_people_write() {
+    let vault = Arc::new(MemVault::default());
+    let (mut one, mut two) = (Maker::new(&vault, 1), Maker::new(&vault, 2));
+    let first = one.snapshot("files", &tree());
+    let second = one.snapshot("files", &tree());
+    let other = two.snapshot("files", &tree());
+    let third = one.snapshot("db", &tree());
+    let archive = one.archive();
+    let found = |spec: &str| archive.find(spec).map(|info| info.id);
+    assert_eq!(found("host-1/files@latest").ok(), Some(second.id));
+    assert_eq!(found("host-1/files@2026-01-01").ok(), Some(first.id));
+    assert_eq!(found("host-1/files@2026-01-02").ok(), Some(second.id));
+    assert_eq!(found("acme/host-2/files@latest").ok(), Some(other.id));
+    assert_eq!(found(&format!("{}/files@latest", two.host())).ok(), Some(other.id));
+    assert_eq!(found("db@latest").ok(), Some(third.id));
+    assert_eq!(found("latest").ok(), Some(third.id));
+    assert_eq!(found(&first.id.to_string()[..12]).ok(), Some(first.id));
+    assert_eq!(found(&first.id.to_string().to_uppercase()).ok(), Some(first.id));
+    let Err(ArchiveError::Ambiguous { candidates, .. }) = found("files@latest") else { panic!("not unique") };
+    assert_eq!(candidates, ["host-1/files", "host-2/files"]);
+    for absent in ["host-1/files@2025-12-31", "web@latest", "files@yesterday", "0000", "xyz", "", "host-3/db@latest"] {
+        assert!(matches!(found(absent), Err(ArchiveError::NoSuchSnapshot { .. })), "{absent:?}");
+    }
+    let order: Vec<_> = archive.snapshots().expect("snapshots").iter().map(|info| info.id).collect();
+    assert_eq!(order, [first.id, second.id, third.id, other.id]);
+}
+
+#[test]
+fn an_older_snapshot_is_not_taken_for_the_latest_when_that_is_damaged() {
+    let (vault, mut maker) = made();
+    let newest = maker.snapshot("files", &tree());
+    let first = maker.archive().snapshots().expect("snapshots")[0].id;
+    vault.spoil(Object::Manifest, &newest.id, |bytes| bytes[100] ^= 1);
+    let archive = maker.archive();
+    for spec in ["files@latest", "latest", &newest.id.to_string()] {
+        assert!(matches!(archive.find(spec), Err(ArchiveError::Manifest { .. })), "{spec}");
+    }
+    assert!(archive.snapshots().is_err());
+    assert_eq!(archive.find(&first.to_string()).map(|info| info.id).ok(), Some(first));
+    assert_eq!(archive.find("files@2026-01-01").map(|info| info.id).ok(), Some(first));
+}
+
+#[test]
+fn manifests_of_others_made_up_or_swapped_are_refused() {
+    let (vault, mut maker) = made();
+    let second = maker.snapshot("files", &tree());
+    let first = maker.archive().snapshots().expect("snapshots")[0].clone();
+    // The vault serves the older manifest under the newer name.
+    let older = vault.all()[&(maker.host(), Object::Manifest, first.id)].clone();
+    let newer = std::mem::replace(
+        vault.all().get_mut(&(maker.host(), Object::Manifest, second.id)).expect("manifest"),
+        older.clone(),
+    );
+    assert!(maker.archive().snapshots().is_err());
+    vault.spoil(Object::Manifest, &second.id, |bytes| *bytes = newer);
+    assert!(maker.archive().snapshots().is_ok());
+    // A receipt that says another sequence number than the manifest.
+    vault.receipts.lock().expect("lock")[1].manifest = first.id;
+    assert!(maker.archive().snapshots().is_err());
+    vault.receipts.lock().expect("lock")[1].manifest = second.id;
+    // A manifest by a key that is not the host's, under its right name.
+    let forged = second.manifest.seal(&SigningKey::from_seed(&[66; 32]));
+    let id = ObjectId::of(&forged);
+    vault.all().insert((maker.host(), Object::Manifest, id), forged);
+    vault.receipts.lock().expect("lock")[1].manifest = id;
+    let error = maker.archive().snapshots().expect_err("forged");
+    assert!(error.to_string().contains("signature"), "{error}");
+}
+
+use vow_base::sign::SigningKey;
+
+#[test]
+fn hosts_that_are_not_trusted_are_named_and_not_read() {
+    let vault = Arc::new(MemVault::default());
+    let (mut one, mut two) = (Maker::new(&vault, 1), Maker::new(&vault, 2));
+    one.snapshot("files", &tree());
+    two.snapshot("files", &tree());
+    let archive = Archive::new(vault.clone(), None, vec![one.signing.public()]);
+    assert!(matches!(archive.snapshots(), Err(ArchiveError::Untrusted { .. })));
+    let found = archive.find("files@latest").expect("only one host is believed");
+    assert_eq!(found.manifest.host, "host-1");
+    assert!(matches!(archive.open(&found), Err(ArchiveError::NoIdentity)));
+    let stranger = Archive::new(vault, two.archive().inner.openers.identities(), vec![]);
+    let error = stranger.open(&found).err().expect("sealed to another");
+    assert!(error.is_identity(), "{error}");
+}
+
+#[test]
+fn a_root_of_another_host_or_a_swapped_pack_is_refused() {
+    let (vault, mut maker) = made();
+    maker.root_key = Some([7; 32]);
+    let lying = maker.snapshot("files", &tree());
+    assert!(matches!(maker.archive().open(&lying), Err(ArchiveError::Root { .. })));
+    maker.root_key = None;
+    let good = maker.snapshot("files", &tree());
+    let pack = good.manifest.root.pack;
+    let other = vault.all()[&(maker.host(), Object::Pack, lying.manifest.root.pack)].clone();
+    vault.spoil(Object::Pack, &pack, |bytes| *bytes = other);
+    assert!(maker.archive().open(&good).is_err());
+}
+
+#[test]
+fn a_damaged_leaf_takes_only_its_own_entries_along() {
+    let (vault, maker) = made();
+    let all: Vec<_> = tree().into_iter().map(|(entry, _)| entry.path).collect();
+    let snapshot = maker.newest();
+    let chunk = snapshot.root().top.children[1].1;
+    vault.spoil(Object::Pack, &chunk.place.pack, |bytes| bytes[chunk.place.offset as usize + 3] ^= 1);
+    let results: Vec<_> = maker.newest().entries(None).collect();
+    let errors = results.iter().filter(|result| result.is_err()).count();
+    let found: Vec<_> = results.into_iter().flatten().map(|entry| entry.path).collect();
+    assert_eq!(errors, 1);
+    assert!(found.len() > 10 && found.len() < all.len());
+    assert!(found.iter().all(|path| all.contains(path)));
+}

@@ -19,10 +19,21 @@ pub(super) struct Ready {
     pub(super) ctime: Time,
     /// For chunk lists: the packs their chunks lie in, with the stored bytes used of each.
     pub(super) inner: Vec<(PackNo, u64)>,
-    /// A further link of a file that comes earlier in the listing, with the number of its links: takes its content.
-    pub(super) further_link: bool,
+    /// Whose content it has.
+    pub(super) link: LinkRole,
     /// Number of links, for files with several.
     pub(super) links: u32,
+}
+
+/// How an entry comes to its content when its file has several links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LinkRole {
+    /// The first link in the listing, or the only one: it is read.
+    First,
+    /// A later link, which takes the content of the first.
+    Further,
+    /// A later link that has taken it.
+    Given,
 }
 
 /// Consecutive entries.

@@ -1,6 +1,6 @@
 //! The collector: takes entries in listing order once their packs have landed, and builds leaves, cache and index from them.
 
-use super::block::{Block, Ready};
+use super::block::{Block, LinkRole, Ready};
 use super::cache::{CacheWriter, PackUse};
 use super::engine::Engine;
 use super::packs::{Landed, PackNo};
@@ -83,7 +83,8 @@ pub(super) struct Collected {
 /// The first link of a file that has more.
 struct Linked {
     left: u32,
-    first: Option<(Entry<PackNo>, Vec<(PackNo, u64)>)>,
+    entry: Entry<PackNo>,
+    inner: Vec<(PackNo, u64)>,
 }
 
 /// What a step says: whether to go on. `false` when the run has failed elsewhere.
@@ -198,7 +199,7 @@ impl<'e, 'a> Collector<'e, 'a> {
     fn advance(&mut self) -> Step {
         loop {
             while let Some(ready) = self.front.front_mut() {
-                if ready.further_link {
+                if ready.link == LinkRole::Further {
                     link_up(&mut self.links, ready);
                 }
                 if let Some(pack) = first_open(&self.ids, self.waits_for, ready) {
@@ -232,12 +233,8 @@ impl<'e, 'a> Collector<'e, 'a> {
 
     /// Puts one entry into the listing.
     fn emit(&mut self, mut ready: Ready) -> Step {
-        if ready.further_link
-            && ready.entry.size > 0
-            && ready.entry.content.chunks().is_empty()
-            && ready.entry.extents.is_none()
-        {
-            // The first link could not be read, which was reported then.
+        if ready.link == LinkRole::Further {
+            // Its first link could not be read, which was reported then.
             return Ok(true);
         }
         self.count(&ready.entry);
@@ -281,11 +278,13 @@ impl<'e, 'a> Collector<'e, 'a> {
     }
 
     fn remember_link(&mut self, ready: &Ready) {
-        let (Some(link), false, Kind::File) = (ready.entry.link, ready.further_link, ready.entry.kind) else {
+        let Some(link) =
+            ready.entry.link.filter(|_| ready.entry.kind == Kind::File && ready.link == LinkRole::First)
+        else {
             return;
         };
-        let first = Some((ready.entry.clone(), ready.inner.clone()));
-        self.links.insert(link, Linked { left: ready.links.saturating_sub(1), first });
+        let left = ready.links.saturating_sub(1);
+        self.links.insert(link, Linked { left, entry: ready.entry.clone(), inner: ready.inner.clone() });
     }
 
     fn count_live(&mut self, ready: &Ready) {
@@ -442,18 +441,16 @@ impl<'e, 'a> Collector<'e, 'a> {
 /// Gives a further link the content of its first one.
 fn link_up(links: &mut HashMap<(u64, u64), Linked>, ready: &mut Ready) {
     let Some(link) = ready.entry.link else { return };
-    let Some(linked) = links.get_mut(&link) else { return };
-    if let Some((first, inner)) = linked.first.as_ref().filter(|_| ready.entry.content == Content::Empty) {
-        ready.entry.content = first.content.clone();
-        ready.entry.extents.clone_from(&first.extents);
-        ready.entry.xattrs.clone_from(&first.xattrs);
-        (ready.entry.size, ready.entry.mtime) = (first.size, first.mtime);
-        ready.entry.changed = first.changed;
-        ready.inner.clone_from(inner);
-        linked.left = linked.left.saturating_sub(1);
-        if linked.left == 0 {
-            links.remove(&link);
-        }
+    let Some(Linked { left, entry: first, inner }) = links.get_mut(&link) else { return };
+    ready.link = LinkRole::Given;
+    ready.entry.content = first.content.clone();
+    ready.entry.extents.clone_from(&first.extents);
+    ready.entry.xattrs.clone_from(&first.xattrs);
+    (ready.entry.size, ready.entry.mtime, ready.entry.changed) = (first.size, first.mtime, first.changed);
+    ready.inner.clone_from(inner);
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        links.remove(&link);
     }
 }
 

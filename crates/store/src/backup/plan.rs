@@ -1,7 +1,7 @@
 //! The planner: merges what the source finds with what the cache knows, and decides what must be read.
 
 use super::BackupError;
-use super::block::{Block, Ready};
+use super::block::{Block, LinkRole, Ready};
 use super::cache::{CacheReader, Cached};
 use super::collect::Message;
 use super::engine::Engine;
@@ -91,7 +91,7 @@ impl<'e, 'a> Planner<'e, 'a> {
             // It takes the content of its first link, which comes earlier in the listing.
             let entry = entry_of(&item, &item.stat, Content::Empty, Vec::new());
             add(&self.engine.monitor.counters.files, 1);
-            return self.block.push(Ready { further_link: true, ..ready(entry, &item.stat) });
+            return self.block.push(Ready { link: LinkRole::Further, ..ready(entry, &item.stat) });
         }
         if let Some(ready) = cached.and_then(|cached| self.unchanged(&item, cached)) {
             return self.block.push(ready);

@@ -1,7 +1,7 @@
 //! Reading files: small ones into bundles, larger ones in chunks. What changes while it is read is read again, then marked.
 
 use super::BackupError;
-use super::block::{Place, Ready};
+use super::block::{LinkRole, Place, Ready};
 use super::engine::Engine;
 use super::packs::PackNo;
 use super::queue::{Job, Queue};
@@ -404,7 +404,7 @@ pub(super) fn entry_of(
 /// An entry that only waits for its packs.
 pub(super) fn ready(entry: Entry<PackNo>, stat: &Stat) -> Ready {
     let links = if entry.link.is_some() { stat.links } else { 1 };
-    Ready { entry, inode: stat.inode, ctime: stat.ctime, inner: Vec::new(), further_link: false, links }
+    Ready { entry, inode: stat.inode, ctime: stat.ctime, inner: Vec::new(), link: LinkRole::First, links }
 }
 
 fn open(item: &Item) -> io::Result<(File, Stat)> {

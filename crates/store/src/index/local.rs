@@ -249,7 +249,7 @@ impl SortedFile {
         // Ids are uniform, so the page is where the first bytes of the id say, give or take a few.
         let prefix = u64::from_be_bytes(id.0[..8].try_into().unwrap_or_default());
         let (mut low, mut high) = (0, self.pages());
-        let mut guess = (u128::from(prefix) * u128::from(high) >> 64) as u64;
+        let mut guess = ((u128::from(prefix) * u128::from(high)) >> 64) as u64;
         while low < high {
             let rows = self.page(guess, key)?;
             let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };

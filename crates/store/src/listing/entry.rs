@@ -37,6 +37,9 @@ pub struct Time {
     pub nanos: u32,
 }
 
+/// Extended attributes: name and value, sorted by name.
+pub type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// The data of a file. `P` names packs as in [`ChunkRef`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content<P> {
@@ -81,7 +84,7 @@ pub struct Entry<P> {
     /// Major and minor number of a device.
     pub device: Option<(u32, u32)>,
     /// Extended attributes, sorted by name.
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub xattrs: Attributes,
     /// Device and inode of a file with several links.
     pub link: Option<(u64, u64)>,
     /// Data extents of a sparse file: offset and length in bytes.

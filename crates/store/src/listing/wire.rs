@@ -1,6 +1,6 @@
 //! How entries and references are written: CBOR maps with integer keys, references through a table.
 
-use super::entry::{Content, Entry, Kind, Time};
+use super::entry::{Attributes, Content, Entry, Kind, Time};
 use super::path;
 use super::tree::ListingError::{self, Malformed};
 use crate::keys::ChunkId;
@@ -328,7 +328,7 @@ fn read_content(
 /// The most chunks an entry may refer to directly: a hostile leaf may name one chunk over and over.
 const CHUNKS_MAX: usize = 1 << 20;
 
-fn read_xattrs(d: &mut Decoder<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ListingError> {
+fn read_xattrs(d: &mut Decoder<'_>) -> Result<Attributes, ListingError> {
     let mut xattrs = Vec::new();
     for _ in 0..length(d.array()?)? {
         let d = pair(d)?;

@@ -1,9 +1,7 @@
 //! Creating, opening and joining: what is refused, and what can be done again.
 
 use crate::disks::{Bench, on_both_disks};
-use std::io::ErrorKind;
 use std::sync::Arc;
-use vow_base::disk::{Disk, RealDisk};
 use vow_base::vault::{Retrieve, VaultError};
 use vow_testkit::fixture::FakeHost;
 use vow_testkit::{FixedClock, MemDisk};
@@ -129,10 +127,4 @@ fn many_who_create_the_same_vault_at_once_agree_on_its_key() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(prints.iter().all(|print| *print == prints[0]), "{prints:?}");
-}
-
-#[test]
-fn a_folder_with_a_bare_name_can_be_made() {
-    let error = RealDisk.sync_dir(vow_base::publish::parent("vault".as_ref())).err();
-    assert!(error.is_none_or(|e| e.source.kind() != ErrorKind::NotFound));
 }

@@ -1,8 +1,12 @@
 //! The power fails, or the program is killed, after every operation: FAULTS 1 and 8. Absent or whole; acknowledged means present.
 
-use crate::scenario::{Acknowledged, Scenario, interesting, new_disk};
+use crate::scenario::{Acknowledged, ROOT, Scenario, interesting, new_disk};
+use std::sync::Arc;
+use vow_base::vault::{Deposit, Retrieve};
+use vow_testkit::fixture::{FakeHost, Snapshot};
 use vow_testkit::mem_disk::{Fate, Pending};
-use vow_testkit::{Dice, MemDisk};
+use vow_testkit::{Dice, FixedClock, MemDisk};
+use vow_vault::DirVault;
 
 /// Besides the plain cases, this many random mixtures.
 const MIXTURES: u64 = 4;
@@ -86,5 +90,63 @@ fn killed_at_any_time_and_then_a_power_cut_at_any_time() {
             let context = format!("killed at {first}, stopped {second} later, {how}");
             scenario.check_and_complete(&state, &acknowledged, &context);
         }
+    }
+}
+
+/// A vault with the objects of two snapshots, neither of them committed.
+fn two_to_commit() -> (MemDisk, FakeHost, [Snapshot; 2]) {
+    let (disk, host, mut dice) = (new_disk(), FakeHost::new(1), Dice::new(4));
+    let vault = DirVault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
+    vault.join(&host.public()).unwrap();
+    let deposit = vault.deposit(&host.public()).unwrap();
+    let snapshots = [host.snapshot(1, 1, &mut dice), host.snapshot(2, 1, &mut dice)];
+    snapshots.iter().for_each(|snapshot| snapshot.put(&deposit).unwrap());
+    (disk, host, snapshots)
+}
+
+fn open(disk: &MemDisk) -> DirVault {
+    DirVault::open(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap()
+}
+
+/// A copy of the disk on which somebody died before the n-th operation of committing this.
+fn commit_cut_short(disk: &MemDisk, host: &FakeHost, snapshot: &Snapshot, n: usize) -> MemDisk {
+    let disk = disk.crash(|_| Fate::Kept);
+    let deposit = open(&disk).deposit(&host.public()).unwrap();
+    disk.stop_at(n);
+    let _ = snapshot.commit(&deposit);
+    disk.heal();
+    disk
+}
+
+#[test]
+fn the_ledger_gets_no_gap_whoever_dies_when() {
+    let (disk, host, [one, two]) = two_to_commit();
+    for (first, second) in (0..40).flat_map(|first| (0..40).map(move |second| (first, second))) {
+        let disk = commit_cut_short(&disk, &host, &one, first);
+        // The next one does not come back to what was cut short.
+        let deposit = open(&disk).deposit(&host.public()).unwrap();
+        disk.stop_at(second);
+        let committed = two.commit(&deposit);
+        disk.heal();
+        let second_entry = format!("{:020}", 2);
+        let cut = disk.crash(|pending| match pending {
+            Pending::Name(path) if path.ends_with(&second_entry) => Fate::Kept,
+            _ => Fate::Lost,
+        });
+        let receipts = open(&cut).committed(&host.id());
+        let receipts = receipts.unwrap_or_else(|error| panic!("{first}, {second}: {error}"));
+        assert!(committed.is_err() || receipts.contains(&committed.unwrap()), "{first}, {second}");
+    }
+}
+
+#[test]
+fn a_receipt_that_a_host_was_told_of_stays() {
+    let (disk, host, [one, _]) = two_to_commit();
+    for n in 0..40 {
+        let disk = commit_cut_short(&disk, &host, &one, n);
+        let told = open(&disk).deposit(&host.public()).unwrap().receipts().unwrap();
+        let cut = disk.crash(|_| Fate::Lost);
+        assert_eq!(open(&cut).committed(&host.id()).unwrap(), told, "cut short at {n}");
+        assert!(n < 39 || told.len() == 1, "the end of the commit was not reached");
     }
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use vow_base::ObjectId;
 use vow_base::disk::Disk;
-use vow_base::publish::{PublishError, Published, publish};
+use vow_base::publish::{PublishError, Published, parent, publish};
 use vow_testkit::MemDisk;
 use vow_testkit::mem_disk::{Action, Fate, Fault};
 
@@ -80,4 +80,11 @@ fn a_temporary_name_that_is_taken_stays_with_its_owner() {
     publish_on(&disk, b"bytes").unwrap_err();
     assert!(disk.operations().iter().all(|o| o.action != Action::Remove));
     assert!(!disk.is_dir(Path::new(PATH)));
+}
+
+#[test]
+fn a_bare_name_stands_in_the_working_folder() {
+    for (path, folder) in [("vault", "."), ("a/b", "a"), ("/a", "/"), ("/", "/"), (".", ".")] {
+        assert_eq!(parent(path.as_ref()), Path::new(folder), "{path}");
+    }
 }

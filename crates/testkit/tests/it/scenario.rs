@@ -53,6 +53,7 @@ impl Scenario {
             vault.join(&self.host.public())?;
             acknowledged.fingerprint = Some(vault.fingerprint());
             acknowledged.joined = true;
+            self.check(&disk.crash(|_| Fate::Lost), acknowledged, "directly after a join");
         }
         let deposit = vault.deposit(&self.host.public())?;
         acknowledged.fingerprint = Some(vault.fingerprint());

@@ -10,7 +10,12 @@ fn look(dir: &Path, roots: &[&str], remembered: &[(&str, u64)], allow_empty: boo
     let at = |path: &str| dir.join(path);
     let roots: Vec<_> = roots.iter().map(|path| (at(path), names(&at(path)))).collect();
     let remembered: Vec<_> = remembered.iter().map(|(path, count)| (at(path), *count)).collect();
-    let request = Request { roots: &roots, remembered: &remembered, allow_empty, always_exclude: &[names(&at("vault"))] };
+    let request = Request {
+        roots: &roots,
+        remembered: &remembered,
+        allow_empty,
+        always_exclude: &[names(&at("vault"))],
+    };
     survey(&request, &Arc::new(Pool::new(64)))
 }
 
@@ -30,7 +35,10 @@ fn fixture() -> tempfile::TempDir {
 
 #[test]
 fn paths_are_made_plain() {
-    assert_eq!(names_of(Path::new("/a/./b//c/../d/")), Some(vec![b"a".to_vec(), b"b".to_vec(), b"d".to_vec()]));
+    assert_eq!(
+        names_of(Path::new("/a/./b//c/../d/")),
+        Some(vec![b"a".to_vec(), b"b".to_vec(), b"d".to_vec()])
+    );
     assert_eq!(names_of(Path::new("/../..")), Some(vec![]));
     assert_eq!(names_of(Path::new("a")), None);
 }
@@ -48,11 +56,17 @@ fn a_root_that_lost_its_content_is_refused_with_the_next_step() {
         )
     );
     let gone = error(&["gone", "full"], &[("gone/", 7)]);
-    assert!(gone.contains("/gone does not exist, but the last snapshot had 7 entries there: is it mounted?"), "{gone}");
+    assert!(
+        gone.contains("/gone does not exist, but the last snapshot had 7 entries there: is it mounted?"),
+        "{gone}"
+    );
     let both = error(&["gone", "empty"], &[("empty", 1)]);
     assert!(both.contains("/gone does not") && both.contains("1 entry there"), "{both}");
     let below = error(&["gone/deep"], &[]);
-    assert!(below.contains("/gone/deep does not exist, because") && below.contains("--allow-empty"), "{below}");
+    assert!(
+        below.contains("/gone/deep does not exist, because") && below.contains("--allow-empty"),
+        "{below}"
+    );
     assert!(error(&["dangling"], &[]).contains("/nowhere does not"), "{}", error(&["dangling"], &[]));
     assert!(error(&["file/x"], &[]).contains("Not a directory"), "{}", error(&["file/x"], &[]));
     assert!(error(&["loop"], &[]).contains("symbolic links"), "{}", error(&["loop"], &[]));
@@ -73,9 +87,13 @@ fn what_was_always_empty_or_is_allowed_to_be_is_not_refused() {
 #[test]
 fn links_are_followed_to_where_they_lead() {
     let dir = fixture();
-    for (root, target) in
-        [("relative", "full"), ("home/ann", "real/home/ann"), ("home", "real/home"), ("winding", "full/x"), ("relative/x", "full/x")]
-    {
+    for (root, target) in [
+        ("relative", "full"),
+        ("home/ann", "real/home/ann"),
+        ("home", "real/home"),
+        ("winding", "full/x"),
+        ("relative/x", "full/x"),
+    ] {
         let found = look(dir.path(), &[root], &[], false).expect(root);
         assert_eq!(found.targets, [Some(names(&dir.path().join(target)))], "{root}");
         assert_eq!(found.notes.len(), 1, "{root}");

@@ -1,0 +1,43 @@
+//! `vow key`.
+
+mod list;
+mod new;
+mod prove;
+
+use crate::app::Context;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::reading::Reading;
+use std::collections::BTreeMap;
+use vow_store::archive::SnapshotInfo;
+
+/// Make, list and prove the keys that snapshots are sealed to
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    New(new::Args),
+    List(list::Args),
+    Prove(prove::Args),
+}
+
+/// Runs one of them.
+pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
+    match command {
+        Command::New(args) => new::run(cx, args),
+        Command::List(args) => list::run(cx, args),
+        Command::Prove(args) => prove::run(cx, args),
+    }
+}
+
+/// The newest snapshot of each source, by host and source.
+fn newest(cx: &Context, reading: &Reading) -> Outcome<Vec<SnapshotInfo>> {
+    let (all, _) = super::snapshots::all(cx, reading)?;
+    let mut newest: BTreeMap<_, SnapshotInfo> = BTreeMap::new();
+    for (info, _) in all {
+        let key = (info.manifest.host_key, info.manifest.source.clone());
+        let known = newest.get(&key).map(|known| known.manifest.sequence);
+        if known.is_none_or(|known| known < info.manifest.sequence) {
+            newest.insert(key, info);
+        }
+    }
+    Ok(newest.into_values().collect())
+}

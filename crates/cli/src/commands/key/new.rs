@@ -1,0 +1,64 @@
+//! `vow key new`.
+
+use crate::app::Context;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::hostkeys;
+use crate::kit::Kit;
+use crate::reading::open_vault;
+use serde_json::json;
+use std::path::PathBuf;
+use vow_store::session::new_identity;
+
+/// Make a new identity and the recipient that belongs to it
+///
+/// When there is a configuration, the file becomes a recovery kit: it also names the host's key and the vaults.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The new file; it is never overwritten
+    #[arg(long, short, value_name = "FILE", default_value = "identity.agekey")]
+    output: PathBuf,
+}
+
+/// Makes one.
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    if std::fs::symlink_metadata(&args.output).is_ok() {
+        return Err(Failure::failed(format!(
+            "{} is there already; nothing was changed",
+            args.output.display()
+        ))
+        .hint("name a new file with --output FILE"));
+    }
+    let kit = kit(cx)?;
+    let (secret, recipient) = new_identity();
+    hostkeys::write_secret(&args.output, &kit.text(&secret, &recipient))?;
+    cx.ui.json(&json!({
+        "message_type": "summary",
+        "status": "ok",
+        "file": args.output.to_string_lossy(),
+        "recipient": recipient.text(),
+    }));
+    cx.ui.line(recipient.text());
+    cx.ui.note(&format!(
+        "the identity is in {}: keep it offline; add the recipient to `recipients` in vow.toml",
+        args.output.display()
+    ));
+    Ok(Exit::Done)
+}
+
+/// What a bare machine needs besides the identity, as far as it is known here.
+fn kit(cx: &Context) -> Outcome<Kit> {
+    let config = match Config::load(cx.config.as_deref()) {
+        Ok(config) => config,
+        Err(failure) if cx.config.is_some() => return Err(failure),
+        Err(_) => return Ok(Kit::default()),
+    };
+    let hosts = hostkeys::load_public(&config).map(|key| (config.host.clone(), key)).into_iter().collect();
+    let known = |plan: &crate::config::VaultPlan| {
+        let found = || open_vault(&plan.path, None).ok().map(|vault| vault.fingerprint());
+        let fingerprint = plan.fingerprint.clone().or_else(found)?;
+        Some((plan.name.clone(), plan.path.clone(), fingerprint))
+    };
+    Ok(Kit { hosts, vaults: config.vaults.iter().filter_map(known).collect() })
+}

@@ -1,0 +1,86 @@
+//! What is wrong with a configuration is said with file, line and column.
+
+use crate::host::{Host, text, vow};
+use std::fs;
+
+#[test]
+fn a_missing_configuration_says_where_it_was_looked_for() {
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    vow(empty.path(), ["backup"]).code(2).advises().says("vow.toml");
+    vow(empty.path(), ["--config", "/nonexistent/vow.toml", "backup"])
+        .code(2)
+        .advises()
+        .says("/nonexistent/vow.toml");
+}
+
+#[test]
+fn the_configuration_is_found_in_the_current_folder_and_at_home() {
+    let host = Host::new();
+    vow(&host.dir(), ["config", "check"]).code(0);
+    let home = host.path(".config/vow");
+    fs::create_dir_all(&home).expect("folder");
+    let plan = fs::read_to_string(host.config())
+        .expect("vow.toml")
+        .replace("path = \"vault\"", &format!("path = {:?}", host.vault()));
+    fs::write(home.join("vow.toml"), plan).expect("vow.toml");
+    vow(host.temp.path(), ["config", "show"]).code(0).prints("home folder");
+}
+
+#[test]
+fn every_fault_is_named_with_line_and_column() {
+    let host = Host::new();
+    let good = fs::read_to_string(host.config()).expect("vow.toml");
+    let cases: &[(&str, &str, &str, &str)] = &[
+        ("tenant = \"acme\"", "tenant = \"acme", ":4:", ""),
+        ("tenant = \"acme\"", "tenant = 7", ":4:10:", "string"),
+        ("tenant = \"acme\"", "tenant = \"Acme Inc\"", ":4:10:", "Acme Inc"),
+        ("tenant = \"acme\"", "tenant = \"acme\"\ncolour = \"red\"", ":5:1:", "colour"),
+        ("tenant = \"acme\"", "tenant = \"acme\"\ncompression = 20", ":5:15:", "1 (fast) to 19"),
+        ("tenant = \"acme\"\n", "", ":", "tenant"),
+        ("path = \"vault\"", "path = \"\"", ":10:8:", "empty"),
+        ("path = \"vault\"", "url = \"https://x\"", ":10:7:", "not built yet"),
+        ("path = \"vault\"", "# no path", ":", "no path"),
+        ("path = \"vault\"", "path = \"vault\"\nretain = 1", ":11:1:", "retain"),
+        ("fingerprint = \"SHA256:", "fingerprint = \"MD5:", ":11:15:", "fingerprint"),
+        ("type = \"files\"", "type = \"postgres\"", ":15:8:", "not built yet"),
+        ("paths = [", "paths = [] #", ":16:9:", "no paths"),
+        ("paths = [", "schedule = \"60 * * * *\"\npaths = [", ":16:12:", "minute"),
+        ("paths = [", "schedule = \"daily\"\npaths = [", ":16:12:", "5 fields"),
+        ("paths = [", "exclude = [\"\"]\npaths = [", ":16:12:", "empty"),
+        ("[[source]]", "[[vault]]\nname = \"local\"\npath = \"other\"\n[[source]]", ":14:8:", "two vaults"),
+        ("recipients = [", "recipients = [\"age1nonsense\", ", ":6:15:", "age1nonsense"),
+        ("recipients = [", "recipients = [] #", ":6:14:", "no recipient"),
+    ];
+    for (from, to, place, says) in cases {
+        assert!(good.contains(from), "{from}");
+        fs::write(host.config(), good.replacen(from, to, 1)).expect("vow.toml");
+        let place = format!("vow.toml{place}");
+        host.run(["config", "check"]).code(2).advises().says(&place).says(says);
+        host.run(["backup"]).code(2).says(&place);
+    }
+}
+
+#[test]
+fn relative_paths_are_relative_to_the_configuration() {
+    let host = Host::new();
+    host.edit(|plan| plan.replace(&format!("{:?}", host.data()), "\"../data\""));
+    host.run(["backup"]).code(0);
+    let away = tempfile::tempdir().expect("a temporary folder");
+    vow(away.path(), ["--config", text(&host.config()), "backup"]).code(0);
+    assert_eq!(host.ids().len(), 2);
+}
+
+#[test]
+fn a_check_of_the_configuration_looks_at_everything_it_names() {
+    let host = Host::new();
+    host.edit(|plan| plan.replace("paths = [", "paths = [\"/nonexistent\", "));
+    let key = host.dir().join("keys/host.key");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(&key, mode).expect("permissions");
+    fs::rename(host.vault(), host.path("away")).expect("moved");
+    let found = host.run(["config", "check", "--json"]).code(4).json();
+    let problems = found["problems"].to_string();
+    for problem in ["/nonexistent", "chmod 600", "there is no vault"] {
+        assert!(problems.contains(problem), "{problem} in {problems}");
+    }
+}

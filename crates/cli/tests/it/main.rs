@@ -1,0 +1,11 @@
+//! Black-box tests: the real binary, its exit codes and what it prints.
+
+mod bad_config;
+mod bad_input;
+mod damage;
+mod happy;
+mod host;
+mod init;
+mod process;
+mod up;
+mod vaults;
