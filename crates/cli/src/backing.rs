@@ -41,6 +41,8 @@ pub(crate) struct Run {
     pub(crate) levels: Levels,
     /// Nothing was sent.
     pub(crate) dry_run: bool,
+    /// A signal came before every source was done.
+    pub(crate) interrupted: bool,
 }
 
 /// What came of one source.
@@ -77,7 +79,9 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     for source in &mut sources {
         source.levels = levels.outcomes(source.result.as_mut().ok());
     }
-    Ok(Run { sources, levels, dry_run: order.dry_run })
+    let cut_short = sources.iter().any(|source| matches!(source.failure_exit(), Some(Exit::Signal(_))));
+    let interrupted = cut_short || sources.len() < order.sources.len();
+    Ok(Run { sources, levels, dry_run: order.dry_run, interrupted })
 }
 
 fn one_source(

@@ -8,6 +8,8 @@ use vow_base::sign::PublicKey;
 use vow_store::session::Recipient;
 use zeroize::Zeroizing;
 
+/// Enough that the text is never moved while it is written, which would leave copies of the secret.
+const TEXT_BYTES: usize = 16 << 10;
 const HEAD: &str = "# vow recovery kit";
 
 /// What a kit says besides its identity.
@@ -22,7 +24,9 @@ pub(crate) struct Kit {
 impl Kit {
     /// The text of a kit with this identity.
     pub(crate) fn text(&self, secret: &str, recipient: &Recipient) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(format!("{HEAD}\n# created: {}\n", ui::rfc3339(SystemClock.now())));
+        let mut text = Zeroizing::new(String::with_capacity(TEXT_BYTES));
+        let now = SystemClock.now() / 1_000_000_000 * 1_000_000_000;
+        text.push_str(&format!("{HEAD}\n# created: {}\n", ui::rfc3339(now)));
         text.push_str(
             "# Keep it offline: whoever has this file can read the backups; without it nobody can.\n",
         );

@@ -71,17 +71,30 @@ impl Proof {
 /// A private folder for what is restored; it goes when this is dropped.
 pub(crate) struct Scratch(PathBuf);
 
+const SCRATCH: &str = "proof-";
+
 impl Scratch {
-    /// Makes it in `dir`. What an earlier process that was killed left there is removed.
+    /// Makes it in `dir`. What processes that were killed left there is removed.
     pub(crate) fn create(dir: &Path) -> Outcome<Self> {
-        let path = dir.join("proof");
-        if path.exists() {
-            fs::remove_dir_all(&path).map_err(|e| Failure::io("remove", &path, e))?;
-        }
-        let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(&path);
+        remove_stale(dir).map_err(|e| Failure::io("tidy up", dir, e))?;
+        let path = dir.join(format!("{SCRATCH}{}", std::process::id()));
+        let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|e| Failure::io("create the folder", &path, e))?;
         Ok(Self(path))
     }
+}
+
+fn remove_stale(dir: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(process) = name.to_str().and_then(|name| name.strip_prefix(SCRATCH)) else { continue };
+        let own = process == std::process::id().to_string();
+        if own || !Path::new("/proc").join(process).exists() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Scratch {

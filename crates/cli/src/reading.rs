@@ -136,36 +136,36 @@ impl Reading {
                 }
             }
         }
-        let newest = found
-            .iter()
-            .map(|(_, info)| info)
-            .max_by_key(|info| (info.manifest.sequence, info.receipt.received));
-        let Some(id) = newest.map(|info| info.id) else {
+        let newest = found.iter().max_by_key(|(_, info)| (info.manifest.sequence, info.receipt.received));
+        let Some((_, info)) = newest else {
             return Err(
                 refused.unwrap_or_else(|| Failure::new(Exit::NotFound, format!("no snapshot is {spec:?}")))
             );
         };
-        let mut first: Option<Failure> = None;
-        for (place, info) in found.iter().filter(|(_, info)| info.id == id) {
-            match place.archive.open(info) {
-                Ok(snapshot) => {
-                    if let Some(failure) = first {
-                        cx.ui.warn(&format!("{}; reading from {} instead", failure.line(), place.name));
-                    }
-                    return Ok(snapshot);
+        let having = found.iter().filter(|(_, other)| other.id == info.id).map(|(place, _)| *place);
+        open_first(cx, info, &having.collect::<Vec<_>>())
+    }
+}
+
+/// Opens a snapshot from the first of these vaults that can.
+pub(crate) fn open_first(cx: &Context, info: &SnapshotInfo, places: &[&Place]) -> Outcome<Snapshot> {
+    let mut first: Option<Failure> = None;
+    for place in places {
+        match place.archive.open(info) {
+            Ok(snapshot) => {
+                if let Some(failure) = first {
+                    cx.ui.warn(&format!("{}; reading from {} instead", failure.line(), place.name));
                 }
-                Err(error) => {
-                    let failure = Failure::from(error).during(format!(
-                        "snapshot {} cannot be opened from the vault {}",
-                        info.id.short(),
-                        place.name
-                    ));
-                    first.get_or_insert(failure);
-                }
+                return Ok(snapshot);
+            }
+            Err(error) => {
+                let (id, name) = (info.id.short(), &place.name);
+                let what = format!("snapshot {id} cannot be opened from the vault {name}");
+                first.get_or_insert(Failure::from(error).during(what));
             }
         }
-        Err(first.unwrap_or_else(|| Failure::failed("the snapshot cannot be opened")))
     }
+    Err(first.unwrap_or_else(|| Failure::failed("the snapshot cannot be opened")))
 }
 
 /// The plan and those of its vaults that are meant; or a path alone.

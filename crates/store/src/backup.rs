@@ -166,7 +166,7 @@ pub fn backup(
     let state = State::lock(state)?;
     let states: Vec<_> = levels.iter().cloned().map(LevelState::new).collect();
     let public = keys.signing.public();
-    let (mut chain, cache_fits) = continue_chain(&state, &public, &states);
+    let (mut chain, cache_fits) = continue_chain(&state, &public, &states, monitor);
     let at =
         |action| move |e| BackupError::State(DiskError::at(action, &PathBuf::from("the state folder"))(e));
     let files =

@@ -18,6 +18,8 @@ pub(crate) mod parallel;
 mod plan;
 mod probe;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod window;
 mod xattrs;

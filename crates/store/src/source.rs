@@ -44,6 +44,8 @@ pub trait Folder: Send + Sync {
     fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>>;
     /// All extended attributes of an entry (not of what it links to). Empty where the file system has none.
     fn attributes(&self, name: &[u8]) -> io::Result<Attributes>;
+    /// All extended attributes of a file that [`Self::open_file`] opened.
+    fn attributes_of(&self, file: &File) -> io::Result<Attributes>;
     /// The stat of an entry as it is now.
     fn stat(&self, name: &[u8]) -> io::Result<Stat>;
 }

@@ -1,10 +1,21 @@
-//! What the tests of Vow share: a disk in memory that fails and loses power on demand, fixtures, a clock, dice.
+//! What the tests of Vow share: a disk in memory that fails and loses power on demand, fixtures, a clock, dice; and for the tests
+//! of the real binary: hosts, trees that are hard to back up, file systems of their own.
+// Fixtures stop the test that uses them; there is nobody to return an error to.
+#![allow(clippy::unwrap_used)]
 
 pub mod clock;
 pub mod dice;
 pub mod fixture;
+pub mod hard_tree;
+pub mod host;
+pub mod loop_disk;
 pub mod mem_disk;
+pub mod shell;
+pub mod tree;
 
 pub use clock::FixedClock;
 pub use dice::Dice;
+pub use host::Host;
+pub use loop_disk::Volume;
 pub use mem_disk::MemDisk;
+pub use tree::Tree;

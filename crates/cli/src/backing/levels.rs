@@ -65,45 +65,36 @@ impl Levels {
     /// Copies to each level what another one has and it has not. No source is read for that.
     pub(crate) fn catch_up(&mut self, ui: Ui) {
         for to in 0..self.levels.len() {
-            for from in 0..self.levels.len() {
-                if from != to {
-                    self.catch_up_from(from, to, ui);
-                }
-            }
+            let others = (0..self.levels.len()).filter(|from| *from != to);
+            let mut failed: Vec<_> =
+                others.filter_map(|from| Some((from, self.catch_up_from(from, to, ui).err()?))).collect();
+            // What one level could not give, another one may have given since.
+            failed.retain(|(from, _)| self.lacking(*from, to).is_none_or(|lacking| lacking > 0));
+            self.levels[to].behind = failed.into_iter().next().map(|(from, error)| {
+                let (to, from) = (&self.levels[to].name, &self.levels[from].name);
+                Failure::from(error).during(format!("{to} lags behind and cannot catch up from {from}"))
+            });
         }
     }
 
-    fn catch_up_from(&mut self, from: usize, to: usize, ui: Ui) {
-        let (Ok(source), Ok(target)) = (&self.levels[from].opened, &self.levels[to].opened) else { return };
-        let copied = lacking(source, target, &self.host).and_then(|lacking| {
-            if lacking == 0 {
-                return Ok(0);
-            }
-            let task = Task::new(ui, &format!("catching up {}", self.levels[to].name));
-            let done =
-                vow_store::levels::catch_up(&source.vault, &self.host, &*target.deposit, &task.monitor);
-            let _ = task.finish();
-            done.map(|done| done.snapshots)
-        });
-        match copied {
-            Ok(0) => {}
-            Ok(snapshots) => {
-                let (to, from) = (&self.levels[to].name, &self.levels[from].name);
-                ui.note(&format!(
-                    "{to} lagged behind; {} copied to it from {from}",
-                    plural(snapshots, "snapshot")
-                ));
-            }
-            Err(error) => {
-                let (name, from) = (&self.levels[to].name, &self.levels[from].name);
-                let failure = Failure::from(error)
-                    .during(format!("{name} lags behind and cannot catch up from {from}"));
-                ui.warn(&failure.line());
-                self.levels[to].behind = Some(failure);
-                return;
-            }
+    fn catch_up_from(&self, from: usize, to: usize, ui: Ui) -> Result<(), VaultError> {
+        let (from, to) = (&self.levels[from], &self.levels[to]);
+        let (Ok(source), Ok(target)) = (&from.opened, &to.opened) else { return Ok(()) };
+        if lacking(source, target, &self.host)? == 0 {
+            return Ok(());
         }
-        self.levels[to].behind = None;
+        let task = Task::new(ui, &format!("catching up {}", to.name));
+        let copied = vow_store::levels::catch_up(&source.vault, &self.host, &*target.deposit, &task.monitor);
+        task.finish();
+        let snapshots = plural(copied?.snapshots, "snapshot");
+        ui.note(&format!("{} lagged behind; {snapshots} copied to it from {}", to.name, from.name));
+        Ok(())
+    }
+
+    fn lacking(&self, from: usize, to: usize) -> Option<usize> {
+        let (source, target) =
+            (self.levels[from].opened.as_ref().ok()?, self.levels[to].opened.as_ref().ok()?);
+        lacking(source, target, &self.host).ok()
     }
 
     /// What each level has of a snapshot, in the order of the plan. Takes the levels' answers out of the report.

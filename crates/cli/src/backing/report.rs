@@ -11,7 +11,7 @@ const PROBLEMS_SHOWN: usize = 10;
 
 /// `ok`, `partial` or `failed`.
 pub(crate) fn status_of(run: &Run) -> &'static str {
-    if run.sources.iter().any(|source| source.result.is_err()) || run.sources.is_empty() {
+    if run.interrupted || run.sources.iter().any(|source| source.result.is_err()) {
         return "failed";
     }
     let whole = |source: &SourceRun| {
@@ -22,7 +22,7 @@ pub(crate) fn status_of(run: &Run) -> &'static str {
 
 /// The exit code of a run. Failures that agree keep their own.
 pub(crate) fn exit_of(run: &Run) -> Exit {
-    if let Some(signal) = crate::signals::received() {
+    if let Some(signal) = crate::signals::received().filter(|_| run.interrupted) {
         return Exit::Signal(signal);
     }
     let mut exits = run.sources.iter().filter_map(SourceRun::failure_exit);

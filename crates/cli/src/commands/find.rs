@@ -5,7 +5,7 @@ use crate::app::Context;
 use crate::entries::{long_line, snapshot_line, value};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::reading::{Need, ReadArgs, Reading};
+use crate::reading::{Need, ReadArgs, Reading, open_first};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -43,8 +43,8 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         search.unread = problems.len() as u64 + reading.unreachable.len() as u64;
         all.reverse();
         let (mut opened, mut refused) = (false, None);
-        for (info, _) in &all {
-            match reading.snapshot(cx, &info.id.to_string()) {
+        for (info, places) in &all {
+            match open_first(cx, info, places) {
                 Ok(snapshot) => {
                     search.one(&snapshot)?;
                     opened = true;

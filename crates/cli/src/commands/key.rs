@@ -4,12 +4,12 @@ mod list;
 mod new;
 mod prove;
 
+use super::snapshots::Listed;
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::reading::Reading;
 use std::collections::BTreeMap;
-use vow_store::archive::SnapshotInfo;
 
 /// Make, list and prove the keys that snapshots are sealed to
 #[derive(clap::Subcommand)]
@@ -29,14 +29,14 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
 }
 
 /// The newest snapshot of each source, by host and source.
-fn newest(cx: &Context, reading: &Reading) -> Outcome<Vec<SnapshotInfo>> {
+fn newest<'r>(cx: &Context, reading: &'r Reading) -> Outcome<Vec<Listed<'r>>> {
     let (all, _) = super::snapshots::all(cx, reading)?;
-    let mut newest: BTreeMap<_, SnapshotInfo> = BTreeMap::new();
-    for (info, _) in all {
+    let mut newest: BTreeMap<_, Listed<'r>> = BTreeMap::new();
+    for (info, places) in all {
         let key = (info.manifest.host_key, info.manifest.source.clone());
-        let known = newest.get(&key).map(|known| known.manifest.sequence);
+        let known = newest.get(&key).map(|(known, _)| known.manifest.sequence);
         if known.is_none_or(|known| known < info.manifest.sequence) {
-            newest.insert(key, info);
+            newest.insert(key, (info, places));
         }
     }
     Ok(newest.into_values().collect())

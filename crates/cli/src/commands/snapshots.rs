@@ -4,7 +4,7 @@ use crate::app::Context;
 use crate::entries::snapshot_value;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::reading::{Need, ReadArgs, Reading};
+use crate::reading::{Need, Place, ReadArgs, Reading};
 use crate::ui::{self, Table, plain};
 use serde_json::json;
 use vow_store::archive::{ArchiveError, SnapshotInfo};
@@ -26,13 +26,13 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     if let Some(source) = &args.source {
         listed.retain(|(info, _)| info.manifest.source == *source);
     }
-    let values: Vec<_> = listed.iter().map(|(info, vaults)| snapshot_value(info, vaults)).collect();
+    let values: Vec<_> = listed.iter().map(|(info, places)| snapshot_value(info, &names(places))).collect();
     cx.ui.json(&json!({"message_type": "snapshots", "snapshots": values, "problems": problems}));
     let mut table = Table::new(
         &["id", "received", "snapshot", "status", "files", "bytes", "added", "vaults"],
         &[4, 5, 6],
     );
-    for (info, vaults) in &listed {
+    for (info, places) in &listed {
         let counts = info.manifest.counts;
         table.row(vec![
             info.id.short(),
@@ -42,7 +42,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
             ui::count(counts.files),
             ui::bytes(counts.bytes),
             ui::bytes(counts.added_bytes),
-            vaults.join(","),
+            names(places).join(","),
         ]);
     }
     if listed.is_empty() {
@@ -53,10 +53,14 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     Ok(if problems.is_empty() && reading.unreachable.is_empty() { Exit::Done } else { Exit::Partial })
 }
 
-/// A snapshot, and the names of the vaults that have it.
-pub(crate) type Listed<'r> = (SnapshotInfo, Vec<&'r str>);
+fn names<'p>(places: &[&'p Place]) -> Vec<&'p str> {
+    places.iter().map(|place| place.name.as_str()).collect()
+}
 
-/// Every snapshot once, oldest first, with the names of the vaults that have it; and what could not be read.
+/// A snapshot, and the vaults that have it.
+pub(crate) type Listed<'r> = (SnapshotInfo, Vec<&'r Place>);
+
+/// Every snapshot once, oldest first, with the vaults that have it; and what could not be read.
 pub(crate) fn all<'r>(cx: &Context, reading: &'r Reading) -> Outcome<(Vec<Listed<'r>>, Vec<String>)> {
     let mut listed: Vec<Listed<'_>> = Vec::new();
     let mut at = std::collections::HashMap::new();
@@ -91,7 +95,7 @@ pub(crate) fn all<'r>(cx: &Context, reading: &'r Reading) -> Outcome<(Vec<Listed
                 listed.push((info, Vec::new()));
                 listed.len() - 1
             });
-            listed[index].1.push(&place.name);
+            listed[index].1.push(place);
         }
     }
     if let (Some(failure), true) = (last, problems.len() == reading.places.len() && listed.is_empty()) {

@@ -66,9 +66,10 @@ fn an_interrupted_backup_makes_no_snapshot_and_the_next_one_works() {
     let mut command = command(host.temp.path());
     command.arg("--config").arg(host.config()).args(["backup", "--json"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    // The state folder is there as soon as the engine has begun.
     let until = Instant::now() + Duration::from_secs(20);
-    while host.objects("packs").is_empty() && Instant::now() < until {
-        sleep(Duration::from_millis(2));
+    while !host.dir().join("state").exists() && Instant::now() < until {
+        sleep(Duration::from_micros(200));
     }
     send(&child, Signal::INT);
     let ran = Ran::of(child.wait_with_output().expect("it ends"));

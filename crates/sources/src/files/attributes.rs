@@ -51,14 +51,19 @@ fn read_open(folder: &OwnedFd, name: &[u8]) -> Result<Attributes, Errno> {
         _ => return Ok(Vec::new()),
     }
     let file = sys::open_at(folder, name, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)?;
+    read_file(&file)
+}
+
+/// All attributes of an open file, sorted by name.
+pub(crate) fn read_file(file: &impl rustix::fd::AsFd) -> Result<Attributes, Errno> {
     collect(
         |list| match list {
-            Some(list) => rustix::fs::flistxattr(&file, list),
-            None => rustix::fs::flistxattr_query(&file),
+            Some(list) => rustix::fs::flistxattr(file, list),
+            None => rustix::fs::flistxattr_query(file),
         },
         |name, value| match value {
-            Some(value) => rustix::fs::fgetxattr(&file, name, value),
-            None => rustix::fs::fgetxattr_query(&file, name),
+            Some(value) => rustix::fs::fgetxattr(file, name, value),
+            None => rustix::fs::fgetxattr_query(file, name),
         },
     )
 }

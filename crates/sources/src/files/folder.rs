@@ -187,6 +187,10 @@ impl Folder for Dir {
         Ok(attributes::read(&*self.fd()?, name)?)
     }
 
+    fn attributes_of(&self, file: &File) -> io::Result<Attributes> {
+        Ok(attributes::read_file(file)?)
+    }
+
     fn stat(&self, name: &[u8]) -> io::Result<Stat> {
         match sys::stat_at(self.fd()?, name)? {
             Seen::Entry(stat) => Ok(stat),

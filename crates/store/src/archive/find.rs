@@ -35,13 +35,12 @@ pub(super) fn find(
     if fitting.is_empty() {
         return Err(absent(spec, &others));
     }
-    let hosts = names(&fitting, |info| {
-        format!("{}/{}/{}", info.manifest.tenant, info.name(), info.receipt.host_id())
-    });
-    if hosts.len() > 1 {
+    let ids = names(&fitting, |info| format!("{}/{}", info.receipt.host_id(), info.manifest.source));
+    if ids.len() > 1 {
         let short = names(&fitting, SnapshotInfo::name);
         let long = names(&fitting, |info| format!("{}/{}", info.manifest.tenant, info.name()));
-        let candidates = [short, long, hosts].into_iter().max_by_key(Vec::len).unwrap_or_default();
+        let different = ids.len();
+        let candidates = [short, long].into_iter().find(|names| names.len() == different).unwrap_or(ids);
         return Err(ArchiveError::Ambiguous { spec: spec.to_owned(), candidates });
     }
     newest(spec, fitting, errors, &when)

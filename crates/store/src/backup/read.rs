@@ -162,7 +162,7 @@ impl<'e, 'a> Reader<'e, 'a> {
                 continue;
             }
             after.size = (content.len() - start) as u64;
-            let xattrs = item.folder.attributes(item.name())?;
+            let xattrs = item.folder.attributes_of(&file)?;
             return Ok(Some((start, after, xattrs, changed)));
         }
     }
@@ -202,7 +202,7 @@ impl<'e, 'a> Reader<'e, 'a> {
                 (Some(cut), false) => cut.last().map_or(0, |(offset, length)| offset + length),
                 (None, _) => read,
             };
-            let xattrs = item.folder.attributes(item.name())?;
+            let xattrs = item.folder.attributes_of(&file)?;
             return Ok((assembly, Finish { stat, extents, xattrs, changed }));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::BackupError;
 use super::packs::LevelState;
+use crate::monitor::Monitor;
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use rustix::fs::FlockOperation;
@@ -98,7 +99,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// The vaults' receipts decide: a host that lost power after a commit learns here that it happened, and a host whose state was
 /// lost or copied from another machine starts from what the vaults have.
-pub(super) fn continue_chain(state: &State, key: &PublicKey, levels: &[LevelState]) -> (Chain, bool) {
+pub(super) fn continue_chain(
+    state: &State,
+    key: &PublicKey,
+    levels: &[LevelState],
+    monitor: &Monitor,
+) -> (Chain, bool) {
     let host = key.host_id();
     let recorded = state.recorded(&host);
     let mut newest: Option<Receipt> = None;
@@ -107,6 +113,14 @@ pub(super) fn continue_chain(state: &State, key: &PublicKey, levels: &[LevelStat
         let head = heads.map(|receipts| receipts.into_iter().max_by_key(|receipt| receipt.sequence));
         match head {
             Ok(head) => {
+                let shown = head.as_ref().map_or(0, |head| head.sequence);
+                if let Some(recorded) = recorded.as_ref().filter(|recorded| recorded.sequence > shown) {
+                    monitor.note(&format!(
+                        "vault {} is behind: it shows snapshot number {shown} of this host as the last, this host remembers \
+                         number {}. If the vault is not new or freshly restored, find out what happened to it",
+                        level.level.name, recorded.sequence
+                    ));
+                }
                 let newer = head.filter(|head| newest.as_ref().is_none_or(|n| n.sequence < head.sequence));
                 newest = newer.or(newest);
             }

@@ -3,6 +3,7 @@
 use super::context::{Context, Outcome};
 use super::dirs::{file_type, look, unlink};
 use super::job::count_file;
+use crate::keys::half;
 use crate::listing::entry::{Content, Entry, Kind};
 use crate::monitor::add;
 use rustix::fs::AtFlags;
@@ -61,17 +62,16 @@ impl LinkGroups {
     }
 }
 
+/// What can be compared between names of one file. References of larger files cannot: where a file is cut may depend on its name.
 fn stamp(entry: &Entry<ObjectId>) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[entry.kind as u8, u8::from(entry.extents.is_some())]).update(&entry.size.to_le_bytes());
-    hasher.update(&(entry.target.len() as u64).to_le_bytes()).update(&entry.target);
-    if let Content::Slice { digest, .. } = &entry.content {
-        hasher.update(digest);
-    } else {
-        entry.content.chunks().iter().for_each(|chunk| {
-            hasher.update(&chunk.id.0);
-        });
-    }
+    hasher.update(&entry.target);
+    match &entry.content {
+        Content::Slice { digest, .. } => hasher.update(digest),
+        Content::Chunks(chunks) if chunks.len() == 1 => hasher.update(&half(&chunks[0].id)),
+        _ => &mut hasher,
+    };
     let mut stamp = [0; 16];
     stamp.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     stamp

@@ -5,6 +5,7 @@ mod create;
 mod damage;
 mod deposit;
 mod disks;
+mod e2e;
 mod nth_failure;
 mod power_cut;
 mod publish;

@@ -34,7 +34,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let newest = super::newest(cx, &reading)?;
     let mut all_exact = true;
     let mut snapshots = Vec::new();
-    for info in &newest {
+    for (info, _) in &newest {
         let sealed = sealed_to(info);
         let exact = sealed == wanted;
         all_exact &= exact;

@@ -4,7 +4,7 @@ use crate::app::Context;
 use crate::entries::snapshot_line;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::reading::{Need, ReadArgs, Reading};
+use crate::reading::{Need, ReadArgs, Reading, open_first};
 use crate::ui;
 use serde_json::json;
 
@@ -24,8 +24,8 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
             .hint("run `vow backup` first"));
     }
     let (mut proofs, mut worst) = (Vec::new(), Exit::Done);
-    for info in &newest {
-        let opened = reading.snapshot(cx, &info.id.to_string());
+    for (info, places) in &newest {
+        let opened = open_first(cx, info, places);
         let failure = opened.as_ref().err();
         proofs.push(json!({
             "source": info.manifest.source,

@@ -1,0 +1,124 @@
+//! Not a target: writes the seeds, valid encodings of everything that is fuzzed. It is built like a target so that one build does
+//! for all: `cargo fuzz run --sanitizer none seeds -- -runs=0`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use std::fs;
+use std::path::Path;
+use vow_base::ObjectId;
+use vow_base::manifest::{ENVELOPE, Manifest, Status};
+use vow_base::pack_list::PackList;
+use vow_fuzz::archive::{FIXED, commit, entries, fixed, fixed_node, leaf, manifest, reference, root};
+use vow_fuzz::sealed::{IDENTITY, Pack, header_prefix, trailer, wrap};
+use vow_fuzz::signing_key;
+use vow_store::compress::{DEFAULT_LEVEL, Packer};
+use vow_store::listing::Node;
+use vow_store::listing::tree::write_chunk_list;
+
+fn write(target: &str, seeds: &[&[u8]]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus-seeds").join(target);
+    fs::create_dir_all(&folder).expect("a folder for the seeds");
+    for (number, seed) in seeds.iter().enumerate() {
+        fs::write(folder.join(number.to_string()), seed).expect("a seed");
+    }
+}
+
+/// A zstd frame behind its codec byte.
+fn packed(content: &[u8]) -> Vec<u8> {
+    let mut packer = Packer::new(DEFAULT_LEVEL).expect("zstd");
+    let (codec, payload) = packer.pack(content);
+    [&[codec as u8], payload].concat()
+}
+
+fuzz_target!(
+    init: {
+        packs();
+        listing();
+        signed();
+        texts();
+    },
+    |_nothing: &[u8]| {}
+);
+
+fn packs() {
+    let blob = wrap(&[11; 32]);
+    write("pack_header", &[&header_prefix(0), &[&header_prefix(9)[..], b"age blob!", b"record"].concat()]);
+    let mut pack = Pack::default();
+    for kind in 1..=5 {
+        pack.stored(kind, &[kind; 40]);
+    }
+    let three = trailer(&pack.rows[..3]);
+    let bent = |wrong: [u8; 3], count: u8, payload: &[u8]| [&wrong[..], &[count, 0], payload].concat();
+    let whole = trailer(&pack.rows);
+    write("pack_trailer", &[&bent([0; 3], 5, &whole), &bent([0; 3], 3, &three), &bent([0, 0, 1], 5, &whole)]);
+    let text = b"all work and no play ".repeat(20);
+    let (bomb, frame) = (packed(&vec![0; 1 << 20]), packed(&text));
+    let record = |kind: u8, length: u32, plaintext: &[u8]| {
+        [&[kind, 0], &length.to_le_bytes()[..], &(plaintext.len() as u16).to_le_bytes(), plaintext].concat()
+    };
+    let sound = record(1, text.len() as u32, &frame);
+    let plain = record(0, 4, b"\0text");
+    write("pack_records", &[&[&sound[..], &plain, &sound, &plain].concat(), &record(2, 1 << 20, &bomb)]);
+    let unpack = |length: u32, plaintext: &[u8]| [&length.to_le_bytes()[..], plaintext].concat();
+    let (bomb, frame, plain) = (unpack(1 << 20, &bomb), unpack(420, &frame), unpack(4, b"\0text"));
+    write("unpack", &[&bomb, &frame, &plain, &unpack(1000, &bomb[4..])]);
+    write("age_blob", &[&[&[0][..], &blob].concat(), &[&[7][..], &[1; 32]].concat(), &[7]]);
+    let row = |seed: u8| [[seed; 32].as_slice(), &[0, 0, 0, 0], &[seed; 16]].concat();
+    let segment = [&[1, 0, 0, 0][..], &[9; 32], &row(1), &row(2)].concat();
+    write("index_segment", &[&[&[0][..], &segment].concat(), &packed(&segment)]);
+}
+
+fn listing() {
+    let pack = fixed();
+    let entries = entries(&pack);
+    let (all, one) = (leaf(&entries), leaf(&entries[8..9]));
+    write("leaf", &[&all, &leaf(&entries[..2]), &one, &leaf(&entries[9..]), &leaf(&[])]);
+    let list = write_chunk_list(&[1, 2, 1].map(|record| reference(FIXED, &pack, record)));
+    write("chunk_list", &[&list, &write_chunk_list(&[])]);
+    let low = fixed_node(&pack);
+    let high = Node { depth: 2, children: vec![(b"a".to_vec(), reference(FIXED, &pack, 6))] };
+    write("node", &[&low.write(), &high.write()]);
+    write("root", &[&root(high.clone()).write(), &root(Node { depth: 1, children: Vec::new() }).write()]);
+    let mode = |mode: u8, content: &[u8]| [&[mode], content].concat();
+    let nodes = (mode(2, &low.write()), mode(2, &high.write()));
+    write("archive", &[&mode(0, &all), &mode(0, &one), &mode(1, &list), &nodes.0, &nodes.1]);
+    write("paths", &[b"etc/hosts\xfeetc", b"a/../b", b"a//b\xfe", b"a.b\xfea/b"]);
+}
+
+fn signed() {
+    let payload = |manifest: &Manifest| {
+        let stored = manifest.seal(&signing_key());
+        ENVELOPE.payload(&stored).expect("a manifest just sealed").to_vec()
+    };
+    let packs: Vec<_> = (0..70u8).map(|n| ObjectId([n; 32])).collect();
+    let (packs, _) = PackList::build(&packs);
+    let full = Manifest {
+        previous: Some(FIXED),
+        status: Status::Partial,
+        packs,
+        index: vec![6; 64].into(),
+        ..manifest()
+    };
+    write("manifest", &[&payload(&manifest()), &payload(&full)]);
+    let receipts = [1, 2].map(|position| {
+        let mut receipt = commit(manifest(), position).receipt;
+        receipt.previous = (position == 2).then_some(FIXED);
+        let stored = receipt.seal(&signing_key());
+        vow_base::receipt::ENVELOPE.payload(&stored).expect("a receipt just sealed").to_vec()
+    });
+    write("receipt", &[&receipts[0], &receipts[1]]);
+    // One segment of three packs; then two such segments below a third.
+    let flat = [3, 1, 3, 0, 3, 40, 41, 42];
+    let deep = [3, 2, 5, 0, 3, 40, 41, 42, 0, 2, 43, 44, 1, 2, 0, 1];
+    write("pack_list", &[&flat, &deep, &[1, 0, 0], b"\x02\x01\x01\x00\x27\xa2\x00\x00\x01\x58\x20 32 bytes that stand for one pack."]);
+}
+
+fn texts() {
+    let recipient = IDENTITY.parse::<age::x25519::Identity>().expect("an identity").to_public().to_string();
+    let file = format!("# created by vow\n# public key: {recipient}\n{IDENTITY}\n");
+    let id = FIXED.to_string();
+    write("texts", &[recipient.as_bytes(), file.as_bytes(), IDENTITY.as_bytes(), id.as_bytes()]);
+    let specs: [&[u8]; 6] =
+        [b"latest", b"files@latest", b"web-1/files@2026-11-20", b"acme/web-1/mail@home@latest", b"0123abcd", b"files@2000-02-29"];
+    write("snapshot_spec", &specs);
+}
