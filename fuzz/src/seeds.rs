@@ -9,7 +9,7 @@ use vow_base::ObjectId;
 use vow_base::manifest::{ENVELOPE, Manifest, Status};
 use vow_base::pack_list::PackList;
 use vow_fuzz::archive::{FIXED, commit, entries, fixed, fixed_node, leaf, manifest, reference, root};
-use vow_fuzz::sealed::{IDENTITY, Pack, header_prefix, trailer, wrap};
+use vow_fuzz::sealed::{IDENTITY, Pack, SESSION, header_prefix, trailer};
 use vow_fuzz::signing_key;
 use vow_store::compress::{DEFAULT_LEVEL, Packer};
 use vow_store::listing::Node;
@@ -41,7 +41,6 @@ fuzz_target!(
 );
 
 fn packs() {
-    let blob = wrap(&[11; 32]);
     write("pack_header", &[&header_prefix(0), &[&header_prefix(9)[..], b"age blob!", b"record"].concat()]);
     let mut pack = Pack::default();
     for kind in 1..=5 {
@@ -62,7 +61,7 @@ fn packs() {
     let unpack = |length: u32, plaintext: &[u8]| [&length.to_le_bytes()[..], plaintext].concat();
     let (bomb, frame, plain) = (unpack(1 << 20, &bomb), unpack(420, &frame), unpack(4, b"\0text"));
     write("unpack", &[&bomb, &frame, &plain, &unpack(1000, &bomb[4..])]);
-    write("age_blob", &[&[&[0][..], &blob].concat(), &[&[7][..], &[1; 32]].concat(), &[7]]);
+    write("age_blob", &[&[&[0], SESSION.blob].concat(), &[&[7][..], &[1; 32]].concat(), &[7]]);
     let row = |seed: u8| [[seed; 32].as_slice(), &[0, 0, 0, 0], &[seed; 16]].concat();
     let segment = [&[1, 0, 0, 0][..], &[9; 32], &row(1), &row(2)].concat();
     write("index_segment", &[&[&[0][..], &segment].concat(), &packed(&segment)]);

@@ -11,19 +11,19 @@ mod error;
 mod find;
 mod openers;
 mod snapshot;
-mod trailer;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod trailer;
 
 pub use chunks::Chunks;
+pub(crate) use chunks::Spans;
 pub use content::Reader;
 pub use entries::Entries;
 pub use error::ArchiveError;
-pub use snapshot::Snapshot;
-pub(crate) use chunks::Spans;
 pub(crate) use snapshot::Decoded;
+pub use snapshot::Snapshot;
 
 use crate::session::Identities;
 use openers::Openers;

@@ -141,6 +141,18 @@ pub enum BackupError {
     /// Another backup of this host is running.
     #[error("another backup of this host is running (lock {})", .0.display())]
     Busy(PathBuf),
+    /// The vaults have a snapshot of this host that this machine did not make.
+    #[error(
+        "the vaults have snapshot number {sequence} of this host, which this machine did not make: another machine uses this \
+         host's keys, or this machine's state was set back; if no other machine does, remove {} and run again",
+        .record.display()
+    )]
+    OtherMachine {
+        /// Its sequence number.
+        sequence: u64,
+        /// The record of this machine's own chain.
+        record: PathBuf,
+    },
     /// It was asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -166,7 +178,7 @@ pub fn backup(
     let state = State::lock(state)?;
     let states: Vec<_> = levels.iter().cloned().map(LevelState::new).collect();
     let public = keys.signing.public();
-    let (mut chain, cache_fits) = continue_chain(&state, &public, &states, monitor);
+    let (mut chain, cache_fits) = continue_chain(&state, &public, &states, monitor)?;
     let at =
         |action| move |e| BackupError::State(DiskError::at(action, &PathBuf::from("the state folder"))(e));
     let files =
@@ -229,10 +241,16 @@ pub fn backup(
     if let Some(root) = collected.root.filter(|_| !options.dry_run) {
         chain.segments.append(&mut collected.segments);
         commit::tidy_index(&engine, keys, &mut chain).map_err(at("tidy the index in"))?;
-        let (id, outcomes) = commit::commit(engine, keys, &chain, &collected, root, status, started, clock)?;
+        let (id, outcomes) =
+            commit::commit(engine, keys, &state, &chain, &collected, root, status, started, clock)?;
         report.snapshot = Some(id);
         report.levels = outcomes;
-        chain = Chain { sequence: chain.sequence + 1, manifest: Some(id), segments: chain.segments };
+        chain = Chain {
+            sequence: chain.sequence + 1,
+            manifest: Some(id),
+            segments: chain.segments,
+            intended: None,
+        };
         state.record(&public.host_id(), &chain)?;
         let head = CacheHead::new(id, options.run, &collected.packs);
         files.commit(writer, &head).map_err(at("write the cache in"))?;

@@ -16,8 +16,8 @@ use crate::archive::{Archive, ArchiveError, SnapshotInfo};
 use crate::monitor::Monitor;
 use findings::Findings;
 use host::Host;
-use vow_base::sign::PublicKey;
 use vow_base::ObjectId;
+use vow_base::sign::PublicKey;
 use vow_base::vault::Kind;
 
 /// How thoroughly to check.
@@ -78,7 +78,11 @@ pub enum CheckError {
 ///
 /// # Errors
 /// The vault cannot say what it has, or the check was stopped. Damage is no error: it is what the report is for.
-pub fn check(archive: &Archive, options: &CheckOptions, monitor: &Monitor) -> Result<CheckReport, CheckError> {
+pub fn check(
+    archive: &Archive,
+    options: &CheckOptions,
+    monitor: &Monitor,
+) -> Result<CheckReport, CheckError> {
     let mut report = CheckReport::default();
     let mut findings = Findings::default();
     let (snapshots, errors) = archive.snapshots_lenient()?;

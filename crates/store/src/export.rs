@@ -1,13 +1,15 @@
 //! A snapshot as a PAX archive that GNU tar and bsdtar read, for whoever has no Vow at hand.
 
 mod header;
+mod sparse;
 #[cfg(test)]
 mod tests;
 
-use crate::archive::{ArchiveError, Reader, Snapshot};
+use crate::archive::{ArchiveError, Reader, Snapshot, Spans};
 use crate::listing::entry::{Entry, Kind, display_path};
 use crate::monitor::{Monitor, add};
-use header::{BLOCK, Member, pad};
+use header::{BLOCK, Member};
+use sparse::Sparse;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::sync::atomic::Ordering::Relaxed;
@@ -133,34 +135,47 @@ impl Export<'_> {
 
     fn file(&mut self, entry: &Entry<ObjectId>, path: &[u8]) -> Result<(), ExportError> {
         let mut member = Member { kind: b'0', size: entry.data_bytes(), ..self.member(entry, path) };
-        let map = entry.extents.as_ref().map(|extents| sparse_map(extents, entry.size));
-        if let Some(map) = &map {
-            member.size += map.len() as u64;
+        let mut sparse = entry.extents.as_ref().map(|extents| Sparse::new(extents, entry.size));
+        let map = sparse.as_ref().map(Sparse::map).unwrap_or_default();
+        if let Some(sparse) = &sparse {
+            member.size = map.len() as u64 + sparse.data_bytes();
             member.plain_name = Some([b"GNUSparseFile.0/", crate::listing::path::name(path)].concat());
             let size = entry.size.to_string();
-            let sparse: [(&[u8], &[u8]); 4] = [
+            let records: [(&[u8], &[u8]); 4] = [
                 (b"GNU.sparse.major", b"1"),
                 (b"GNU.sparse.minor", b"0"),
                 (b"GNU.sparse.name", path),
                 (b"GNU.sparse.realsize", size.as_bytes()),
             ];
-            member.records.extend(sparse.map(|(key, value)| (key.to_vec(), value.to_vec())));
+            member.records.extend(records.map(|(key, value)| (key.to_vec(), value.to_vec())));
         }
         let mut start = member.headers();
-        start.extend_from_slice(&map.unwrap_or_default());
+        start.extend_from_slice(&map);
         let before = self.out.written;
-        let (out, mut held) = (&mut self.out, Some(start));
-        let copied = self.reader.pieces(entry, |_, data| {
+        let (out, mut held, spans) = (&mut self.out, Some(start), Spans::of(entry));
+        let copied = self.reader.pieces(entry, |at, data| {
             // The headers wait for the first data, so that a file that cannot be read at all can be left out.
             if let Some(start) = held.take() {
                 out.out(&start)?;
             }
-            out.out(data)
+            let Some(sparse) = &mut sparse else { return out.out(data) };
+            let mut rest = data;
+            for (offset, length) in spans.pieces(at, data.len() as u64) {
+                let (now, after) = rest.split_at(length as usize);
+                out.zeros(sparse.zeros_before(offset))?;
+                out.out(now)?;
+                sparse.wrote(length);
+                rest = after;
+            }
+            Ok(())
         });
         match copied {
             Ok(()) => {
                 if let Some(start) = held {
                     self.out.all(&start)?;
+                }
+                if let Some(sparse) = &mut sparse {
+                    self.out.all(&vec![0; sparse.zeros_before(entry.size) as usize])?;
                 }
             }
             Err(ArchiveError::Write(error)) => return Err(ExportError::Write(error)),
@@ -246,6 +261,11 @@ impl Out<'_> {
         self.out.write_all(bytes).map_err(ArchiveError::Write)
     }
 
+    fn zeros(&mut self, count: u64) -> Result<(), ArchiveError> {
+        // Less than two blocks at a time: what lies between an extent and the blocks around it.
+        self.out(&vec![0; count as usize])
+    }
+
     fn all(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
         self.written += bytes.len() as u64;
         self.out.write_all(bytes).map_err(ExportError::Write)
@@ -277,17 +297,4 @@ fn xattr_key(name: &[u8]) -> Vec<u8> {
         }
     }
     key
-}
-
-/// GNU's sparse format 1.0: the map stands before the data, in blocks of its own.
-fn sparse_map(extents: &[(u64, u64)], size: u64) -> Vec<u8> {
-    let end = extents.last().map_or(0, |(offset, length)| offset + length);
-    // A hole at the end is an empty extent there.
-    let tail = (end < size).then_some((size, 0));
-    let mut map = format!("{}\n", extents.len() + usize::from(tail.is_some())).into_bytes();
-    for (offset, length) in extents.iter().copied().chain(tail) {
-        map.extend_from_slice(format!("{offset}\n{length}\n").as_bytes());
-    }
-    pad(&mut map);
-    map
 }

@@ -54,8 +54,9 @@ fn errors(source: &SourceRun) -> u64 {
 }
 
 fn snapshot(source: &SourceRun) -> Value {
+    let made = source.result.as_ref().is_ok_and(|report| report.snapshot.is_some());
     let levels: Vec<_> =
-        source.levels.iter().map(|(name, outcome)| level(name, outcome.as_ref().err())).collect();
+        source.levels.iter().map(|(name, outcome)| level(name, outcome.as_ref().err(), made)).collect();
     match &source.result {
         Ok(report) => json!({
             "id": report.snapshot.map(|id| id.to_string()),
@@ -85,8 +86,10 @@ fn snapshot(source: &SourceRun) -> Value {
     }
 }
 
-fn level(name: &str, failure: Option<&Failure>) -> Value {
+/// A level that takes snapshots has none of a source that failed.
+fn level(name: &str, failure: Option<&Failure>, made: bool) -> Value {
     match failure {
+        None if !made => json!({"name": name, "status": "none"}),
         None => json!({"name": name, "status": "ok"}),
         Some(failure) => {
             json!({"name": name, "status": "failed", "error": failure.line(), "hint": failure.hint})

@@ -179,23 +179,28 @@ pub(super) fn around_bar<T>(print: impl FnOnce() -> T) -> T {
 pub(crate) fn progress_line(monitor: &Monitor) -> String {
     let counters = &monitor.counters;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let mut parts = Vec::new();
     let of = |done: String, total: u64, text: String| match total {
         0 => done,
         _ => format!("{done} of {text}"),
     };
     let (files, total_files) = (read(&counters.files), read(&counters.total_files));
-    parts.push(format!("{} files", of(count(files), total_files, count(total_files))));
-    let (done, total) = (read(&counters.bytes), read(&counters.total_bytes));
-    parts.push(of(bytes(done), total, bytes(total)));
+    let (done, total, stored) =
+        (read(&counters.bytes), read(&counters.total_bytes), read(&counters.stored_bytes));
+    let mut parts = Vec::new();
+    if done == 0 && total > 0 && files == 0 {
+        // What only looks at stored objects counts nothing else.
+        parts.push(format!("{} read", of(bytes(stored), total, bytes(total))));
+    } else {
+        parts.push(format!("{} files", of(count(files), total_files, count(total_files))));
+        parts.push(of(bytes(done), total, bytes(total)));
+        if stored > 0 {
+            parts.push(format!("{} stored", bytes(stored)));
+        }
+    }
     for (number, word) in [(read(&counters.packs), "packs"), (read(&counters.errors), "problems")] {
         if number > 0 {
             parts.push(format!("{} {word}", count(number)));
         }
-    }
-    let stored = read(&counters.stored_bytes);
-    if stored > 0 {
-        parts.push(format!("{} stored", bytes(stored)));
     }
     parts.join(", ")
 }

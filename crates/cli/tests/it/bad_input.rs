@@ -120,6 +120,8 @@ fn another_source_still_runs_when_one_fails() {
     });
     let summary = host.run(["backup", "--json"]).code(1).json();
     assert_eq!(summary["status"], "failed");
+    assert_eq!(summary["snapshots"][0]["levels"][0]["status"], "none");
+    assert_eq!(summary["snapshots"][1]["levels"][0]["status"], "ok");
     assert_eq!(
         (&summary["snapshots"][0]["status"], &summary["snapshots"][1]["status"]),
         (&json!("failed"), &json!("ok"))

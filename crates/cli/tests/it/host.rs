@@ -98,7 +98,7 @@ impl Host {
         fs::create_dir_all(host.data().join("sub")).expect("folders");
         host.write("hello.txt", "hello, world\n");
         host.write("sub/notes.conf", "key = value\n");
-        host.write("large.bin", &noise(3 << 20));
+        host.write("large.bin", noise(3 << 20));
         std::os::unix::fs::symlink("hello.txt", host.data().join("link")).expect("link");
         host.init(&[]).code(0);
         host

@@ -10,7 +10,7 @@ use vow_base::ObjectId;
 
 /// Bundles that are remembered: neighbours in the listing share few.
 const BUNDLES_MAX: usize = 4;
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Reads file contents one after the other; small files of one bundle cost one read of it.
 pub struct Reader {

@@ -57,7 +57,8 @@ impl MemVault {
     /// Changes the stored bytes of an object behind its name.
     pub(crate) fn spoil(&self, kind: Object, id: &ObjectId, change: impl FnOnce(&mut Vec<u8>)) {
         let mut all = self.all();
-        let object = all.iter_mut().find(|(key, _)| key.1 == kind && key.2 == *id).expect("an object to spoil");
+        let object =
+            all.iter_mut().find(|(key, _)| key.1 == kind && key.2 == *id).expect("an object to spoil");
         change(object.1);
     }
 }
@@ -192,7 +193,8 @@ impl Packing<'_> {
         let number = self.packs.len() as u64;
         // The pack has no id yet: a stand-in carries its number until it is sealed.
         let stand_in = stand_in(number);
-        let place = Place { pack: stand_in, record: place.record, offset: place.offset, stored: place.stored };
+        let place =
+            Place { pack: stand_in, record: place.record, offset: place.offset, stored: place.stored };
         ChunkRef { place, length: content.len() as u32, id }
     }
 
@@ -277,7 +279,7 @@ impl Maker {
     pub(crate) fn snapshot(&mut self, source: &str, specs: &[Spec]) -> SnapshotInfo {
         let secret = *self.secret.id_secret();
         let session = SessionKey::generate().expect("random");
-        let blob = session.wrap(&[self.recipient.clone()]).expect("wrap");
+        let blob = session.wrap(std::slice::from_ref(&self.recipient)).expect("wrap");
         let ids = IdKeys::new(&secret);
         let (root_key, host_key) = (self.root_key, self.signing.public().0);
         let mut packing =

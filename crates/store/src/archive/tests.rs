@@ -1,4 +1,4 @@
-use super::testing::{MemVault, Maker, Spec, dir, file, noise, symlink};
+use super::testing::{Maker, MemVault, Spec, dir, file, noise, symlink};
 use super::*;
 use crate::listing::path::is_within;
 use vow_base::vault::Kind as Object;
@@ -42,8 +42,11 @@ fn part_of_a_tree_is_found_without_reading_the_rest() {
     for under in ["a", "a/f17", "b", "b/large", "b-c", "c", "a/f", "", "a/f17/x"] {
         let found: Vec<_> =
             snapshot.entries(Some(under.as_bytes())).map(|entry| entry.expect("entry").path).collect();
-        let expected: Vec<_> =
-            tree().into_iter().map(|(e, _)| e.path).filter(|path| is_within(path, under.as_bytes())).collect();
+        let expected: Vec<_> = tree()
+            .into_iter()
+            .map(|(e, _)| e.path)
+            .filter(|path| is_within(path, under.as_bytes()))
+            .collect();
         assert_eq!(found, expected, "{under:?}");
     }
     vault.reads.lock().expect("lock").clear();
@@ -73,7 +76,9 @@ fn snapshots_are_found_by_what_people_write() {
     assert_eq!(found(&first.id.to_string().to_uppercase()).ok(), Some(first.id));
     let Err(ArchiveError::Ambiguous { candidates, .. }) = found("files@latest") else { panic!("not unique") };
     assert_eq!(candidates, ["host-1/files", "host-2/files"]);
-    for absent in ["host-1/files@2025-12-31", "web@latest", "files@yesterday", "0000", "xyz", "", "host-3/db@latest"] {
+    for absent in
+        ["host-1/files@2025-12-31", "web@latest", "files@yesterday", "0000", "xyz", "", "host-3/db@latest"]
+    {
         assert!(matches!(found(absent), Err(ArchiveError::NoSuchSnapshot { .. })), "{absent:?}");
     }
     let order: Vec<_> = archive.snapshots().expect("snapshots").iter().map(|info| info.id).collect();

@@ -2,7 +2,7 @@
 
 use super::collect::Collected;
 use super::engine::Engine;
-use super::state::Chain;
+use super::state::{Chain, State};
 use super::{BackupError, HostKeys, LevelReport};
 use crate::index::{SEGMENT_ROWS, seal_segment};
 use crate::record::ChunkRef;
@@ -43,6 +43,7 @@ pub(super) fn tidy_index(engine: &Engine<'_>, keys: &HostKeys, chain: &mut Chain
 pub(super) fn commit(
     engine: Engine<'_>,
     keys: &HostKeys,
+    state: &State,
     chain: &Chain,
     collected: &Collected,
     root: ChunkRef<ObjectId>,
@@ -81,6 +82,7 @@ pub(super) fn commit(
     };
     let stored = manifest.seal(&keys.signing);
     let id = ObjectId::of(&stored);
+    state.record(&manifest.host_id(), &Chain { intended: Some(id), ..chain.clone() })?;
     let mut outcomes = Vec::new();
     for level in engine.levels {
         let name = level.level.name.clone();

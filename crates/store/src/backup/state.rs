@@ -30,6 +30,8 @@ pub(super) struct Chain {
     pub(super) manifest: Option<ObjectId>,
     /// Index segments that name what was sent.
     pub(super) segments: Vec<ObjectId>,
+    /// The snapshot that was about to be committed when this was recorded.
+    pub(super) intended: Option<ObjectId>,
 }
 
 #[derive(Encode, Decode)]
@@ -43,6 +45,9 @@ struct WireChain {
     manifest: ObjectId,
     #[n(3)]
     segments: ByteVec,
+    /// A snapshot that was about to be committed: a vault may have it though this host does not know yet.
+    #[cbor(n(4), with = "vow_base::manifest::optional_id")]
+    intended: Option<ObjectId>,
 }
 
 impl State {
@@ -68,18 +73,23 @@ impl State {
     pub(super) fn recorded(&self, host: &HostId) -> Option<Chain> {
         let wire: WireChain = vow_base::cbor::decode(&fs::read(self.chain_path()).ok()?).ok()?;
         let segments = split_ids(&wire.segments)?;
-        (wire.host == host.0).then_some(Chain {
-            sequence: wire.sequence,
-            manifest: Some(wire.manifest),
-            segments,
-        })
+        let manifest = (wire.sequence > 0).then_some(wire.manifest);
+        let chain = Chain { sequence: wire.sequence, manifest, segments, intended: wire.intended };
+        (wire.host == host.0).then_some(chain)
     }
 
     /// Records the head durably.
     pub(super) fn record(&self, host: &HostId, chain: &Chain) -> Result<(), DiskError> {
-        let Some(manifest) = chain.manifest else { return Ok(()) };
         let segments = join_ids(&chain.segments).into();
-        let wire = WireChain { host: host.0, sequence: chain.sequence, manifest, segments };
+        // Before the first snapshot there is no manifest, and the sequence number says so.
+        let manifest = chain.manifest.unwrap_or(ObjectId([0; 32]));
+        let wire = WireChain {
+            host: host.0,
+            sequence: chain.sequence,
+            manifest,
+            segments,
+            intended: chain.intended,
+        };
         let path = self.chain_path();
         replace(&path, &vow_base::cbor::encode(&wire)).map_err(DiskError::at("write", &path))
     }
@@ -97,47 +107,57 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The chain to continue, and whether the host's cache belongs to it.
 ///
-/// The vaults' receipts decide: a host that lost power after a commit learns here that it happened, and a host whose state was
-/// lost or copied from another machine starts from what the vaults have.
+/// The vaults' receipts decide: a host that lost power after a commit learns here that it happened, and a host whose state was lost
+/// starts from what the vaults have. But a snapshot that this state knows nothing of was made by another machine with the same
+/// keys, or by this one before its state was set back: two machines must not continue one chain, so that is refused.
 pub(super) fn continue_chain(
     state: &State,
     key: &PublicKey,
     levels: &[LevelState],
     monitor: &Monitor,
-) -> (Chain, bool) {
-    let host = key.host_id();
-    let recorded = state.recorded(&host);
+) -> Result<(Chain, bool), BackupError> {
+    let recorded = state.recorded(&key.host_id());
+    let newest = newest_receipt(levels, recorded.as_ref(), monitor);
+    let Some(head) = newest else {
+        return Ok((recorded.map(nothing_sent).unwrap_or_default(), false));
+    };
+    let adopted = Chain { sequence: head.sequence, manifest: Some(head.manifest), ..Chain::default() };
+    match recorded {
+        Some(chain) if chain.manifest == Some(head.manifest) => Ok((Chain { intended: None, ..chain }, true)),
+        // The vaults are behind, or new: sequence numbers never go back, but nothing sent before may be relied on.
+        Some(chain) if head.sequence < chain.sequence => Ok((nothing_sent(chain), false)),
+        Some(chain) if chain.intended == Some(head.manifest) => Ok((adopted, false)),
+        Some(_) => Err(BackupError::OtherMachine { sequence: head.sequence, record: state.chain_path() }),
+        None => Ok((adopted, false)),
+    }
+}
+
+fn nothing_sent(chain: Chain) -> Chain {
+    Chain { segments: Vec::new(), intended: None, ..chain }
+}
+
+/// The receipt with the highest sequence number of any level. Levels that are behind the record are reported.
+fn newest_receipt(levels: &[LevelState], recorded: Option<&Chain>, monitor: &Monitor) -> Option<Receipt> {
     let mut newest: Option<Receipt> = None;
     for level in levels {
-        let heads = level.level.deposit.receipts();
-        let head = heads.map(|receipts| receipts.into_iter().max_by_key(|receipt| receipt.sequence));
-        match head {
-            Ok(head) => {
-                let shown = head.as_ref().map_or(0, |head| head.sequence);
-                if let Some(recorded) = recorded.as_ref().filter(|recorded| recorded.sequence > shown) {
-                    monitor.note(&format!(
-                        "vault {} is behind: it shows snapshot number {shown} of this host as the last, this host remembers \
-                         number {}. If the vault is not new or freshly restored, find out what happened to it",
-                        level.level.name, recorded.sequence
-                    ));
-                }
-                let newer = head.filter(|head| newest.as_ref().is_none_or(|n| n.sequence < head.sequence));
-                newest = newer.or(newest);
+        let receipts = match level.level.deposit.receipts() {
+            Ok(receipts) => receipts,
+            Err(error) => {
+                level.fail(error);
+                continue;
             }
-            Err(error) => level.fail(error),
+        };
+        let head = receipts.into_iter().max_by_key(|receipt| receipt.sequence);
+        let shown = head.as_ref().map_or(0, |head| head.sequence);
+        if let Some(recorded) = recorded.filter(|recorded| recorded.sequence > shown) {
+            monitor.note(&format!(
+                "vault {} is behind: it shows snapshot number {shown} of this host as the last, this host remembers \
+                 number {}. If the vault is not new or freshly restored, find out what happened to it",
+                level.level.name, recorded.sequence
+            ));
         }
+        let newer = head.filter(|head| newest.as_ref().is_none_or(|newest| newest.sequence < head.sequence));
+        newest = newer.or(newest);
     }
-    match (recorded, newest) {
-        (Some(chain), Some(head)) if chain.manifest == Some(head.manifest) => (chain, true),
-        (Some(chain), head) if head.as_ref().is_none_or(|head| head.sequence < chain.sequence) => {
-            // The vaults are behind, or new: sequence numbers never go back, but nothing sent before may be relied on.
-            (Chain { segments: Vec::new(), ..chain }, false)
-        }
-        (_, Some(head)) => {
-            let chain =
-                Chain { sequence: head.sequence, manifest: Some(head.manifest), segments: Vec::new() };
-            (chain, false)
-        }
-        (recorded, None) => (recorded.unwrap_or_default(), false),
-    }
+    newest
 }

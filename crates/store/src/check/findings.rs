@@ -20,7 +20,9 @@ impl Findings {
     /// An error while reading for `pack`: the object to blame is the one that the error names.
     pub(super) fn blame(&mut self, pack: ObjectId, error: &ArchiveError) {
         match error {
-            ArchiveError::Vault(VaultError::Damaged { kind, id, reason }) => self.add(*kind, *id, reason.clone()),
+            ArchiveError::Vault(VaultError::Damaged { kind, id, reason }) => {
+                self.add(*kind, *id, reason.clone())
+            }
             ArchiveError::Vault(VaultError::Absent { kind, id }) => self.add(*kind, *id, absent()),
             ArchiveError::Record { pack, record, reason } => {
                 self.add(Kind::Pack, *pack, format!("record {record}: {reason}"));

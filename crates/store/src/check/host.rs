@@ -92,7 +92,9 @@ impl<'a> Host<'a> {
     }
 
     fn lengths(&self, findings: &mut Findings) {
-        let wrong = |length: u64| format!("a length of {length} bytes is not possible: cut short, or not what it is said to be");
+        let wrong = |length: u64| {
+            format!("a length of {length} bytes is not possible: cut short, or not what it is said to be")
+        };
         for (id, length) in &self.packs {
             let class = usize::try_from(*length).is_ok_and(|bytes| size_class(bytes) == bytes);
             if !class || *length == 0 || *length > Kind::Pack.limit_bytes() {

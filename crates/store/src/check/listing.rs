@@ -78,7 +78,10 @@ impl Walk<'_, '_> {
                 continue;
             }
             match self.read_node(chunk) {
-                Ok(below) if below.depth + 1 == node.depth && below.children.first().is_some_and(|c| c.0 == *first) => {
+                Ok(below)
+                    if below.depth + 1 == node.depth
+                        && below.children.first().is_some_and(|c| c.0 == *first) =>
+                {
                     self.node(here, &below, end)?;
                 }
                 Ok(_) => self.wrong(here, "a node that is not what the one above says"),
@@ -106,9 +109,8 @@ impl Walk<'_, '_> {
             return;
         }
         let read = self.snapshot.read(chunk, RecordType::Leaf, &mut self.content);
-        let entries = read.and_then(|()| {
-            read_leaf(&self.content).map_err(|source| Snapshot::listing_error(chunk, source))
-        });
+        let entries = read
+            .and_then(|()| read_leaf(&self.content).map_err(|source| Snapshot::listing_error(chunk, source)));
         let entries = match entries {
             Ok(entries) => entries,
             Err(error) => {
@@ -221,11 +223,23 @@ impl Walk<'_, '_> {
                     && row.id == chunk.id
                     && row.kind == kind as u8
             });
-            if !fits {
+            if !fits && !self.is_another(number, &place.pack) {
                 self.wrong(at, "a reference that does not fit the pack it points into");
             }
         }
         Some(number)
+    }
+
+    /// Whether a pack is not what its name says. Asked only when something does not fit: then the pack is to blame, or the listing.
+    fn is_another(&mut self, number: u32, pack: &ObjectId) -> bool {
+        match self.host.archive.vault().get(&self.host.id, Kind::Pack, pack) {
+            Ok(_) => false,
+            Err(error) => {
+                self.findings.blame(*pack, &error.into());
+                self.trailers.give_up(number);
+                true
+            }
+        }
     }
 
     fn wrong(&mut self, at: At, reason: &str) {

@@ -41,7 +41,8 @@ impl World {
         let needs = |info: &&SnapshotInfo| {
             let all = self.vault.all();
             let host = info.manifest.host_id();
-            let expanded = info.manifest.packs.expand(|id| all.get(&(host, Kind::List, *id)).cloned().ok_or(()));
+            let expanded =
+                info.manifest.packs.expand(|id| all.get(&(host, Kind::List, *id)).cloned().ok_or(()));
             let expanded = expanded.expect("a sound list");
             match kind {
                 Kind::Pack => expanded.packs.contains(id),

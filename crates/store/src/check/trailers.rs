@@ -21,8 +21,19 @@ pub(super) struct Trailers {
 }
 
 impl Trailers {
+    /// The pack is not what it should be, and that was reported.
+    pub(super) fn give_up(&mut self, number: u32) {
+        self.read.remove(&number);
+        self.bad.insert(number);
+    }
+
     /// The records of the pack with this number; none when its trailer cannot be read, which is then a finding about the pack.
-    pub(super) fn of(&mut self, host: &Host<'_>, number: u32, findings: &mut Findings) -> Option<Rc<Records>> {
+    pub(super) fn of(
+        &mut self,
+        host: &Host<'_>,
+        number: u32,
+        findings: &mut Findings,
+    ) -> Option<Rc<Records>> {
         if let Some(records) = self.read.get(&number) {
             return Some(records.clone());
         }

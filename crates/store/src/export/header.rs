@@ -49,7 +49,8 @@ impl Member<'_> {
                 records.add(key, text.as_bytes());
             }
         }
-        for (key, number) in [(&b"size"[..], self.size), (b"uid", self.uid.into()), (b"gid", self.gid.into())] {
+        for (key, number) in [(&b"size"[..], self.size), (b"uid", self.uid.into()), (b"gid", self.gid.into())]
+        {
             let digits = if key == b"size" { 11 } else { 7 };
             if number >= 1 << (3 * digits) {
                 records.add(key, number.to_string().as_bytes());

@@ -54,7 +54,10 @@ fn round_trip(tool: &str, arguments: &[&str], check: impl Fn(&Path, &[Spec])) {
         .output()
         .expect("runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && said.is_empty(), "{tool}: {said}");
+    // GNU tar warns of times before 1970 and of the character set of names, and then does the right thing.
+    let known = ["implausibly old time stamp", "'hdrcharset'"];
+    let unknown = said.lines().filter(|line| !known.iter().any(|text| line.contains(text)));
+    assert!(output.status.success() && unknown.count() == 0, "{tool}: {said}");
     check(&target, &specs);
 }
 
@@ -81,7 +84,9 @@ fn what_cannot_be_read_is_left_out_or_ends_the_archive() {
     let large = snapshot.entry(b"b").expect("entry");
     let packs: Vec<_> = snapshot.chunks(&large).map(|chunk| chunk.expect("chunk").place.pack).collect();
     let last = packs.last().expect("a pack");
-    maker.vault.spoil(Object::Pack, last, |bytes| (450..bytes.len()).step_by(20).for_each(|at| bytes[at] ^= 1));
+    maker
+        .vault
+        .spoil(Object::Pack, last, |bytes| (450..bytes.len()).step_by(20).for_each(|at| bytes[at] ^= 1));
     let mut out = Vec::new();
     let error = export(&maker.newest(), None, &mut out, &Monitor::silent()).expect_err("damaged");
     assert!(matches!(error, ExportError::Data { .. }), "{error}");

@@ -15,6 +15,9 @@ const LEAF_TARGET_BYTES: usize = 256 << 10;
 const LEAF_CUT_DIVISOR: u64 = 512;
 /// Children of one node.
 pub const NODE_CHILDREN: usize = 2048;
+/// About the memory that the entries of one leaf may take, in bytes: paths share their starts and entries their chunks, so a hostile
+/// leaf of 16 MiB could stand for terabytes.
+const LEAF_MEMORY_BYTES: usize = 256 << 20;
 /// The deepest tree that is read.
 pub const DEPTH_MAX: u8 = 8;
 
@@ -93,11 +96,16 @@ pub fn read_leaf(content: &[u8]) -> Result<Vec<Entry<ObjectId>>, ListingError> {
             1 => rows = d.decode()?,
             2 => {
                 let table = resolve(packs, &rows)?;
+                let mut memory = 0;
                 for _ in 0..d.array()?.unwrap_or(0) {
                     let before = entries.last();
                     let entry = decode_entry(&mut d, before.map_or(&[], |e| &e.path), &table)?;
                     if before.is_some_and(|b| path::compare(&b.path, &entry.path).is_ge()) {
                         return Err(ListingError::Malformed("paths out of order"));
+                    }
+                    memory += size_of_val(&entry) + entry.path.len() + size_of_val(entry.content.chunks());
+                    if memory > LEAF_MEMORY_BYTES {
+                        return Err(ListingError::Malformed("a leaf that grows out of bounds"));
                     }
                     entries.push(entry);
                 }

@@ -141,9 +141,10 @@ fn serve(
     content: &mut Vec<u8>,
 ) {
     let chunk = &users[0].what.chunk;
-    let decoded = ctx.snapshot.opener(&chunk.place.pack).and_then(|opened| {
-        ctx.snapshot.decode(&opened, chunk, RecordType::Data, stored, unpacker, content)
-    });
+    let decoded = ctx
+        .snapshot
+        .opener(&chunk.place.pack)
+        .and_then(|opened| ctx.snapshot.decode(&opened, chunk, RecordType::Data, stored, unpacker, content));
     let data = match decoded {
         Ok(Decoded::InPlace(from)) => &stored[from..from + chunk.length as usize],
         Ok(Decoded::Unpacked) => &content[..],

@@ -117,7 +117,9 @@ fn make(ctx: &Context<'_>, place: &[u8], fresh: bool) -> io::Result<(bool, bool)
             return Ok((false, false));
         }
         if found.is_symlink() {
-            return Err(io::Error::other("there is a symbolic link in its place, and links are not followed"));
+            return Err(io::Error::other(
+                "there is a symbolic link in its place, and links are not followed",
+            ));
         }
         replaced = true;
         if !ctx.dry_run {

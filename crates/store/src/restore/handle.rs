@@ -21,10 +21,11 @@ impl Handle<'_> {
 
     pub(super) fn chown(&self, uid: Option<u32>, gid: u32) -> io::Result<()> {
         let (uid, gid) = (uid.map(Uid::from_raw), Some(Gid::from_raw(gid)));
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::fchown(fd, uid, gid)?,
-            Self::Name(dir, name) => rustix::fs::chownat(dir, *name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?,
-        })
+        let done = match self {
+            Self::Open(fd) => rustix::fs::fchown(fd, uid, gid),
+            Self::Name(dir, name) => rustix::fs::chownat(dir, *name, uid, gid, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        Ok(done?)
     }
 
     pub(super) fn chmod(&self, mode: u32) -> io::Result<()> {
@@ -35,10 +36,11 @@ impl Handle<'_> {
     }
 
     pub(super) fn set_times(&self, times: &Timestamps) -> io::Result<()> {
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::futimens(fd, times)?,
-            Self::Name(dir, name) => rustix::fs::utimensat(dir, *name, times, AtFlags::SYMLINK_NOFOLLOW)?,
-        })
+        let done = match self {
+            Self::Open(fd) => rustix::fs::futimens(fd, times),
+            Self::Name(dir, name) => rustix::fs::utimensat(dir, *name, times, AtFlags::SYMLINK_NOFOLLOW),
+        };
+        Ok(done?)
     }
 
     pub(super) fn list_xattrs(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -57,17 +59,19 @@ impl Handle<'_> {
 
     pub(super) fn set_xattr(&self, xattr: &[u8], value: &[u8]) -> io::Result<()> {
         let flags = XattrFlags::empty();
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::fsetxattr(fd, xattr, value, flags)?,
-            Self::Name(dir, name) => rustix::fs::lsetxattr(through_proc(*dir, name), xattr, value, flags)?,
-        })
+        let done = match self {
+            Self::Open(fd) => rustix::fs::fsetxattr(fd, xattr, value, flags),
+            Self::Name(dir, name) => rustix::fs::lsetxattr(through_proc(*dir, name), xattr, value, flags),
+        };
+        Ok(done?)
     }
 
     pub(super) fn remove_xattr(&self, xattr: &[u8]) -> io::Result<()> {
-        Ok(match self {
-            Self::Open(fd) => rustix::fs::fremovexattr(fd, xattr)?,
-            Self::Name(dir, name) => rustix::fs::lremovexattr(through_proc(*dir, name), xattr)?,
-        })
+        let done = match self {
+            Self::Open(fd) => rustix::fs::fremovexattr(fd, xattr),
+            Self::Name(dir, name) => rustix::fs::lremovexattr(through_proc(*dir, name), xattr),
+        };
+        Ok(done?)
     }
 }
 

@@ -223,7 +223,9 @@ impl FileJob {
         }
         ctx.count(match self.lock().found {
             Found::There { .. } if written == 0 && !touched => Outcome::Same,
-            Found::There { .. } | Found::Nothing { replaced: true } | Found::Made { replaced: true, .. } => Outcome::Changed,
+            Found::There { .. } | Found::Nothing { replaced: true } | Found::Made { replaced: true, .. } => {
+                Outcome::Changed
+            }
             _ => Outcome::Created,
         });
         if kept && written == 0 {
@@ -272,7 +274,8 @@ impl FileJob {
         match found {
             Found::Made { .. } => {
                 let removed = ctx.dirs.place(&self.place).and_then(|(dir, name)| {
-                    let is_file = look(dir.as_fd(), name)?.is_some_and(|s| super::dirs::file_type(&s).is_file());
+                    let is_file =
+                        look(dir.as_fd(), name)?.is_some_and(|s| super::dirs::file_type(&s).is_file());
                     if is_file { unlink(dir.as_fd(), name) } else { Ok(()) }
                 });
                 if let Err(error) = removed {

@@ -33,8 +33,11 @@ impl LinkState {
 /// The groups met so far: the only part of a restore that grows with the tree, by the number of files with several names.
 #[derive(Default)]
 pub(super) struct LinkGroups {
-    groups: HashMap<((u64, u64), [u8; 16]), Arc<LinkState>>,
+    groups: HashMap<Group, Arc<LinkState>>,
 }
+
+/// Device and inode, and what else names of one file have in common.
+type Group = ((u64, u64), [u8; 16]);
 
 /// What to do with an entry that may be a link.
 pub(super) enum Role {

@@ -88,7 +88,7 @@ fn try_apply(
 }
 
 fn same_time(stat: &Stat, entry: &Entry<ObjectId>) -> bool {
-    stat.st_mtime == entry.mtime.secs && stat.st_mtime_nsec as u64 == u64::from(entry.mtime.nanos)
+    stat.st_mtime == entry.mtime.secs && stat.st_mtime_nsec == u64::from(entry.mtime.nanos)
 }
 
 /// Sets owner and group. When that is not permitted: the owner it has instead.

@@ -49,8 +49,8 @@ impl NodeJob {
         let mut keep = false;
         if let Some(stat) = &there {
             outcome = Outcome::Changed;
-            keep = self.is_same(dir.as_fd(), name, stat)?
-                && (stat.st_nlink == 1 || self.is_ours(ctx, &handle));
+            keep =
+                self.is_same(dir.as_fd(), name, stat)? && (stat.st_nlink == 1 || self.is_ours(ctx, &handle));
             if keep {
                 outcome = Outcome::Same;
             } else if file_type(stat).is_dir() {
@@ -99,13 +99,15 @@ impl NodeJob {
 
     fn create(&self, dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
         let node = |kind, device| rustix::fs::mknodat(dir, name, kind, Mode::RUSR | Mode::WUSR, device);
-        let device = || self.device().ok_or_else(|| io::Error::other("the listing does not say which device"));
-        Ok(match self.entry.kind {
-            Kind::Symlink => rustix::fs::symlinkat(&self.entry.target[..], dir, name)?,
-            Kind::Fifo => node(FileType::Fifo, 0)?,
-            Kind::CharDevice => node(FileType::CharacterDevice, device()?)?,
-            Kind::BlockDevice => node(FileType::BlockDevice, device()?)?,
+        let device =
+            || self.device().ok_or_else(|| io::Error::other("the listing does not say which device"));
+        let made = match self.entry.kind {
+            Kind::Symlink => rustix::fs::symlinkat(&self.entry.target[..], dir, name),
+            Kind::Fifo => node(FileType::Fifo, 0),
+            Kind::CharDevice => node(FileType::CharacterDevice, device()?),
+            Kind::BlockDevice => node(FileType::BlockDevice, device()?),
             Kind::File | Kind::Dir => return Err(io::ErrorKind::InvalidInput.into()),
-        })
+        };
+        Ok(made?)
     }
 }

@@ -51,7 +51,12 @@ pub(super) struct Planner<'c, 'a> {
 }
 
 impl<'c, 'a> Planner<'c, 'a> {
-    pub(super) fn new(ctx: &'c Context<'a>, scope: Scope, made_target: bool, out: SyncSender<Window>) -> Self {
+    pub(super) fn new(
+        ctx: &'c Context<'a>,
+        scope: Scope,
+        made_target: bool,
+        out: SyncSender<Window>,
+    ) -> Self {
         Self {
             ctx,
             scope,

@@ -97,7 +97,8 @@ impl Part {
     fn begin(&self, ctx: &Context<'_>, buffer: &mut Vec<u8>) -> io::Result<Option<Vec<Use>>> {
         let job = &self.job;
         job.lock().found = Found::Nothing { replaced: false };
-        if ctx.dry_run && ctx.dirs.open(crate::listing::path::parent(&job.place).unwrap_or_default()).is_err() {
+        if ctx.dry_run && ctx.dirs.open(crate::listing::path::parent(&job.place).unwrap_or_default()).is_err()
+        {
             return Ok(None);
         }
         let (dir, name) = ctx.dirs.place(&job.place)?;
@@ -144,7 +145,8 @@ impl Part {
         let fd = Arc::new(fd);
         job.lock().found = found;
         let same_size = stat.st_size as u64 == job.entry.size;
-        let needed = if job.small && !same_size { self.uses.clone() } else { self.compare(ctx, &fd, buffer)? };
+        let needed =
+            if job.small && !same_size { self.uses.clone() } else { self.compare(ctx, &fd, buffer)? };
         // The descriptor of a large file can be written to; that of a small one only serves when nothing is to be written.
         if !job.small || needed.is_empty() && same_size || ctx.dry_run {
             job.keep_open(ctx, fd);
@@ -166,7 +168,8 @@ impl Part {
             return Ok(None);
         }
         let Ok(fd) = rustix::fs::openat(dir, name, OPEN_READ, Mode::empty()) else { return Ok(None) };
-        if rustix::fs::fstat(&fd)?.st_size as u64 != entry.size || !self.compare(ctx, &fd, buffer)?.is_empty() {
+        if rustix::fs::fstat(&fd)?.st_size as u64 != entry.size || !self.compare(ctx, &fd, buffer)?.is_empty()
+        {
             return Ok(None);
         }
         let right = !shared || !apply(ctx, &Handle::Open(fd.as_fd()), entry, Known::Any, true).changed;

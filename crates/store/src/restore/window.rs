@@ -76,7 +76,10 @@ impl Window {
         parallel::for_each(ctx.threads, nodes.len(), |number| {
             nodes[number].iter().for_each(|node| node.run(ctx));
         });
-        found.into_iter().flat_map(|needs| needs.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+        found
+            .into_iter()
+            .flat_map(|needs| needs.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
     }
 }
 

@@ -90,6 +90,18 @@ fn hostile_leaves_are_refused() {
 }
 
 #[test]
+fn a_leaf_that_would_fill_the_memory_is_refused() {
+    let mut builder = LeafBuilder::default();
+    let long = vec![b'x'; 1 << 19];
+    for number in 0..600u32 {
+        builder.push(&entry(&[&long[..], &number.to_be_bytes().map(|byte| byte % 16 + b'a')].concat()));
+    }
+    let (_, content) = builder.finish();
+    assert!(content.len() < 2 << 20);
+    assert_eq!(read_leaf(&content), Err(ListingError::Malformed("a leaf that grows out of bounds")));
+}
+
+#[test]
 fn nodes_chunk_lists_and_roots_read_as_they_were_written() {
     let children =
         vec![(b"a".to_vec(), chunk(1, 5)), (b"b/c".to_vec(), chunk(1, 5)), (b"d".to_vec(), chunk(4, 6))];

@@ -1,1 +1,77 @@
-//! To come.
+//! Backups that are killed at any moment: nothing acknowledged is lost, and the next run succeeds.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use vow_testkit::host::scratch;
+use vow_testkit::shell::is_soak;
+use vow_testkit::{Dice, Host, Tree};
+
+#[test]
+fn a_killed_backup_harms_nothing() {
+    let rounds = if is_soak() { 200 } else { 12 };
+    let dice = &mut Dice::new(5);
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let host = Host::at(&scratch.path().join("host"), &[&source]);
+    let mut taken = Vec::new();
+    let mut cut_short = 0;
+    for round in 0..rounds {
+        churn(&source, round, dice);
+        for _ in 0..3 {
+            let running = host.start(["backup", "--json"]);
+            std::thread::sleep(Duration::from_micros(dice.below(150_000) as u64));
+            cut_short += usize::from(running.kill().signal == Some(9));
+        }
+        let id = host.backup();
+        let tree = Tree::read(&source);
+        host.assert_restores(&id, &source, &tree);
+        taken.push((id, tree));
+        taken.drain(..taken.len().saturating_sub(15));
+    }
+    assert!(cut_short * 2 > rounds, "only {cut_short} runs were cut short: the test proves little");
+    let _ = host.check().expect(0);
+    for (id, tree) in &taken {
+        host.assert_restores(id, &source, tree);
+    }
+}
+
+#[test]
+fn a_killed_restore_is_completed_by_the_next() {
+    let dice = &mut Dice::new(15);
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    churn(&source, 0, dice);
+    let host = Host::at(&scratch.path().join("host"), &[&source]);
+    let id = host.backup();
+    let tree = Tree::read(&source);
+    for _ in 0..4 {
+        let target = scratch.path().join("target");
+        for _ in 0..3 {
+            let identity = host.identity().display().to_string();
+            let target = target.display().to_string();
+            let running = host.start(["restore", &id, "--identity", &identity, "--target", &target]);
+            std::thread::sleep(Duration::from_micros(dice.below(80_000) as u64));
+            running.kill();
+        }
+        let _ = host.restore(&id, &target).expect(0);
+        tree.assert_equals(&Tree::read(&vow_testkit::host::below(&target, &source)), "completed");
+        fs::remove_dir_all(&target).unwrap();
+    }
+}
+
+/// Some files come, some go, some change; about 10 MB each time.
+pub(super) fn churn(source: &Path, round: usize, dice: &mut Dice) {
+    for number in 0..4 {
+        fs::write(source.join(format!("large {number}")), dice.bytes(2 << 20)).unwrap();
+    }
+    let folder = source.join(format!("round {}", round % 5));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    for number in 0..150 {
+        let length = dice.below(20_000);
+        fs::write(folder.join(format!("{number}")), dice.bytes(length)).unwrap();
+    }
+}

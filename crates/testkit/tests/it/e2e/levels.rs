@@ -1,1 +1,134 @@
-//! To come.
+//! Several vaults: one read-only, one missing, one wiped. The healthy one takes the snapshot, the others are caught up.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use vow_testkit::host::{ids, scratch};
+use vow_testkit::shell::is_root;
+use vow_testkit::{Dice, Host, Tree, Volume};
+
+struct Pair {
+    host: Host,
+    source: PathBuf,
+    second: PathBuf,
+    taken: Vec<(String, Tree)>,
+    dice: Dice,
+    _scratch: tempfile::TempDir,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let scratch = scratch();
+        let (source, second) = (scratch.path().join("source"), scratch.path().join("second"));
+        fs::create_dir(&source).unwrap();
+        let host = Host::at(&scratch.path().join("host"), &[&source]);
+        host.add_vault("usb", &second);
+        let mut pair = Self { host, source, second, taken: Vec::new(), dice: Dice::new(9), _scratch: scratch };
+        pair.backup(0);
+        pair
+    }
+
+    /// Adds a file, takes the others away, and backs up.
+    fn backup(&mut self, code: i32) -> vow_testkit::shell::Done {
+        for old in fs::read_dir(&self.source).unwrap().flatten() {
+            fs::remove_file(old.path()).unwrap();
+        }
+        let name = format!("file {}", self.taken.len());
+        fs::write(self.source.join(name), self.dice.bytes(2_500_000)).unwrap();
+        let done = self.host.run(["backup", "--json"]).expect(code);
+        self.taken.push((ids(&done).remove(0), Tree::read(&self.source)));
+        done
+    }
+
+    fn assert_all_in(&self, vault: &Path) {
+        for (id, tree) in &self.taken {
+            self.host.assert_restores_from(vault, id, &self.source, tree);
+        }
+    }
+}
+
+#[test]
+fn a_missing_vault_is_said_and_caught_up_without_the_sources() {
+    let mut pair = Pair::new();
+    let away = pair.second.with_extension("unplugged");
+    fs::rename(&pair.second, &away).unwrap();
+    for _ in 0..3 {
+        let done = pair.backup(3);
+        assert!(done.said().contains("usb"), "{}", done.story());
+        assert_eq!(done.summary()["snapshots"][0]["levels"][1]["status"], "failed");
+    }
+    assert!(!pair.second.exists(), "a vault was made where the disk is not mounted");
+    fs::rename(&away, &pair.second).unwrap();
+    pair.backup(0);
+    pair.assert_all_in(&pair.second);
+    pair.assert_all_in(&pair.host.vault());
+    let _ = pair.host.check().expect(0);
+}
+
+#[test]
+fn without_any_vault_there_is_no_backup() {
+    let pair = Pair::new();
+    for vault in [pair.second.clone(), pair.host.vault()] {
+        fs::rename(&vault, vault.with_extension("away")).unwrap();
+    }
+    let done = pair.host.run(["backup", "--json"]).expect(10);
+    assert!(done.stderr.contains("no vault"), "{}", done.story());
+}
+
+#[test]
+fn a_wiped_vault_gets_everything_back_from_the_other() {
+    let mut pair = Pair::new();
+    pair.backup(0);
+    pair.backup(0);
+    fs::remove_dir_all(&pair.second).unwrap();
+    let done = pair.backup(3);
+    assert!(done.said().contains("there is no vault"), "{}", done.story());
+    let _ = pair.host.run(["vault", "init", "usb"]).expect(0);
+    pair.backup(0);
+    pair.assert_all_in(&pair.second);
+    let _ = pair.host.check().expect(0);
+}
+
+#[test]
+fn lost_packs_come_back_from_the_other_vault_or_are_said_to_be_lost() {
+    let mut pair = Pair::new();
+    let packs = pair.host.objects(&pair.second).join("packs");
+    let lost = vow_testkit::host::files_below(&packs);
+    for pack in &lost {
+        fs::remove_file(pack).unwrap();
+    }
+    let id = pair.taken[0].0.clone();
+    let done = pair.host.check().expect(4);
+    assert!(done.said().contains(&id), "{}", done.story());
+    // The first vault still has it, and a restore by the plan finds it there.
+    pair.host.assert_restores(&id, &pair.source, &pair.taken[0].1);
+    pair.backup(0);
+    pair.host.assert_restores_from(&pair.second, &pair.taken[1].0, &pair.source, &pair.taken[1].1);
+}
+
+#[test]
+fn a_vault_that_turns_read_only_is_said_and_still_restores() {
+    if !is_root("a vault that turns read-only is said and still restores") {
+        return;
+    }
+    let (scratch, volume) = (scratch(), Volume::tmpfs("size=64m"));
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "first").unwrap();
+    let host = Host::at(&scratch.path().join("host"), &[&source]);
+    let kept = volume.path().join("vault");
+    fs::rename(host.vault(), scratch.path().join("gone")).unwrap();
+    vow_testkit::host::copy(&scratch.path().join("gone"), &kept);
+    std::os::unix::fs::symlink(&kept, host.vault()).unwrap();
+    let (id, tree) = (host.backup(), Tree::read(&source));
+    volume.remount("ro");
+    fs::write(source.join("file"), "second").unwrap();
+    let done = host.run(["backup", "--json"]).expect(1);
+    assert!(done.said().contains("Read-only"), "{}", done.story());
+    host.assert_restores(&id, &source, &tree);
+    let _ = host.check().expect(0);
+    host.add_vault("usb", &scratch.path().join("usb"));
+    let _ = host.run(["backup", "--json"]).expect(3);
+    volume.remount("rw");
+    host.assert_restores(&host.backup(), &source, &Tree::read(&source));
+    host.assert_restores_from(&kept, "files@latest", &source, &Tree::read(&source));
+}
