@@ -188,7 +188,7 @@ pub fn fixed_node(pack: &Pack) -> Node {
 pub fn entries(pack: &Pack) -> Vec<Entry<ObjectId>> {
     let chunk = |record| reference(FIXED, pack, record);
     let chunks = Content::Chunks(vec![chunk(1), chunk(2)]);
-    let slice = Content::Slice { chunk: chunk(0), offset: 10, digest: IDS.slice_digest(&[b'b'; 50]) };
+    let slice = Content::Slice { chunk: chunk(0), offset: 60, digest: IDS.slice_digest(&[b'b'; 40]) };
     let xattrs = vec![(b"user.a".to_vec(), vec![0, 255]), (b"user.b".to_vec(), Vec::new())];
     let link = Some((7, u64::MAX));
     vec![
@@ -200,7 +200,7 @@ pub fn entries(pack: &Pack) -> Vec<Entry<ObjectId>> {
         Entry { size: 9000, extents: Some(Vec::new()), ..entry(b"a/hole") },
         Entry { kind: Kind::Symlink, target: b"../b".to_vec(), ..entry(b"a/link") },
         Entry { size: 250, content: Content::Lists(vec![chunk(3)]), changed: true, ..entry(b"a/lists") },
-        Entry { size: 50, content: slice, ..entry(b"a/small") },
+        Entry { size: 40, content: slice, ..entry(b"a/small") },
         Entry { size: 9000, content: chunks, extents: Some(vec![(100, 200), (4096, 50)]), ..entry(b"a/sparse") },
     ]
 }

@@ -23,6 +23,25 @@ fn write(target: &str, seeds: &[&[u8]]) {
     }
 }
 
+/// The same CBOR with every number (not lengths) in nine bytes, so that one mutation makes it huge.
+fn wide(cbor: &[u8]) -> Vec<u8> {
+    let (mut wide, mut rest) = (Vec::new(), cbor);
+    while let Some(first) = rest.first() {
+        let more = if first & 31 < 24 { 0 } else { 1 << ((first & 31) - 24) };
+        let (head, after) = rest.split_at(1 + more);
+        let number = head[1..].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let number = if more == 0 { u64::from(first & 31) } else { number };
+        match first >> 5 {
+            0 => wide.extend([&[0x1b][..], &number.to_be_bytes()].concat()),
+            _ => wide.extend(head),
+        }
+        let text = if matches!(first >> 5, 2 | 3) { number as usize } else { 0 };
+        wide.extend(&after[..text]);
+        rest = &after[text..];
+    }
+    wide
+}
+
 /// A zstd frame behind its codec byte.
 fn packed(content: &[u8]) -> Vec<u8> {
     let mut packer = Packer::new(DEFAULT_LEVEL).expect("zstd");
@@ -49,7 +68,7 @@ fn packs() {
     let three = trailer(&pack.rows[..3]);
     let bent = |wrong: [u8; 3], count: u8, payload: &[u8]| [&wrong[..], &[count, 0], payload].concat();
     let whole = trailer(&pack.rows);
-    write("pack_trailer", &[&bent([0; 3], 5, &whole), &bent([0; 3], 3, &three), &bent([0, 0, 1], 5, &whole)]);
+    write("pack_trailer", &[&bent([0; 3], 5, &whole), &bent([0; 3], 3, &three), &bent([0; 3], 3, &wide(&three)), &bent([0, 0, 1], 5, &whole)]);
     let text = b"all work and no play ".repeat(20);
     let (bomb, frame) = (packed(&vec![0; 1 << 20]), packed(&text));
     let record = |kind: u8, length: u32, plaintext: &[u8]| {
@@ -71,16 +90,16 @@ fn listing() {
     let pack = fixed();
     let entries = entries(&pack);
     let (all, one) = (leaf(&entries), leaf(&entries[8..9]));
-    write("leaf", &[&all, &leaf(&entries[..2]), &one, &leaf(&entries[9..]), &leaf(&[])]);
+    write("leaf", &[&all, &leaf(&entries[..2]), &one, &leaf(&entries[9..]), &leaf(&[]), &wide(&all), &wide(&one)]);
     let list = write_chunk_list(&[1, 2, 1].map(|record| reference(FIXED, &pack, record)));
-    write("chunk_list", &[&list, &write_chunk_list(&[])]);
+    write("chunk_list", &[&list, &wide(&list), &write_chunk_list(&[])]);
     let low = fixed_node(&pack);
     let high = Node { depth: 2, children: vec![(b"a".to_vec(), reference(FIXED, &pack, 6))] };
-    write("node", &[&low.write(), &high.write()]);
-    write("root", &[&root(high.clone()).write(), &root(Node { depth: 1, children: Vec::new() }).write()]);
+    write("node", &[&low.write(), &high.write(), &wide(&low.write())]);
+    write("root", &[&root(high.clone()).write(), &root(Node { depth: 1, children: Vec::new() }).write(), &wide(&root(low.clone()).write())]);
     let mode = |mode: u8, content: &[u8]| [&[mode], content].concat();
     let nodes = (mode(2, &low.write()), mode(2, &high.write()));
-    write("archive", &[&mode(0, &all), &mode(0, &one), &mode(1, &list), &nodes.0, &nodes.1]);
+    write("archive", &[&mode(0, &all), &mode(0, &one), &mode(0, &wide(&all)), &mode(1, &wide(&list)), &mode(1, &list), &nodes.0, &nodes.1]);
     write("paths", &[b"etc/hosts\xfeetc", b"a/../b", b"a//b\xfe", b"a.b\xfea/b"]);
 }
 
@@ -98,14 +117,14 @@ fn signed() {
         index: vec![6; 64].into(),
         ..manifest()
     };
-    write("manifest", &[&payload(&manifest()), &payload(&full)]);
+    write("manifest", &[&payload(&manifest()), &payload(&full), &wide(&payload(&full))]);
     let receipts = [1, 2].map(|position| {
         let mut receipt = commit(manifest(), position).receipt;
         receipt.previous = (position == 2).then_some(FIXED);
         let stored = receipt.seal(&signing_key());
         vow_base::receipt::ENVELOPE.payload(&stored).expect("a receipt just sealed").to_vec()
     });
-    write("receipt", &[&receipts[0], &receipts[1]]);
+    write("receipt", &[&receipts[0], &receipts[1], &wide(&receipts[1])]);
     // One segment of three packs; then two such segments below a third.
     let flat = [3, 1, 3, 0, 3, 40, 41, 42];
     let deep = [3, 2, 5, 0, 3, 40, 41, 42, 0, 2, 43, 44, 1, 2, 0, 1];

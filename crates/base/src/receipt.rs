@@ -2,7 +2,7 @@
 
 use crate::clock::Nanos;
 use crate::id::{HostId, ObjectId};
-use crate::manifest::{id, optional_id};
+use crate::manifest::{VERSION, id, optional_id};
 use crate::sign::{Envelope, PublicKey, SignError, SigningKey};
 use minicbor::{Decode, Encode};
 
@@ -74,11 +74,9 @@ impl Receipt {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_receipt_reads_as_it_was_written_and_only_by_its_own_vault() {
-        let key = SigningKey::from_seed(&[1; 32]);
-        let receipt = Receipt {
-            version: 1,
+    fn sample(key: &SigningKey) -> Receipt {
+        Receipt {
+            version: VERSION,
             vault_key: key.public().0,
             position: 1,
             previous: None,
@@ -87,7 +85,20 @@ mod tests {
             sequence: 7,
             received: 5,
             event: Event::Committed,
-        };
+        }
+    }
+
+    #[test]
+    fn a_receipt_of_an_unknown_version_is_refused_by_name() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let error = Receipt::open(&Receipt { version: 2, ..sample(&key) }.seal(&key)).expect_err("version 2");
+        assert!(error.to_string().contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn a_receipt_reads_as_it_was_written_and_only_by_its_own_vault() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let receipt = sample(&key);
         assert_eq!(Receipt::open(&receipt.seal(&key)), Ok(receipt.clone()));
         let forged = receipt.seal(&SigningKey::from_seed(&[9; 32]));
         assert_eq!(Receipt::open(&forged), Err(SignError::Signature));

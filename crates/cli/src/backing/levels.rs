@@ -44,8 +44,10 @@ impl Levels {
         if self.levels.iter().any(|level| level.opened.is_ok()) {
             return Ok(());
         }
-        let mut failure =
-            Failure::new(Exit::NotFound, "no vault of the plan can be reached; nothing was backed up");
+        let mut exits = self.levels.iter().filter_map(|level| Some(level.opened.as_ref().err()?.exit));
+        let first = exits.next().unwrap_or(Exit::Failed);
+        let exit = if exits.all(|exit| exit == first) { first } else { Exit::Failed };
+        let mut failure = Failure::new(exit, "no vault of the plan can be reached; nothing was backed up");
         for level in &self.levels {
             if let Err(error) = &level.opened {
                 failure.causes.push(format!("{}: {}", level.name, error.line()));

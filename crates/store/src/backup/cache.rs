@@ -173,7 +173,7 @@ impl CacheWriter {
         trust_before: Time,
         id: impl Fn(PackNo) -> Option<ObjectId>,
     ) {
-        let trusted = ready.ctime < trust_before && !ready.entry.changed;
+        let trusted = is_before(ready.ctime, trust_before) && !ready.entry.changed;
         let nanos = if trusted { ready.ctime.nanos } else { UNTRUSTED };
         let inner = (!ready.inner.is_empty()).then(|| {
             let ids: Vec<_> = ready.inner.iter().filter_map(|(pack, _)| id(*pack)).collect();
@@ -190,6 +190,15 @@ impl CacheWriter {
         let frame = Frame { leaf: leaf.to_vec().into(), sides: std::mem::take(&mut self.sides) };
         write_frame(&mut self.out, &vow_base::cbor::encode(&frame), &self.key)
     }
+}
+
+/// Whether a change at `start` or later would have a later ctime than this, however coarse the file system's clock is.
+fn is_before(ctime: Time, start: Time) -> bool {
+    // The kernel stamps with the last tick of its clock, up to 10 ms ago. Whole milliseconds are the mark of file systems that keep
+    // whole seconds, or two: small ext4 inodes, network shares.
+    let lag_nanos = if ctime.nanos.is_multiple_of(1_000_000) { 2_000_000_000 } else { 20_000_000 };
+    let nanos = |time: Time| i128::from(time.secs) * 1_000_000_000 + i128::from(time.nanos);
+    nanos(ctime) + lag_nanos < nanos(start)
 }
 
 /// An entry of the last snapshot.

@@ -39,6 +39,8 @@ const LIST_CUT_DIVISOR: u64 = 2048;
 const LIST_MAX: usize = 8192;
 /// Index rows are sent when they are this many, so that a run that is cut off need not send its packs again.
 const ROWS_CHECKPOINT: usize = 32 * 1024;
+/// And when they are those of this many packs, about a gigabyte.
+const PACKS_CHECKPOINT: usize = 64;
 
 /// Builds the listing.
 pub(super) struct Collector<'e, 'a> {
@@ -61,6 +63,8 @@ pub(super) struct Collector<'e, 'a> {
     cache: CacheWriter,
     links: HashMap<(u64, u64), Linked>,
     rows: Vec<ChunkRef<ObjectId>>,
+    /// Packs whose rows wait.
+    unsettled: usize,
     owners: (BTreeSet<u32>, BTreeSet<u32>),
     out: Collected,
 }
@@ -113,6 +117,7 @@ impl<'e, 'a> Collector<'e, 'a> {
             cache,
             links: HashMap::new(),
             rows: Vec::new(),
+            unsettled: 0,
             owners: Default::default(),
             out: Collected::default(),
         })
@@ -169,7 +174,8 @@ impl<'e, 'a> Collector<'e, 'a> {
             .into_iter()
             .map(|(place, row)| ChunkRef { place, length: row.length, id: row.id }.with_pack(landed.id));
         self.rows.extend(rows);
-        self.settle(ROWS_CHECKPOINT)
+        self.unsettled += 1;
+        if self.unsettled >= PACKS_CHECKPOINT { self.settle(1) } else { self.settle(ROWS_CHECKPOINT) }
     }
 
     /// Sends and remembers index rows when there are at least this many.
@@ -178,6 +184,7 @@ impl<'e, 'a> Collector<'e, 'a> {
             return Ok(true);
         }
         let rows = std::mem::take(&mut self.rows);
+        self.unsettled = 0;
         for part in rows.chunks(SEGMENT_ROWS) {
             let sealed = seal_segment(part, &self.keys.secret.index_secret())
                 .map_err(|e| self.engine.state_error("seal an index segment in", io::Error::other(e)))?;

@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use vow_base::disk::DiskError;
-use vow_base::id::{join_ids, split_ids};
+use vow_base::id::{join_ids, sha256, split_ids};
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
 use vow_base::{HostId, ObjectId};
@@ -71,7 +71,11 @@ impl State {
 
     /// What the host remembers of its chain; nothing when that is lost or another host's.
     pub(super) fn recorded(&self, host: &HostId) -> Option<Chain> {
-        let wire: WireChain = vow_base::cbor::decode(&fs::read(self.chain_path()).ok()?).ok()?;
+        let stored = fs::read(self.chain_path()).ok()?;
+        // A flipped bit must look like a lost record, not like another machine's.
+        let (check, payload) = stored.split_first_chunk::<32>()?;
+        let wire: WireChain =
+            (sha256(payload) == *check).then(|| vow_base::cbor::decode(payload).ok()).flatten()?;
         let segments = split_ids(&wire.segments)?;
         let manifest = (wire.sequence > 0).then_some(wire.manifest);
         let chain = Chain { sequence: wire.sequence, manifest, segments, intended: wire.intended };
@@ -91,7 +95,9 @@ impl State {
             intended: chain.intended,
         };
         let path = self.chain_path();
-        replace(&path, &vow_base::cbor::encode(&wire)).map_err(DiskError::at("write", &path))
+        let payload = vow_base::cbor::encode(&wire);
+        let stored = [&sha256(&payload)[..], &payload].concat();
+        replace(&path, &stored).map_err(DiskError::at("write", &path))
     }
 }
 

@@ -168,3 +168,40 @@ pub(super) fn steps_between(base: &[u8], path: &[u8]) -> Vec<Vec<u8>> {
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn without_openat2_folders_are_found_and_links_are_not_followed_either() {
+        let temp = tempfile::tempdir().expect("tempdir");
+        let deep = temp.path().join("a/b/c");
+        std::fs::create_dir_all(&deep).expect("mkdir");
+        std::os::unix::fs::symlink("b", temp.path().join("a/link")).expect("symlink");
+        for openat2 in [true, false] {
+            let root = rustix::fs::open(temp.path(), OPEN_DIR, Mode::empty()).expect("open");
+            let dirs = Dirs::new(Some(root), 2);
+            dirs.openat2.store(openat2, Ordering::Relaxed);
+            let found = rustix::fs::fstat(&*dirs.open(b"a/b/c").expect("open")).expect("stat");
+            assert_eq!(found.st_ino, deep.metadata().expect("stat").ino());
+            for refused in [&b"a/link"[..], b"a/link/c", b"a/../a", b"..", b"a/nothing"] {
+                assert!(dirs.open(refused).is_err(), "{}", refused.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn long_paths_are_opened_in_steps() {
+        let path = [&[b'x'; 250][..]; 60].join(&b'/');
+        let (mut rest, mut steps) = (&path[..], Vec::new());
+        while !rest.is_empty() {
+            let (step, after) = split(rest);
+            assert!(step.len() <= STEP_BYTES && !step.is_empty());
+            steps.push(step);
+            rest = after;
+        }
+        assert_eq!(steps.join(&b'/'), path);
+    }
+}

@@ -41,10 +41,8 @@ pub(super) fn fetch(ctx: &Context<'_>, mut needs: Vec<Need>) {
     parallel::for_each(ctx.threads, reads.len(), |number| {
         let read = &reads[number];
         let needs = &needs[read.needs.clone()];
-        if !ctx.is_stopped() {
-            run(ctx, read, needs);
-        }
-        needs.iter().for_each(|need| need.job.give_token(ctx));
+        let served = if ctx.is_stopped() { 0 } else { run(ctx, read, needs) };
+        needs[served..].iter().for_each(|need| need.job.give_token(ctx));
     });
 }
 
@@ -88,13 +86,18 @@ fn plan(needs: &[Need]) -> Vec<Read> {
     reads
 }
 
-fn run(ctx: &Context<'_>, read: &Read, needs: &[Need]) {
+/// Serves needs in order, giving back their tokens one by one, so that few files are open at a time; says how many it served.
+fn run(ctx: &Context<'_>, read: &Read, needs: &[Need]) -> usize {
     let mut unpacker = match ctx.snapshot.take_unpacker() {
         Ok(unpacker) => unpacker,
-        Err(error) => return fail(needs, &error),
+        Err(error) => {
+            fail(ctx, needs, &error);
+            return needs.len();
+        }
     };
     let same_record = |a: &Need, b: &Need| a.what.chunk == b.what.chunk;
     let mut content = Vec::new();
+    let mut served = 0;
     let mut whole = pack_range(ctx, read.pack, read.start, read.end - read.start);
     let alone = needs.chunk_by(same_record).nth(1).is_none();
     for users in needs.chunk_by(same_record) {
@@ -105,19 +108,21 @@ fn run(ctx: &Context<'_>, read: &Read, needs: &[Need]) {
         match &mut whole {
             Ok(bytes) => {
                 let start = (place.offset - read.start) as usize;
-                // Long enough: the range was made from these places.
-                let stored = &mut bytes[start..start + place.stored as usize];
-                serve(ctx, users, stored, &mut unpacker, &mut content);
+                let stored = bytes.get_mut(start..start.saturating_add(place.stored as usize));
+                // Empty when a listing names a place that no pack can have; then the tag does not match either.
+                serve(ctx, users, stored.unwrap_or_default(), &mut unpacker, &mut content);
             }
-            Err(error) if alone => fail(users, error),
+            Err(error) if alone => fail(ctx, users, error),
             // Part of the pack may be gone: what is still there is restored.
             Err(_) => match pack_range(ctx, place.pack, place.offset, place.stored) {
                 Ok(mut stored) => serve(ctx, users, &mut stored, &mut unpacker, &mut content),
-                Err(error) => fail(users, &error),
+                Err(error) => fail(ctx, users, &error),
             },
         }
+        served += users.len();
     }
     ctx.snapshot.give_unpacker(unpacker);
+    served
 }
 
 fn pack_range(ctx: &Context<'_>, pack: ObjectId, offset: u32, length: u32) -> Result<Vec<u8>, ArchiveError> {
@@ -148,28 +153,31 @@ fn serve(
     let data = match decoded {
         Ok(Decoded::InPlace(from)) => &stored[from..from + chunk.length as usize],
         Ok(Decoded::Unpacked) => &content[..],
-        Err(error) => return fail(users, &error),
+        Err(error) => return fail(ctx, users, &error),
     };
     for user in users {
-        let data = match user.what.slice {
-            None => data,
-            Some((offset, length, digest)) => {
-                let slice = data.get(offset as usize..).and_then(|rest| rest.get(..length as usize));
-                match slice.filter(|slice| ctx.snapshot.ids().slice_digest(slice) == digest) {
-                    Some(slice) => slice,
-                    None => {
-                        user.job.fail("its data is not what its digest says".to_owned());
-                        continue;
-                    }
-                }
-            }
+        let piece = match user.what.slice {
+            None => Some(data),
+            Some((offset, length, digest)) => data
+                .get(offset as usize..)
+                .and_then(|rest| rest.get(..length as usize))
+                .filter(|slice| ctx.snapshot.ids().slice_digest(slice) == digest),
         };
-        user.job.write(ctx, user.what.at, data);
-        add(&ctx.monitor.counters.bytes, data.len() as u64);
+        match piece {
+            Some(piece) => {
+                user.job.write(ctx, user.what.at, piece);
+                add(&ctx.monitor.counters.bytes, piece.len() as u64);
+            }
+            None => user.job.fail("its data is not what its digest says".to_owned()),
+        }
+        user.job.give_token(ctx);
     }
 }
 
-fn fail(needs: &[Need], error: &ArchiveError) {
+fn fail(ctx: &Context<'_>, needs: &[Need], error: &ArchiveError) {
     let reason = format!("cannot be restored: {error}");
-    needs.iter().for_each(|need| need.job.fail(reason.clone()));
+    for need in needs {
+        need.job.fail(reason.clone());
+        need.job.give_token(ctx);
+    }
 }

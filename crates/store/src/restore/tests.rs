@@ -415,6 +415,16 @@ fn many_files_in_several_windows() {
 }
 
 #[test]
+fn few_open_files_are_enough() {
+    let test = std::env::current_exe().expect("this test");
+    let limited = "ulimit -n 64 && exec \"$0\" --test-threads 1 --exact restore::tests::many_files_in_several_windows \
+                   restore::tests::everything_comes_back_as_it_was restore::tests::in_place_only_what_differs_is_written";
+    let run = std::process::Command::new("sh").arg("-c").arg(limited).arg(test).output().expect("runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("3 passed"), "{said}");
+}
+
+#[test]
 fn a_request_to_stop_is_heard_and_the_next_run_goes_on() {
     let specs = hard_tree();
     let maker = maker(&specs);

@@ -85,6 +85,10 @@ fn hostile_leaves_are_refused() {
     assert!(read_leaf(&leaf(&[too_short])).is_err());
     let beyond_the_bundle = Entry { size: 41, ..with_data(b"a", 1) };
     assert!(read_leaf(&leaf(&[beyond_the_bundle])).is_err());
+    for which in [1, 3] {
+        let absurd = Entry { size: u64::MAX - 50, ..with_data(b"a", which) };
+        assert!(read_leaf(&leaf(&[absurd])).is_err(), "size {which}");
+    }
     let overlapping = Entry { extents: Some(vec![(0, 60), (50, 40)]), ..with_data(b"a", 4) };
     assert!(read_leaf(&leaf(&[overlapping])).is_err());
 }
@@ -94,11 +98,43 @@ fn a_leaf_that_would_fill_the_memory_is_refused() {
     let mut builder = LeafBuilder::default();
     let long = vec![b'x'; 1 << 19];
     for number in 0..600u32 {
-        builder.push(&entry(&[&long[..], &number.to_be_bytes().map(|byte| byte % 16 + b'a')].concat()));
+        builder.push(&entry(&[&long[..], format!("{number:04}").as_bytes()].concat()));
     }
     let (_, content) = builder.finish();
     assert!(content.len() < 2 << 20);
     assert_eq!(read_leaf(&content), Err(ListingError::Malformed("a leaf that grows out of bounds")));
+}
+
+#[test]
+fn a_leaf_cannot_have_its_memory_twice() {
+    let long = vec![b'x'; 1 << 19];
+    let half = |from: u32| {
+        let entries: Vec<_> = (from..from + 300)
+            .map(|number| entry(&[&long[..], format!("{number:04}").as_bytes()].concat()))
+            .collect();
+        leaf(&entries)
+    };
+    let (first, second) = (half(0), half(300));
+    assert!(read_leaf(&first).is_ok());
+    // The map of the first gets the array of the second as a further key 2, behind an empty table.
+    let head = [0xa3, 0, 0x40, 1, 0x80];
+    assert!(first.starts_with(&head) && second.starts_with(&head));
+    let both = [&[0xa4, 0, 0x40, 1, 0x80], &first[head.len()..], &second[head.len()..]].concat();
+    assert_eq!(read_leaf(&both), Err(ListingError::Malformed("a leaf that grows out of bounds")));
+}
+
+#[test]
+fn a_leaf_ends_before_it_grows_out_of_bounds() {
+    // Many links to one large file: each carries all its references.
+    let chunks: Vec<_> = (0..4096).map(|_| chunk(1, 50)).collect();
+    let mut builder = LeafBuilder::default();
+    let mut count = 0;
+    while !builder.is_complete() {
+        let path = format!("d/{count:05}").into_bytes();
+        builder.push(&Entry { size: 4096 * 50, content: Content::Chunks(chunks.clone()), ..entry(&path) });
+        count += 1;
+    }
+    assert_eq!(read_leaf(&builder.finish().1).map(|entries| entries.len()), Ok(count));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn a_full_disk_of_the_host_itself_costs_no_vault_anything() {
     host.backup();
     fs::remove_dir_all(host.state()).unwrap();
     std::os::unix::fs::symlink(volume.path(), host.state()).unwrap();
-    fs::write(volume.path().join("filler"), vec![1; 1 << 20]).unwrap_err();
+    fs::write(volume.path().join("filler"), vec![1; 2 << 20]).unwrap_err();
     let done = host.run(["backup", "--json"]);
     // Either it does without, or it says why not; it never says that all is well when it recorded nothing.
     assert!(matches!(done.code, Some(0 | 1 | 3)), "{}", done.story());

@@ -71,7 +71,7 @@ fn without_any_vault_there_is_no_backup() {
         fs::rename(&vault, vault.with_extension("away")).unwrap();
     }
     let done = pair.host.run(["backup", "--json"]).expect(10);
-    assert!(done.stderr.contains("no vault"), "{}", done.story());
+    assert!(done.said().contains("no vault"), "{}", done.story());
 }
 
 #[test]
