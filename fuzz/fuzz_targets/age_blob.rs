@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vow_fuzz::sealed::{SESSION, wrap};
 use vow_fuzz::memory;
+use vow_fuzz::sealed::{SESSION, wrap};
 use vow_store::session::BLOB_LIMIT_BYTES;
 
 fuzz_target!(|data: &[u8]| {

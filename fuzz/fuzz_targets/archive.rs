@@ -7,8 +7,8 @@ use std::io::{Error, Write};
 use std::sync::LazyLock;
 use vow_base::ObjectId;
 use vow_fuzz::archive::{FIXED, INPUT, fixed, open, reference, root};
-use vow_fuzz::sealed::Pack;
 use vow_fuzz::assert_paths;
+use vow_fuzz::sealed::Pack;
 use vow_store::archive::Snapshot;
 use vow_store::export::export;
 use vow_store::listing::tree::{LeafBuilder, read_chunk_list, read_leaf};
@@ -29,7 +29,10 @@ fuzz_target!(|data: &[u8]| {
         0 => {
             pack.stored(2, data);
             let first = read_leaf(data).ok().and_then(|entries| entries.into_iter().next());
-            Node { depth: 1, children: vec![(first.map_or(Vec::new(), |e| e.path), reference(INPUT, &pack, 0))] }
+            Node {
+                depth: 1,
+                children: vec![(first.map_or(Vec::new(), |e| e.path), reference(INPUT, &pack, 0))],
+            }
         }
         1 => {
             pack.stored(4, data);

@@ -15,7 +15,8 @@ fuzz_target!(|data: &[u8]| {
     let (mut content, mut sound) = (Vec::new(), true);
     for _ in 0..4 {
         let [kind, bits] = take(&mut data);
-        let (length, room) = (u32::from_le_bytes(take(&mut data)), usize::from(u16::from_le_bytes(take(&mut data))));
+        let (length, room) =
+            (u32::from_le_bytes(take(&mut data)), usize::from(u16::from_le_bytes(take(&mut data))));
         let (plaintext, rest) = data.split_at(room.min(data.len()));
         data = rest;
         let unpacked = unpacker.unpack(plaintext, length as usize, &mut content);

@@ -13,7 +13,8 @@ fuzz_target!(|text: &str| {
         }
         Err(error) => {
             // A secret that was given by mistake is not shown.
-            let secret = text.to_ascii_uppercase().strip_prefix("AGE-SECRET-KEY-").is_some_and(|key| key.len() > 20);
+            let secret =
+                text.to_ascii_uppercase().strip_prefix("AGE-SECRET-KEY-").is_some_and(|key| key.len() > 20);
             assert!(!secret || !error.to_string().contains(&text[15..]));
         }
     }

@@ -12,7 +12,8 @@ fuzz_target!(|data: &[u8]| {
     let mut unpacker = Unpacker::new().expect("zstd");
     let mut content = Vec::new();
     let limit = length % (1 << 17);
-    let up_to = memory::at_most(limit + data.len() + 4096, || unpacker.unpack_up_to(data, limit, &mut content));
+    let up_to =
+        memory::at_most(limit + data.len() + 4096, || unpacker.unpack_up_to(data, limit, &mut content));
     if up_to.is_ok() {
         assert!(content.len() <= limit);
         let found = std::mem::take(&mut content);

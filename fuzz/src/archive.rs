@@ -59,7 +59,13 @@ impl Retrieve for Memory {
         self.read(id, |bytes| Some(bytes.to_vec()))
     }
 
-    fn pack_range(&self, _: &HostId, id: &ObjectId, offset: u64, length: usize) -> Result<Vec<u8>, VaultError> {
+    fn pack_range(
+        &self,
+        _: &HostId,
+        id: &ObjectId,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, VaultError> {
         let range = |bytes: &[u8]| Some(bytes.get(offset as usize..)?.get(..length)?.to_vec());
         self.read(id, range)
     }
@@ -163,7 +169,8 @@ pub fn fixed() -> Pack {
     let (codec, payload) = packer.pack(&text);
     pack.record(1, &[&[codec as u8], payload].concat(), text.len() as u32, &text);
     pack.stored(4, &write_chunk_list(&[reference(FIXED, &pack, 1), reference(FIXED, &pack, 2)]));
-    let (one, other) = (leaf(&entries(&pack)), leaf(&[Entry { kind: Kind::Dir, ..entry(b"m") }, entry(b"m/x")]));
+    let (one, other) =
+        (leaf(&entries(&pack)), leaf(&[Entry { kind: Kind::Dir, ..entry(b"m") }, entry(b"m/x")]));
     pack.stored(2, &one);
     pack.stored(2, &other);
     let node = fixed_node(&pack);
@@ -201,7 +208,12 @@ pub fn entries(pack: &Pack) -> Vec<Entry<ObjectId>> {
         Entry { kind: Kind::Symlink, target: b"../b".to_vec(), ..entry(b"a/link") },
         Entry { size: 250, content: Content::Lists(vec![chunk(3)]), changed: true, ..entry(b"a/lists") },
         Entry { size: 40, content: slice, ..entry(b"a/small") },
-        Entry { size: 9000, content: chunks, extents: Some(vec![(100, 200), (4096, 50)]), ..entry(b"a/sparse") },
+        Entry {
+            size: 9000,
+            content: chunks,
+            extents: Some(vec![(100, 200), (4096, 50)]),
+            ..entry(b"a/sparse")
+        },
     ]
 }
 

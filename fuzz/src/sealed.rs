@@ -139,7 +139,8 @@ pub fn index_segment(plaintext: &[u8]) -> Vec<u8> {
 fn seal(key: &LessSafeKey, nonce: [u8; 12], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     let mut sealed = plaintext.to_vec();
     let nonce = Nonce::assume_unique_for_key(nonce);
-    key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut sealed).expect("the cipher takes short plaintexts");
+    key.seal_in_place_append_tag(nonce, Aad::from(aad), &mut sealed)
+        .expect("the cipher takes short plaintexts");
     sealed
 }
 

@@ -68,7 +68,15 @@ fn packs() {
     let three = trailer(&pack.rows[..3]);
     let bent = |wrong: [u8; 3], count: u8, payload: &[u8]| [&wrong[..], &[count, 0], payload].concat();
     let whole = trailer(&pack.rows);
-    write("pack_trailer", &[&bent([0; 3], 5, &whole), &bent([0; 3], 3, &three), &bent([0; 3], 3, &wide(&three)), &bent([0, 0, 1], 5, &whole)]);
+    write(
+        "pack_trailer",
+        &[
+            &bent([0; 3], 5, &whole),
+            &bent([0; 3], 3, &three),
+            &bent([0; 3], 3, &wide(&three)),
+            &bent([0, 0, 1], 5, &whole),
+        ],
+    );
     let text = b"all work and no play ".repeat(20);
     let (bomb, frame) = (packed(&vec![0; 1 << 20]), packed(&text));
     let record = |kind: u8, length: u32, plaintext: &[u8]| {
@@ -90,16 +98,37 @@ fn listing() {
     let pack = fixed();
     let entries = entries(&pack);
     let (all, one) = (leaf(&entries), leaf(&entries[8..9]));
-    write("leaf", &[&all, &leaf(&entries[..2]), &one, &leaf(&entries[9..]), &leaf(&[]), &wide(&all), &wide(&one)]);
+    write(
+        "leaf",
+        &[&all, &leaf(&entries[..2]), &one, &leaf(&entries[9..]), &leaf(&[]), &wide(&all), &wide(&one)],
+    );
     let list = write_chunk_list(&[1, 2, 1].map(|record| reference(FIXED, &pack, record)));
     write("chunk_list", &[&list, &wide(&list), &write_chunk_list(&[])]);
     let low = fixed_node(&pack);
     let high = Node { depth: 2, children: vec![(b"a".to_vec(), reference(FIXED, &pack, 6))] };
     write("node", &[&low.write(), &high.write(), &wide(&low.write())]);
-    write("root", &[&root(high.clone()).write(), &root(Node { depth: 1, children: Vec::new() }).write(), &wide(&root(low.clone()).write())]);
+    write(
+        "root",
+        &[
+            &root(high.clone()).write(),
+            &root(Node { depth: 1, children: Vec::new() }).write(),
+            &wide(&root(low.clone()).write()),
+        ],
+    );
     let mode = |mode: u8, content: &[u8]| [&[mode], content].concat();
     let nodes = (mode(2, &low.write()), mode(2, &high.write()));
-    write("archive", &[&mode(0, &all), &mode(0, &one), &mode(0, &wide(&all)), &mode(1, &wide(&list)), &mode(1, &list), &nodes.0, &nodes.1]);
+    write(
+        "archive",
+        &[
+            &mode(0, &all),
+            &mode(0, &one),
+            &mode(0, &wide(&all)),
+            &mode(1, &wide(&list)),
+            &mode(1, &list),
+            &nodes.0,
+            &nodes.1,
+        ],
+    );
     write("paths", &[b"etc/hosts\xfeetc", b"a/../b", b"a//b\xfe", b"a.b\xfea/b"]);
 }
 
@@ -128,7 +157,15 @@ fn signed() {
     // One segment of three packs; then two such segments below a third.
     let flat = [3, 1, 3, 0, 3, 40, 41, 42];
     let deep = [3, 2, 5, 0, 3, 40, 41, 42, 0, 2, 43, 44, 1, 2, 0, 1];
-    write("pack_list", &[&flat, &deep, &[1, 0, 0], b"\x02\x01\x01\x00\x27\xa2\x00\x00\x01\x58\x20 32 bytes that stand for one pack."]);
+    write(
+        "pack_list",
+        &[
+            &flat,
+            &deep,
+            &[1, 0, 0],
+            b"\x02\x01\x01\x00\x27\xa2\x00\x00\x01\x58\x20 32 bytes that stand for one pack.",
+        ],
+    );
 }
 
 fn texts() {
@@ -136,7 +173,13 @@ fn texts() {
     let file = format!("# created by vow\n# public key: {recipient}\n{IDENTITY}\n");
     let id = FIXED.to_string();
     write("texts", &[recipient.as_bytes(), file.as_bytes(), IDENTITY.as_bytes(), id.as_bytes()]);
-    let specs: [&[u8]; 6] =
-        [b"latest", b"files@latest", b"web-1/files@2026-11-20", b"acme/web-1/mail@home@latest", b"0123abcd", b"files@2000-02-29"];
+    let specs: [&[u8]; 6] = [
+        b"latest",
+        b"files@latest",
+        b"web-1/files@2026-11-20",
+        b"acme/web-1/mail@home@latest",
+        b"0123abcd",
+        b"files@2000-02-29",
+    ];
     write("snapshot_spec", &specs);
 }

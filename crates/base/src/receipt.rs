@@ -60,6 +60,10 @@ impl Receipt {
     /// Reads stored bytes and checks that the key named in them signed them.
     pub fn open(stored: &[u8]) -> Result<Self, SignError> {
         let receipt: Self = crate::cbor::decode(ENVELOPE.payload(stored)?)?;
+        if receipt.version != VERSION {
+            let message = format!("version {} is not known here", receipt.version);
+            return Err(SignError::Payload(message));
+        }
         ENVELOPE.verify(stored, &PublicKey(receipt.vault_key))?;
         Ok(receipt)
     }

@@ -1,5 +1,6 @@
 //! A snapshot as a PAX archive that GNU tar and bsdtar read, for whoever has no Vow at hand.
 
+mod acl;
 mod header;
 mod sparse;
 #[cfg(test)]
@@ -194,6 +195,8 @@ impl Export<'_> {
     fn member<'m>(&'m self, entry: &Entry<ObjectId>, path: &'m [u8]) -> Member<'m> {
         let root = self.snapshot.root();
         let records = entry.xattrs.iter().map(|(name, value)| (xattr_key(name), value.clone()));
+        let acls = entry.xattrs.iter();
+        let acls = acls.filter_map(|(name, value)| Some((acl::key(name)?.to_vec(), acl::text(value)?)));
         Member {
             path,
             mode: entry.mode,
@@ -202,7 +205,7 @@ impl Export<'_> {
             user: root.users.get(&entry.uid).map_or("", String::as_str),
             group: root.groups.get(&entry.gid).map_or("", String::as_str),
             mtime: entry.mtime,
-            records: records.collect(),
+            records: records.chain(acls).collect(),
             ..Member::default()
         }
     }
@@ -223,7 +226,7 @@ impl Export<'_> {
         match entry.kind {
             Kind::File => {
                 self.report.files += 1;
-                self.report.bytes += entry.size;
+                self.report.bytes = self.report.bytes.saturating_add(entry.size);
                 add(&counters.files, 1);
                 add(&counters.bytes, entry.size);
             }

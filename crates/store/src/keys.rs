@@ -106,5 +106,5 @@ mod tests {
     }
 
     const KNOWN_ID: &str = "ed8acb169cfc4e8a";
-    const KNOWN_GEAR: &str = "?";
+    const KNOWN_GEAR: &str = "3acc58368f1fa1a6";
 }

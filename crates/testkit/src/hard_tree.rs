@@ -59,8 +59,24 @@ fn names(folder: &Path) {
     fs::create_dir(folder).expect("new");
     let long = "n".repeat(255);
     let names: [&[u8]; 19] = [
-        b"-rf", b"--", b" lead", b"trail ", b"two\nlines", b"\xff\xfe not utf-8", b"\x01\x1b[31m", b"back\\slash",
-        b"'quotes\"", b"a:b", b"*?[x]", b"~", b"#x", b"$HOME", b"...", b".hidden", "żółw 🐢".as_bytes(), b"\n",
+        b"-rf",
+        b"--",
+        b" lead",
+        b"trail ",
+        b"two\nlines",
+        b"\xff\xfe not utf-8",
+        b"\x01\x1b[31m",
+        b"back\\slash",
+        b"'quotes\"",
+        b"a:b",
+        b"*?[x]",
+        b"~",
+        b"#x",
+        b"$HOME",
+        b"...",
+        b".hidden",
+        "żółw 🐢".as_bytes(),
+        b"\n",
         long.as_bytes(),
     ];
     for name in names {
@@ -211,7 +227,8 @@ fn modes(folder: &Path, root_user: bool) {
     let kinds = [0o000, 0o400, 0o644, 0o755, 0o777, 0o1777, 0o2755, 0o4755, 0o6711, 0o7777];
     // What a user may not read is the subject of another test.
     for mode in kinds.into_iter().filter(|mode| root_user || mode & 0o400 != 0) {
-        let (file, inner) = (folder.join(format!("file {mode:04o}")), folder.join(format!("folder {mode:04o}")));
+        let (file, inner) =
+            (folder.join(format!("file {mode:04o}")), folder.join(format!("folder {mode:04o}")));
         fs::write(&file, "mode").expect("written");
         fs::create_dir(&inner).expect("new");
         fs::write(inner.join("inner"), "inner").expect("written");
@@ -220,7 +237,8 @@ fn modes(folder: &Path, root_user: bool) {
         }
     }
     if root_user {
-        for (number, (user, group)) in [(1, 1), (1000, 100), (65534, 65534), (4_000_000_000, 7)].iter().enumerate()
+        for (number, (user, group)) in
+            [(1, 1), (1000, 100), (65534, 65534), (4_000_000_000, 7)].iter().enumerate()
         {
             let path = folder.join(format!("owner {number}"));
             fs::write(&path, "owner").expect("written");
@@ -236,8 +254,15 @@ fn modes(folder: &Path, root_user: bool) {
 
 fn times(folder: &Path) {
     fs::create_dir(folder).expect("new");
-    let moments =
-        [(0, 0), (0, 1), (-1, 999_999_999), (-86_400 * 365, 5), (-2_147_483_648, 0), (4_294_967_296, 7), (1, 500)];
+    let moments = [
+        (0, 0),
+        (0, 1),
+        (-1, 999_999_999),
+        (-86_400 * 365, 5),
+        (-2_147_483_648, 0),
+        (4_294_967_296, 7),
+        (1, 500),
+    ];
     for (number, (secs, nanos)) in moments.into_iter().enumerate() {
         let path = folder.join(format!("{number}"));
         fs::write(&path, "time").expect("written");

@@ -156,16 +156,15 @@ impl Reader {
         let is_file = kind == FileType::RegularFile;
         let is_device = matches!(kind, FileType::CharacterDevice | FileType::BlockDevice);
         let target = match kind {
-            FileType::Symlink => rustix::fs::readlinkat(folder, name, Vec::new())
-                .unwrap_or_else(|e| fail(e))
-                .into_bytes(),
+            FileType::Symlink => {
+                rustix::fs::readlinkat(folder, name, Vec::new()).unwrap_or_else(|e| fail(e)).into_bytes()
+            }
             _ => Vec::new(),
         };
         let content = match is_file {
             true => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
-                let file =
-                    rustix::fs::openat(folder, name, flags, Mode::empty()).unwrap_or_else(|e| fail(e));
+                let file = rustix::fs::openat(folder, name, flags, Mode::empty()).unwrap_or_else(|e| fail(e));
                 hash(&File::from(file), stat.st_size as u64)
             }
             false => [0; 32],
@@ -207,8 +206,11 @@ fn xattrs(folder: &OwnedFd, name: &CStr) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let path = Path::new(std::ffi::OsStr::from_bytes(&path));
     let mut names = vec![0; 64 << 10];
     let length = rustix::fs::llistxattr(path, &mut names[..]).unwrap_or(0);
-    let names: Vec<Vec<u8>> =
-        names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
+    let names: Vec<Vec<u8>> = names[..length]
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
     let value = |name: &[u8]| {
         let mut value = vec![0; 64 << 10];
         let length = rustix::fs::lgetxattr(path, name, &mut value[..]).unwrap_or(0);

@@ -275,7 +275,7 @@ impl<'e, 'a> Collector<'e, 'a> {
         match entry.kind {
             Kind::File => {
                 counts.files += 1;
-                counts.bytes += entry.size;
+                counts.bytes = counts.bytes.saturating_add(entry.size);
             }
             Kind::Dir => counts.dirs += 1,
             _ => counts.others += 1,

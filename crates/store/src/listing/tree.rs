@@ -46,6 +46,7 @@ pub struct LeafBuilder {
     count: u64,
     first: Vec<u8>,
     last: Vec<u8>,
+    memory: usize,
 }
 
 impl LeafBuilder {
@@ -57,6 +58,7 @@ impl LeafBuilder {
         }
         self.last.clone_from(&entry.path);
         self.count += 1;
+        self.memory += memory_of(entry);
     }
 
     /// Whether the leaf ends here. It depends on the paths alone (unless it grows long), so an unchanged part of a tree gives an
@@ -65,7 +67,8 @@ impl LeafBuilder {
         let hash = blake3::hash(&self.last);
         let number = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 of 32 bytes"));
         let bytes = self.entries.len() + self.table.len() * 64;
-        self.count > 0 && (number.is_multiple_of(LEAF_CUT_DIVISOR) || bytes > LEAF_TARGET_BYTES)
+        let long = bytes > LEAF_TARGET_BYTES || self.memory > LEAF_MEMORY_BYTES / 4;
+        self.count > 0 && (number.is_multiple_of(LEAF_CUT_DIVISOR) || long)
     }
 
     /// Whether nothing was added.
@@ -86,24 +89,29 @@ impl LeafBuilder {
     }
 }
 
+/// What an entry takes in memory that its encoding may hide: its path and its references.
+fn memory_of(entry: &Entry<ObjectId>) -> usize {
+    size_of_val(entry) + entry.path.len() + size_of_val(entry.content.chunks())
+}
+
 /// Reads a leaf; paths must be in order.
 pub fn read_leaf(content: &[u8]) -> Result<Vec<Entry<ObjectId>>, ListingError> {
     let mut d = Decoder::new(content);
     let (mut packs, mut rows, mut entries) = (&[][..], Vec::<Row>::new(), Vec::<Entry<_>>::new());
+    let mut memory = 0;
     for _ in 0..d.map()?.unwrap_or(0) {
         match d.u64()? {
             0 => packs = d.bytes()?,
             1 => rows = d.decode()?,
             2 => {
                 let table = resolve(packs, &rows)?;
-                let mut memory = 0;
                 for _ in 0..d.array()?.unwrap_or(0) {
                     let before = entries.last();
                     let entry = decode_entry(&mut d, before.map_or(&[], |e| &e.path), &table)?;
                     if before.is_some_and(|b| path::compare(&b.path, &entry.path).is_ge()) {
                         return Err(ListingError::Malformed("paths out of order"));
                     }
-                    memory += size_of_val(&entry) + entry.path.len() + size_of_val(entry.content.chunks());
+                    memory += memory_of(&entry);
                     if memory > LEAF_MEMORY_BYTES {
                         return Err(ListingError::Malformed("a leaf that grows out of bounds"));
                     }

@@ -252,12 +252,18 @@ pub(super) fn decode_entry(
 /// The longest path that is read, in bytes.
 const PATH_LIMIT_BYTES: usize = 1 << 20;
 
+/// The largest file that is read, in bytes: no system has larger ones.
+const SIZE_MAX: u64 = i64::MAX as u64;
+
 fn check(entry: &Entry<ObjectId>) -> Result<(), ListingError> {
     if !path::is_clean(&entry.path) {
         return Err(Malformed("a path that is not clean"));
     }
     if entry.mtime.nanos >= 1_000_000_000 {
         return Err(Malformed("a time with too many nanoseconds"));
+    }
+    if entry.size > SIZE_MAX {
+        return Err(Malformed("a file longer than files may be"));
     }
     let mut end = 0;
     for (offset, length) in entry.extents.iter().flatten() {

@@ -1,6 +1,6 @@
 //! Folders below the target, opened so that no path can lead out of it: never through a symbolic link, never upwards.
 
-use crate::listing::path::{join, name, parent};
+use crate::listing::path::{is_clean, join, name, parent};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -72,6 +72,9 @@ impl Dirs {
     }
 
     fn walk(&self, root: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+        if !is_clean(path) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let mut at: Option<OwnedFd> = None;
         let mut rest = path;
         while !rest.is_empty() {
@@ -100,9 +103,6 @@ impl Dirs {
 fn one_by_one(from: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
     let mut at: Option<OwnedFd> = None;
     for part in path.split(|byte| *byte == b'/') {
-        if part.is_empty() || part == b"." || part == b".." {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
         let from = at.as_ref().map_or(from, |fd| fd.as_fd());
         at = Some(rustix::fs::openat(from, part, OPEN_DIR, Mode::empty())?);
     }

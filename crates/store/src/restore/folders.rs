@@ -14,15 +14,20 @@ use vow_base::ObjectId;
 /// The folders above the entry at hand, the target first.
 pub(super) struct Folders {
     stack: Vec<ClosedDir>,
+    /// Bytes of their paths.
+    path_bytes: usize,
     /// A folder that cannot be had: nothing below it is tried.
     blocked: Option<Vec<u8>>,
 }
+
+/// What the paths of all folders above an entry may take together, in bytes: some thousands of levels. Deeper trees are hostile.
+const PATH_BYTES_MAX: usize = 64 << 20;
 
 impl Folders {
     /// Starts at the target, which we made (or would make) when `made`.
     pub(super) fn new(made: bool) -> Self {
         let root = ClosedDir { place: Vec::new(), entry: None, made, counts: false, replaced: false };
-        Self { stack: vec![root], blocked: None }
+        Self { stack: vec![root], path_bytes: 0, blocked: None }
     }
 
     /// Closes the folders that do not contain `place`.
@@ -31,6 +36,7 @@ impl Folders {
             && let Some(dir) = self.stack.pop_if(|dir| !(is_within(place, &dir.place) && place != dir.place))
         {
             window.weight += dir.place.len() + 200;
+            self.path_bytes -= dir.place.len();
             window.closed.push(dir);
         }
     }
@@ -89,8 +95,14 @@ impl Folders {
         gently: bool,
         counts: bool,
     ) {
-        match make(ctx, &place, self.is_fresh()) {
+        let made = if self.path_bytes + place.len() > PATH_BYTES_MAX {
+            Err(io::Error::other("it lies too deep"))
+        } else {
+            make(ctx, &place, self.is_fresh())
+        };
+        match made {
             Ok((made, replaced)) => {
+                self.path_bytes += place.len();
                 let entry = entry.filter(|_| made || !gently);
                 self.stack.push(ClosedDir { place, entry, made, counts, replaced });
             }

@@ -18,9 +18,10 @@ use vow_base::ObjectId;
 const WINDOW_BYTES: usize = 16 << 20;
 /// The first window is smaller, so that the workers start soon; each next one may be four times larger.
 const FIRST_WINDOW_BYTES: usize = 512 << 10;
-/// About what an entry and a chunk reference take in memory, in bytes.
+/// About what an entry, a chunk reference and an extent take in memory, in bytes.
 const ENTRY_BYTES: usize = 400;
 const USE_BYTES: usize = 320;
+const EXTENT_BYTES: usize = 48;
 
 /// What part of the snapshot goes where.
 pub(super) struct Scope {
@@ -126,7 +127,8 @@ impl<'c, 'a> Planner<'c, 'a> {
             return;
         }
         let xattrs: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
-        self.window.weight += ENTRY_BYTES + 2 * place.len() + xattrs + entry.target.len();
+        let extents = entry.extents.as_ref().map_or(0, Vec::len) * EXTENT_BYTES;
+        self.window.weight += ENTRY_BYTES + 2 * place.len() + xattrs + entry.target.len() + extents;
         if entry.kind == Kind::Dir {
             let gently = entry.ancestor;
             self.folders.enter(self.ctx, place, Some(entry), gently, true);

@@ -15,8 +15,10 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 use vow_base::ObjectId;
 
-/// Parts and nodes are dealt with in groups of this many, so that neighbours share open folders.
+/// Parts and nodes are dealt with in groups of this many, so that neighbours share open folders; large files in smaller groups, so that
+/// all threads have something to compare.
 const GROUP: usize = 64;
+const GROUP_BYTES: u64 = 16 << 20;
 
 /// What was planned for one part of the listing.
 #[derive(Default)]
@@ -58,9 +60,22 @@ impl Window {
         }
     }
 
+    fn groups(&self) -> Vec<&[Part]> {
+        let mut groups = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (number, part) in self.parts.iter().enumerate() {
+            bytes += part.uses.iter().map(|one| u64::from(one.length())).sum::<u64>();
+            if number + 1 - start >= GROUP || bytes >= GROUP_BYTES || number + 1 == self.parts.len() {
+                groups.push(&self.parts[start..=number]);
+                (start, bytes) = (number + 1, 0);
+            }
+        }
+        groups
+    }
+
     /// Makes the nodes, looks at the places of files, and returns what has to be read, in listing order.
     fn probe(&self, ctx: &Context<'_>) -> Vec<Need> {
-        let groups: Vec<_> = self.parts.chunks(GROUP).collect();
+        let groups = self.groups();
         let found: Vec<Mutex<Vec<Need>>> = groups.iter().map(|_| Mutex::default()).collect();
         parallel::for_each(ctx.threads, groups.len(), |number| {
             let mut buffer = Vec::new();

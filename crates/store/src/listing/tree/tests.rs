@@ -120,21 +120,28 @@ fn a_leaf_cannot_have_its_memory_twice() {
     let head = [0xa3, 0, 0x40, 1, 0x80];
     assert!(first.starts_with(&head) && second.starts_with(&head));
     let both = [&[0xa4, 0, 0x40, 1, 0x80], &first[head.len()..], &second[head.len()..]].concat();
-    assert_eq!(read_leaf(&both), Err(ListingError::Malformed("a leaf that grows out of bounds")));
+    let read = read_leaf(&both).map(|entries| entries.len());
+    assert_eq!(read, Err(ListingError::Malformed("a leaf that grows out of bounds")));
 }
 
 #[test]
 fn a_leaf_ends_before_it_grows_out_of_bounds() {
     // Many links to one large file: each carries all its references.
     let chunks: Vec<_> = (0..4096).map(|_| chunk(1, 50)).collect();
+    let link =
+        |path: Vec<u8>| Entry { size: 4096 * 50, content: Content::Chunks(chunks.clone()), ..entry(&path) };
+    let ends_by_its_path = |path: &Vec<u8>| {
+        let mut alone = LeafBuilder::default();
+        alone.push(&entry(path));
+        alone.is_complete()
+    };
+    let mut paths =
+        (0..1000).map(|number| format!("{number:04}").into_bytes()).filter(|path| !ends_by_its_path(path));
     let mut builder = LeafBuilder::default();
-    let mut count = 0;
     while !builder.is_complete() {
-        let path = format!("d/{count:05}").into_bytes();
-        builder.push(&Entry { size: 4096 * 50, content: Content::Chunks(chunks.clone()), ..entry(&path) });
-        count += 1;
+        builder.push(&link(paths.next().expect("it ends before a thousand links")));
     }
-    assert_eq!(read_leaf(&builder.finish().1).map(|entries| entries.len()), Ok(count));
+    assert!(read_leaf(&builder.finish().1).is_ok());
 }
 
 #[test]

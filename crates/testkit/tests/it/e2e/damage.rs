@@ -79,7 +79,11 @@ impl Patient {
                 let needed = touched.iter().flatten().any(|path| {
                     taken.objects.contains(*path) || !path.starts_with(self.host.objects(&self.host.vault()))
                 });
-                self.restores_right_or_not(taken, needed || what == "host.pub", &format!("{case}, snapshot {at}"));
+                self.restores_right_or_not(
+                    taken,
+                    needed || what == "host.pub",
+                    &format!("{case}, snapshot {at}"),
+                );
             }
         }
         let _ = self.host.check().expect(0);
@@ -140,7 +144,9 @@ fn whatever_happens_to_what_no_restore_needs_is_found_and_harmless() {
     let index = patient.of_snapshot(0, "index");
     for wound in WOUNDS {
         let other = patient.of_snapshot(2, "index");
-        let Some(_wounded) = Wounded::new(&index[0], other.first().map(PathBuf::as_path), wound) else { continue };
+        let Some(_wounded) = Wounded::new(&index[0], other.first().map(PathBuf::as_path), wound) else {
+            continue;
+        };
         let case = format!("index segment: {wound:?}");
         patient.checks_find_it(&case);
         for taken in &patient.taken {

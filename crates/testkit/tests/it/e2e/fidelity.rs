@@ -42,7 +42,9 @@ fn a_hard_tree_comes_back_exactly() {
         let mut command = Command::new(program);
         match name {
             // It would read 100 GB of zeros.
-            "rsync" => command.args([options, "--exclude=/deep", "--exclude=/special/socket", "--exclude=100 GB"]),
+            "rsync" => {
+                command.args([options, "--exclude=/deep", "--exclude=/special/socket", "--exclude=100 GB"])
+            }
             _ => command.arg(options),
         };
         // Neither of them copies paths beyond 4,096 bytes; cp says so and goes on.
@@ -129,7 +131,9 @@ fn one_file_and_one_folder_come_back_alone() {
 
 /// Not only the bytes: the restored files take no more room.
 fn assert_holes(source: &Path, restored: &Path) {
-    for name in ["hole at the start", "hole in the middle", "hole at the end", "only a hole", "many holes", "100 GB"] {
+    for name in
+        ["hole at the start", "hole in the middle", "hole at the end", "only a hole", "many holes", "100 GB"]
+    {
         let blocks = |root: &Path| fs::metadata(root.join(SPARSE).join(name)).unwrap().blocks();
         let (before, after) = (blocks(source), blocks(restored));
         assert!(after <= before + 64, "{name}: {before} blocks became {after}");
@@ -140,9 +144,8 @@ fn assert_no_difference_for_rsync(from: &Path, to: &Path) {
     if !is_root("comparing owners and devices with rsync") {
         return;
     }
-    let mut arguments: Vec<&OsStr> = ["-aHAXn", "--delete", "--itemize-changes", "--modify-window=-1"]
-        .map(OsStr::new)
-        .into();
+    let mut arguments: Vec<&OsStr> =
+        ["-aHAXn", "--delete", "--itemize-changes", "--modify-window=-1"].map(OsStr::new).into();
     // Neither can rsync go that deep, nor do we keep sockets.
     arguments.extend(["--exclude=/deep", "--exclude=/special/socket", "--exclude=100 GB"].map(OsStr::new));
     let (from, to) = (from.join(""), to.join(""));

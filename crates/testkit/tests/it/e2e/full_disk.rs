@@ -76,7 +76,12 @@ fn a_second_vault_takes_over_and_the_full_one_is_caught_up_without_the_source() 
     let done = host.run(["backup", "--json"]).expect(3);
     let id = ids(&done).remove(0);
     let levels = &done.summary()["snapshots"][0]["levels"];
-    assert_eq!((&levels[0]["status"], &levels[1]["status"]), (&"ok".into(), &"failed".into()), "{}", done.story());
+    assert_eq!(
+        (&levels[0]["status"], &levels[1]["status"]),
+        (&"ok".into(), &"failed".into()),
+        "{}",
+        done.story()
+    );
     host.assert_restores(&id, &source, &tree);
 
     // What the full vault lacks is not on the host any more: it can only come from the other vault.

@@ -17,7 +17,8 @@ fn stored(host: &Host) -> u64 {
 
 /// Rows with words and numbers, as a dump has them. Compresses about 2:1.
 fn dump(rows: usize, changed: &[usize]) -> String {
-    let mut text = String::from("-- PostgreSQL database dump\n\nCOPY public.orders (id, note, token) FROM stdin;\n");
+    let mut text =
+        String::from("-- PostgreSQL database dump\n\nCOPY public.orders (id, note, token) FROM stdin;\n");
     for row in 0..rows {
         let mut dice = Dice::new(row as u64 + if changed.contains(&row) { 1 << 40 } else { 0 });
         let words = ["pending", "shipped", "invoice", "customer", "returned"];

@@ -22,7 +22,8 @@ impl Pair {
         fs::create_dir(&source).unwrap();
         let host = Host::at(&scratch.path().join("host"), &[&source]);
         host.add_vault("usb", &second);
-        let mut pair = Self { host, source, second, taken: Vec::new(), dice: Dice::new(9), _scratch: scratch };
+        let mut pair =
+            Self { host, source, second, taken: Vec::new(), dice: Dice::new(9), _scratch: scratch };
         pair.backup(0);
         pair
     }

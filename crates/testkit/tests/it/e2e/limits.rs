@@ -29,7 +29,7 @@ fn few_descriptors_and_little_memory_are_enough() {
         }
     }
     let tree = Tree::read(&source);
-    for (number, limit) in ["--nofile=64:64", "--as=419430400", "--data=209715200"].iter().enumerate() {
+    for (number, limit) in ["--nofile=64:64", "--data=419430400"].iter().enumerate() {
         let host = Host::new(&[&source]);
         let prlimit = ["prlimit", limit];
         let _ = run(&mut host.wrapped(&prlimit, ["backup", "--json"])).expect(0);

@@ -27,9 +27,8 @@ struct Watched {
 fn history(seed: u64, rounds: usize) {
     let dice = &mut Dice::new(seed);
     let scratch = scratch();
-    let mut sources: Vec<_> = ["files", "second"]
-        .map(|name| Watched { root: scratch.path().join(name), taken: Vec::new() })
-        .into();
+    let mut sources: Vec<_> =
+        ["files", "second"].map(|name| Watched { root: scratch.path().join(name), taken: Vec::new() }).into();
     for source in &sources {
         fs::create_dir(&source.root).unwrap();
         for number in 0..30 {
@@ -131,7 +130,8 @@ fn write_file(path: &Path, dice: &mut Dice) {
         6 | 7 => dice.below(200_000),
         _ => dice.below(3_000_000),
     };
-    let content = if dice.below(2) == 0 { dice.bytes(length) } else { vec![b'a' + dice.below(4) as u8; length] };
+    let content =
+        if dice.below(2) == 0 { dice.bytes(length) } else { vec![b'a' + dice.below(4) as u8; length] };
     fs::write(path, content).unwrap();
 }
 
@@ -139,7 +139,8 @@ fn write_file(path: &Path, dice: &mut Dice) {
 fn change(root: &Path, dice: &mut Dice) {
     let everything = everything_below(root);
     let files: Vec<_> = everything.iter().filter(|path| is_plain_file(path)).collect();
-    let folders: Vec<_> = everything.iter().filter(|path| is_folder(path)).chain([&root.to_owned()]).cloned().collect();
+    let folders: Vec<_> =
+        everything.iter().filter(|path| is_folder(path)).chain([&root.to_owned()]).cloned().collect();
     let folder = folders[dice.below(folders.len())].clone();
     let fresh = folder.join(format!("n{}", dice.below(40)));
     if files.is_empty() {

@@ -32,7 +32,8 @@ fn the_independent_reader_restores_a_hard_tree() {
     let target = scratch.path().join("target");
     let _ = read_in_python(&host.vault(), &host.identity(), &snapshot, &target).expect(0);
     Tree::read(&source).assert_equals(&Tree::read(&below(&target, &source)), "the Python reader");
-    let verified = run(reader().arg("--identity").arg(host.identity()).arg(host.vault()).args(["verify", &snapshot]));
+    let verified =
+        run(reader().arg("--identity").arg(host.identity()).arg(host.vault()).args(["verify", &snapshot]));
     let _ = verified.expect(0);
 }
 
@@ -66,6 +67,10 @@ fn tar_archives_are_read_by_gnu_tar_and_bsdtar() {
         command.arg("-f").arg(&archive).arg("-C").arg(target);
     });
     compare("bsdtar", &original, &Tree::read(&below(&bsd, &source)), |path, node| {
+        // It takes the fraction of a time before 1970 for one that comes after the second.
+        if [&b"times/2"[..], b"times/3", b"times/link 2", b"times/link 3"].contains(&path) {
+            node.mtime = (0, 0);
+        }
         if node.mode & 0o170_000 == 0o120_000 {
             node.xattrs.clear();
         }
