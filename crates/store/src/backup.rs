@@ -4,12 +4,15 @@
 //! Threads: the planner ([`plan`]) walks and decides; readers ([`read`]) cut, compress and seal; publishers ([`packs`]) wait for
 //! vaults; the collector ([`collect`]) puts entries into the listing in order. They share the [`engine`].
 
+mod assembly;
 mod block;
 mod cache;
 mod collect;
 mod commit;
 mod doom;
 mod engine;
+mod extents;
+mod links;
 mod owners;
 mod packs;
 mod plan;

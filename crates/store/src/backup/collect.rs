@@ -3,6 +3,7 @@
 use super::block::{Block, LinkRole, Ready};
 use super::cache::{CacheWriter, PackUse};
 use super::engine::Engine;
+use super::links::Links;
 use super::packs::{Landed, PackNo};
 use super::{BackupError, HostKeys};
 use crate::compress::Packer;
@@ -61,7 +62,7 @@ pub(super) struct Collector<'e, 'a> {
     leaf: LeafBuilder,
     children: Vec<(Vec<u8>, ChunkRef<PackNo>)>,
     cache: CacheWriter,
-    links: HashMap<(u64, u64), Linked>,
+    links: Links,
     rows: Vec<ChunkRef<ObjectId>>,
     /// Packs whose rows wait.
     unsettled: usize,
@@ -82,13 +83,6 @@ pub(super) struct Collected {
     pub(super) segments: Vec<ObjectId>,
     live: HashMap<PackNo, u64>,
     sent: HashMap<PackNo, u64>,
-}
-
-/// The first link of a file that has more.
-struct Linked {
-    left: u32,
-    entry: Entry<PackNo>,
-    inner: Vec<(PackNo, u64)>,
 }
 
 /// What a step says: whether to go on. `false` when the run has failed elsewhere.
@@ -115,7 +109,7 @@ impl<'e, 'a> Collector<'e, 'a> {
             leaf: LeafBuilder::default(),
             children: Vec::new(),
             cache,
-            links: HashMap::new(),
+            links: Links::default(),
             rows: Vec::new(),
             unsettled: 0,
             owners: Default::default(),
@@ -207,7 +201,7 @@ impl<'e, 'a> Collector<'e, 'a> {
         loop {
             while let Some(ready) = self.front.front_mut() {
                 if ready.link == LinkRole::Further {
-                    link_up(&mut self.links, ready);
+                    self.links.give(ready);
                 }
                 if let Some(pack) = first_open(&self.ids, self.waits_for, ready) {
                     self.waits_for = Some(pack);
@@ -245,7 +239,7 @@ impl<'e, 'a> Collector<'e, 'a> {
             return Ok(true);
         }
         self.count(&ready.entry);
-        self.remember_link(&ready);
+        self.links.remember(&ready);
         if let Content::Chunks(chunks) = &ready.entry.content
             && chunks.len() > CHUNKS_INLINE
         {
@@ -282,16 +276,6 @@ impl<'e, 'a> Collector<'e, 'a> {
         }
         self.owners.0.insert(entry.uid);
         self.owners.1.insert(entry.gid);
-    }
-
-    fn remember_link(&mut self, ready: &Ready) {
-        let Some(link) =
-            ready.entry.link.filter(|_| ready.entry.kind == Kind::File && ready.link == LinkRole::First)
-        else {
-            return;
-        };
-        let left = ready.links.saturating_sub(1);
-        self.links.insert(link, Linked { left, entry: ready.entry.clone(), inner: ready.inner.clone() });
     }
 
     fn count_live(&mut self, ready: &Ready) {
@@ -442,22 +426,6 @@ impl<'e, 'a> Collector<'e, 'a> {
             let total_bytes = self.out.sent.get(&number).copied().unwrap_or(live_bytes);
             self.out.packs.push(PackUse { id, live_bytes, total_bytes });
         }
-    }
-}
-
-/// Gives a further link the content of its first one.
-fn link_up(links: &mut HashMap<(u64, u64), Linked>, ready: &mut Ready) {
-    let Some(link) = ready.entry.link else { return };
-    let Some(Linked { left, entry: first, inner }) = links.get_mut(&link) else { return };
-    ready.link = LinkRole::Given;
-    ready.entry.content = first.content.clone();
-    ready.entry.extents.clone_from(&first.extents);
-    ready.entry.xattrs.clone_from(&first.xattrs);
-    (ready.entry.size, ready.entry.mtime, ready.entry.changed) = (first.size, first.mtime, first.changed);
-    ready.inner.clone_from(inner);
-    *left = left.saturating_sub(1);
-    if *left == 0 {
-        links.remove(&link);
     }
 }
 

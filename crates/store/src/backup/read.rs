@@ -1,21 +1,22 @@
 //! Reading files: small ones into bundles, larger ones in chunks. What changes while it is read is read again, then marked.
 
 use super::BackupError;
+use super::assembly::{Assembly, Finish};
 use super::block::{LinkRole, Place, Ready};
 use super::engine::Engine;
+use super::extents::{cut_extents, sparse_extents};
 use super::packs::PackNo;
 use super::queue::{Job, Queue};
 use crate::chunker::{BUNDLE_FILE_BYTES, Cutter, Grain};
 use crate::compress::Packer;
 use crate::listing::{Content, Entry, Kind};
 use crate::monitor::add;
-use crate::record::{ChunkRef, RecordType};
+use crate::record::RecordType;
 use crate::source::{Attributes, Item, Stat};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Files up to this are read again when they changed meanwhile; larger ones are marked at once.
 const REREAD_BYTES: u64 = 64 << 20;
@@ -129,7 +130,7 @@ impl<'e, 'a> Reader<'e, 'a> {
             };
             let mut entry = entry_of(&item, &stat, content, xattrs);
             entry.changed = changed;
-            self.read_done(&item, &stat, changed);
+            read_done(self.engine, &item, &stat, changed);
             place.fill(Some(ready(entry, &stat)));
         }
         self.buffer = content;
@@ -170,7 +171,7 @@ impl<'e, 'a> Reader<'e, 'a> {
     fn file(&mut self, item: Item, place: Place) -> Result<(), BackupError> {
         match self.large(&item) {
             Ok((assembly, finish)) => {
-                assembly.finish(item, place, finish, self);
+                assembly.finish(item, place, finish, self.engine);
                 Ok(())
             }
             Err(Failed::Run(error)) => Err(error),
@@ -281,14 +282,14 @@ impl<'e, 'a> Reader<'e, 'a> {
             self.queue.offer(|| ChunkJob { data: data.to_vec(), number, assembly: Arc::clone(assembly) });
         if !offered {
             let chunk = self.engine.store(self.slot, RecordType::Data, data, &mut self.packer)?;
-            assembly.give(number, chunk, self);
+            assembly.give(number, chunk, self.engine);
         }
         Ok(())
     }
 
     fn chunk(&mut self, job: ChunkJob) -> Result<(), BackupError> {
         let chunk = self.engine.store(self.slot, RecordType::Data, &job.data, &mut self.packer)?;
-        job.assembly.give(job.number, chunk, self);
+        job.assembly.give(job.number, chunk, self.engine);
         Ok(())
     }
 
@@ -300,77 +301,17 @@ impl<'e, 'a> Reader<'e, 'a> {
         self.engine.problem(&item.path, &text);
         place.fill(None);
     }
+}
 
-    fn read_done(&self, item: &Item, stat: &Stat, changed: bool) {
-        add(&self.engine.monitor.counters.files, 1);
-        if stat.size <= BUNDLE_FILE_BYTES {
-            add(&self.engine.monitor.counters.bytes, stat.size);
-        }
-        if changed {
-            self.engine
-                .problem(&item.path, "changed while it was read; what was captured may mix old and new");
-        }
+/// Counts a file that was read, and reports it when it changed meanwhile.
+pub(super) fn read_done(engine: &Engine<'_>, item: &Item, stat: &Stat, changed: bool) {
+    add(&engine.monitor.counters.files, 1);
+    if stat.size <= BUNDLE_FILE_BYTES {
+        add(&engine.monitor.counters.bytes, stat.size);
     }
-}
-
-/// What is known of a file once it was read to its end.
-struct Finish {
-    stat: Stat,
-    extents: Option<Vec<(u64, u64)>>,
-    xattrs: Attributes,
-    changed: bool,
-}
-
-/// The chunks of a file, stored by several threads.
-#[derive(Default)]
-struct Assembly {
-    state: Mutex<Parts>,
-    /// Chunks not yet stored, and one while the file is still read.
-    outstanding: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Parts {
-    chunks: Vec<Option<ChunkRef<PackNo>>>,
-    finish: Option<(Item, Place, Finish)>,
-}
-
-impl Assembly {
-    fn expect_one(&self) -> usize {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.chunks.push(None);
-        self.outstanding.fetch_add(1, Ordering::AcqRel);
-        state.chunks.len() - 1
+    if changed {
+        engine.problem(&item.path, "changed while it was read; what was captured may mix old and new");
     }
-
-    fn give(&self, number: usize, chunk: ChunkRef<PackNo>, reader: &Reader<'_, '_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.chunks[number] = Some(chunk);
-        let left = self.outstanding.fetch_sub(1, Ordering::AcqRel) - 1;
-        if left == 0 {
-            complete(&mut state, reader);
-        }
-    }
-
-    fn finish(&self, item: Item, place: Place, finish: Finish, reader: &Reader<'_, '_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.finish = Some((item, place, finish));
-        if self.outstanding.load(Ordering::Acquire) == 0 {
-            complete(&mut state, reader);
-        }
-    }
-}
-
-/// Fills the slot when the file was read to its end and all its chunks are stored.
-fn complete(parts: &mut Parts, reader: &Reader<'_, '_>) {
-    let Some((item, place, finish)) = parts.finish.take() else { return };
-    let chunks: Vec<_> = parts.chunks.drain(..).flatten().collect();
-    let content = if chunks.is_empty() { Content::Empty } else { Content::Chunks(chunks) };
-    let mut entry = entry_of(&item, &finish.stat, content, finish.xattrs);
-    entry.extents = finish.extents;
-    entry.changed = finish.changed;
-    reader.read_done(&item, &finish.stat, finish.changed);
-    place.fill(Some(ready(entry, &finish.stat)));
 }
 
 /// An entry from what the file system said.
@@ -437,62 +378,4 @@ fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         }
     }
     Ok(read)
-}
-
-/// The most extents that are recorded of one file; holes are widened to data until there are no more.
-const EXTENTS_MAX: usize = 65_536;
-
-/// Where a sparse file has data; `None` when the file system cannot tell, or there are no holes.
-fn sparse_extents(file: &File, size: u64) -> io::Result<Option<Vec<(u64, u64)>>> {
-    use rustix::fs::{SeekFrom, seek};
-    let mut extents: Vec<(u64, u64)> = Vec::new();
-    let mut least_hole = 4096;
-    let mut at = 0;
-    while at < size {
-        let start = match seek(file, SeekFrom::Data(at)) {
-            Ok(start) => start,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(rustix::io::Errno::INVAL) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let end = seek(file, SeekFrom::Hole(start))?.min(size);
-        if start >= end {
-            break;
-        }
-        match extents.last_mut() {
-            Some((offset, length)) if start - (*offset + *length) < least_hole => *length = end - *offset,
-            _ => extents.push((start, end - start)),
-        }
-        if extents.len() > EXTENTS_MAX {
-            least_hole *= 4;
-            extents = widen(&extents, least_hole);
-        }
-        at = end;
-    }
-    Ok((extents != [(0, size)]).then_some(extents))
-}
-
-/// The same extents without holes below `least_hole`.
-fn widen(extents: &[(u64, u64)], least_hole: u64) -> Vec<(u64, u64)> {
-    let mut wide: Vec<(u64, u64)> = Vec::new();
-    for (start, length) in extents {
-        match wide.last_mut() {
-            Some((offset, held)) if start - (*offset + *held) < least_hole => {
-                *held = start + length - *offset
-            }
-            _ => wide.push((*start, *length)),
-        }
-    }
-    wide
-}
-
-/// The first `data` bytes of these extents.
-fn cut_extents(extents: Vec<(u64, u64)>, data: u64) -> Vec<(u64, u64)> {
-    let mut left = data;
-    let cut = extents.into_iter().map_while(|(offset, length)| {
-        let kept = length.min(left);
-        left -= kept;
-        (kept > 0).then_some((offset, kept))
-    });
-    cut.collect()
 }

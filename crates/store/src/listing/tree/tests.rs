@@ -127,19 +127,20 @@ fn a_leaf_cannot_have_its_memory_twice() {
 #[test]
 fn a_leaf_ends_before_it_grows_out_of_bounds() {
     // Many links to one large file: each carries all its references.
-    let chunks: Vec<_> = (0..4096).map(|_| chunk(1, 50)).collect();
+    let numbered = |record| ChunkRef { place: Place { record, ..chunk(1, 50).place }, ..chunk(1, 50) };
+    let chunks: Vec<_> = (0..2000).map(numbered).collect();
     let link =
-        |path: Vec<u8>| Entry { size: 4096 * 50, content: Content::Chunks(chunks.clone()), ..entry(&path) };
+        |path: Vec<u8>| Entry { size: 2000 * 50, content: Content::Chunks(chunks.clone()), ..entry(&path) };
     let ends_by_its_path = |path: &Vec<u8>| {
         let mut alone = LeafBuilder::default();
         alone.push(&entry(path));
         alone.is_complete()
     };
     let mut paths =
-        (0..1000).map(|number| format!("{number:04}").into_bytes()).filter(|path| !ends_by_its_path(path));
+        (0..2000).map(|number| format!("{number:04}").into_bytes()).filter(|path| !ends_by_its_path(path));
     let mut builder = LeafBuilder::default();
     while !builder.is_complete() {
-        builder.push(&link(paths.next().expect("it ends before a thousand links")));
+        builder.push(&link(paths.next().expect("it ends before so many links")));
     }
     assert!(read_leaf(&builder.finish().1).is_ok());
 }

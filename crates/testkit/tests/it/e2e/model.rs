@@ -149,8 +149,8 @@ fn change(root: &Path, dice: &mut Dice) {
     let file = files[dice.below(files.len())].clone();
     let length = fs::metadata(&file).map_or(0, |stat| stat.len());
     match dice.below(15) {
-        0 | 1 if !fresh.exists() => write_file(&fresh, dice),
-        2 if !fresh.exists() => fs::create_dir(&fresh).unwrap(),
+        0 | 1 if !is_taken(&fresh) => write_file(&fresh, dice),
+        2 if !is_taken(&fresh) => fs::create_dir(&fresh).unwrap(),
         3 => {
             let mut content = fs::read(&file).unwrap();
             let more = dice.below(10_000);
@@ -173,7 +173,7 @@ fn change(root: &Path, dice: &mut Dice) {
         8 => {
             let moved = folders[dice.below(folders.len())].clone();
             let to = folder.join(format!("dir{}", dice.below(20)));
-            if moved != root && !to.starts_with(&moved) && !to.exists() {
+            if moved != root && !to.starts_with(&moved) && !is_taken(&to) {
                 fs::rename(&moved, to).unwrap();
             }
         }
@@ -215,4 +215,9 @@ fn is_plain_file(path: &Path) -> bool {
 
 fn is_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|stat| stat.is_dir())
+}
+
+/// Whether something has this name, be it a link that leads nowhere.
+fn is_taken(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
