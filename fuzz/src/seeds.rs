@@ -171,8 +171,11 @@ fn signed() {
 fn texts() {
     let recipient = IDENTITY.parse::<age::x25519::Identity>().expect("an identity").to_public().to_string();
     let file = format!("# created by vow\n# public key: {recipient}\n{IDENTITY}\n");
-    let id = FIXED.to_string();
-    write("texts", &[recipient.as_bytes(), file.as_bytes(), IDENTITY.as_bytes(), id.as_bytes()]);
+    let (id, spaced) = (FIXED.to_string(), format!(" {IDENTITY}"));
+    write(
+        "texts",
+        &[recipient.as_bytes(), file.as_bytes(), IDENTITY.as_bytes(), id.as_bytes(), spaced.as_bytes()],
+    );
     let specs: [&[u8]; 6] = [
         b"latest",
         b"files@latest",

@@ -76,6 +76,14 @@ pub enum VaultError {
         /// The fingerprint on record.
         expected: String,
     },
+    /// It is a vault, but it does not know this host.
+    #[error("host {} has not joined the vault at {place}", .host.short())]
+    NotJoined {
+        /// The host.
+        host: HostId,
+        /// Path or address.
+        place: String,
+    },
     /// The object is not there.
     #[error("{kind} {id} is not in the vault")]
     Absent {

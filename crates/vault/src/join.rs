@@ -43,8 +43,7 @@ impl DirVault {
         let Inner { disk, tree, .. } = &*self.inner;
         let host = key.host_id();
         if self.inner.host_key(&host)?.is_none() {
-            let message = format!("host {} has not joined the vault at {}", host.short(), tree.place());
-            return Err(VaultError::Refused(message));
+            return Err(VaultError::NotJoined { host, place: tree.place().to_string() });
         }
         self.inner.settle()?;
         // The join may have died before the name of host.pub was durable.

@@ -46,8 +46,8 @@ impl From<VaultError> for Failure {
                 "run `vow check --read-data` to see what else is affected; another vault may have a good copy",
             ),
             VaultError::Missing(_) => (Exit::Failed, "run the backup again: it sends what is missing"),
-            VaultError::Refused(text) if text.contains("has not joined") => (
-                Exit::Failed,
+            VaultError::NotJoined { .. } => (
+                Exit::NotFound,
                 "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration",
             ),
             VaultError::Refused(_) => (Exit::Failed, ""),
