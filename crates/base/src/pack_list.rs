@@ -3,6 +3,7 @@
 use crate::id::{ObjectId, join_ids, split_ids};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
+use std::collections::HashSet;
 
 /// Up to this many ids stay inline.
 const INLINE: usize = 64;
@@ -90,9 +91,14 @@ impl PackList {
         }
         let mut ids = split_ids(&self.ids).ok_or_else(top)?;
         let mut lists = Vec::new();
+        let mut seen = HashSet::new();
         for depth in (0..self.depth).rev() {
             let mut below = Vec::new();
             for id in &ids {
+                if !seen.insert(*id) {
+                    // Naming one segment over and over would make a small manifest cost a vault gigabytes.
+                    return Err(ListError::Malformed { id: id.to_string(), reason: "named twice" });
+                }
                 let bytes = fetch(id).map_err(ListError::Fetch)?;
                 let wrong = |reason| ListError::Malformed { id: id.to_string(), reason };
                 let segment = parse(&bytes).ok_or_else(|| wrong("not a list segment"))?;
@@ -174,6 +180,15 @@ mod tests {
         packs.push(ObjectId::of(b"new"));
         let new = PackList::build(&packs).1.into_iter().filter(|(id, _)| !before.contains_key(id));
         assert!(new.count() <= 2);
+    }
+
+    #[test]
+    fn a_segment_that_is_named_twice_is_refused() {
+        let (mut list, segments) = PackList::build(&ids(100, 4));
+        let store: HashMap<_, _> = segments.into_iter().collect();
+        list.ids = [&list.ids[..], &list.ids[..]].concat().into();
+        list.count *= 2;
+        assert!(list.expand(|id| store.get(id).cloned().ok_or(())).is_err());
     }
 
     #[test]

@@ -116,7 +116,8 @@ pub(crate) fn prove(snapshot: &Snapshot, level: &str, scratch: &Scratch, task: &
     };
     let counters = &task.monitor.counters;
     counters.total_files.store(entries.len() as u64, Ordering::Relaxed);
-    counters.total_bytes.store(entries.iter().map(|entry| entry.size).sum(), Ordering::Relaxed);
+    let total = entries.iter().fold(0u64, |total, entry| total.saturating_add(entry.size));
+    counters.total_bytes.store(total, Ordering::Relaxed);
     let mut reader = snapshot.reader()?;
     let file = scratch.0.join("file");
     for entry in &entries {
@@ -131,7 +132,7 @@ pub(crate) fn prove(snapshot: &Snapshot, level: &str, scratch: &Scratch, task: &
         match outcome {
             Compared::Same => {
                 proof.compared += 1;
-                proof.bytes += entry.size;
+                proof.bytes = proof.bytes.saturating_add(entry.size);
             }
             Compared::ChangedSince => proof.changed_since += 1,
             Compared::Wrong(text) => proof.problems.push(Problem { path: shown(&entry.path), text }),
