@@ -201,6 +201,7 @@ pub fn backup(
         packs.number(&pack.id);
     }
     let doomed = doom::find(&packs, &earlier, &states);
+    chain.segments = doom::present_segments(chain.segments, &states);
 
     let workers = std::thread::available_parallelism().map_or(2, usize::from).min(WORKERS_MAX);
     let session = SessionKey::generate()?;
@@ -252,7 +253,7 @@ pub fn backup(
             sequence: chain.sequence + 1,
             manifest: Some(id),
             segments: chain.segments,
-            intended: None,
+            intended: Vec::new(),
         };
         state.record(&public.host_id(), &chain)?;
         let head = CacheHead::new(id, options.run, &collected.packs);

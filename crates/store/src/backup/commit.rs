@@ -82,7 +82,9 @@ pub(super) fn commit(
     };
     let stored = manifest.seal(&keys.signing);
     let id = ObjectId::of(&stored);
-    state.record(&manifest.host_id(), &Chain { intended: Some(id), ..chain.clone() })?;
+    let mut intended = chain.clone();
+    intended.intended.push(id);
+    state.record(&manifest.host_id(), &intended)?;
     let mut outcomes = Vec::new();
     for level in engine.levels {
         let name = level.level.name.clone();

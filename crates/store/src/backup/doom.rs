@@ -18,15 +18,22 @@ const SMALL_MAX: usize = 256;
 pub(super) fn find(packs: &PackTable, earlier: &[PackUse], levels: &[LevelState]) -> Vec<bool> {
     let ids = packs.ids();
     let mut gone: HashSet<ObjectId> = let_go(earlier).into_iter().collect();
-    gone.extend(lost(&ids.iter().flatten().copied().collect::<Vec<_>>(), levels));
+    gone.extend(lost(Kind::Pack, &ids.iter().flatten().copied().collect::<Vec<_>>(), levels));
     ids.iter().map(|id| id.is_some_and(|id| gone.contains(&id))).collect()
 }
 
-/// Packs that no level has.
-fn lost(ids: &[ObjectId], levels: &[LevelState]) -> Vec<ObjectId> {
+/// The index segments that some level still has. A lost one must not be named again, or no manifest would be accepted any more; what
+/// it said is only missed when the host's own index is lost as well.
+pub(super) fn present_segments(segments: Vec<ObjectId>, levels: &[LevelState]) -> Vec<ObjectId> {
+    let lost: HashSet<_> = lost(Kind::Index, &segments, levels).into_iter().collect();
+    segments.into_iter().filter(|id| !lost.contains(id)).collect()
+}
+
+/// Objects that no level has.
+fn lost(kind: Kind, ids: &[ObjectId], levels: &[LevelState]) -> Vec<ObjectId> {
     let mut missing = ids.to_vec();
     for level in levels.iter().filter(|level| level.is_alive()) {
-        match level.level.deposit.missing(Kind::Pack, &missing) {
+        match level.level.deposit.missing(kind, &missing) {
             Ok(still) => missing = still,
             Err(error) => level.fail(error),
         }

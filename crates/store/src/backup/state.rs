@@ -30,8 +30,8 @@ pub(super) struct Chain {
     pub(super) manifest: Option<ObjectId>,
     /// Index segments that name what was sent.
     pub(super) segments: Vec<ObjectId>,
-    /// The snapshot that was about to be committed when this was recorded.
-    pub(super) intended: Option<ObjectId>,
+    /// Snapshots that were about to be committed since the last one. A level that is away may have one of them.
+    pub(super) intended: Vec<ObjectId>,
 }
 
 #[derive(Encode, Decode)]
@@ -45,9 +45,9 @@ struct WireChain {
     manifest: ObjectId,
     #[n(3)]
     segments: ByteVec,
-    /// A snapshot that was about to be committed: a vault may have it though this host does not know yet.
-    #[cbor(n(4), with = "vow_base::manifest::optional_id")]
-    intended: Option<ObjectId>,
+    /// Snapshots that were about to be committed: a vault may have one though this host does not know yet.
+    #[n(4)]
+    intended: ByteVec,
 }
 
 impl State {
@@ -78,7 +78,8 @@ impl State {
             (sha256(payload) == *check).then(|| vow_base::cbor::decode(payload).ok()).flatten()?;
         let segments = split_ids(&wire.segments)?;
         let manifest = (wire.sequence > 0).then_some(wire.manifest);
-        let chain = Chain { sequence: wire.sequence, manifest, segments, intended: wire.intended };
+        let intended = split_ids(&wire.intended)?;
+        let chain = Chain { sequence: wire.sequence, manifest, segments, intended };
         (wire.host == host.0).then_some(chain)
     }
 
@@ -92,7 +93,7 @@ impl State {
             sequence: chain.sequence,
             manifest,
             segments,
-            intended: chain.intended,
+            intended: join_ids(&chain.intended).into(),
         };
         let path = self.chain_path();
         let payload = vow_base::cbor::encode(&wire);
@@ -129,17 +130,26 @@ pub(super) fn continue_chain(
     };
     let adopted = Chain { sequence: head.sequence, manifest: Some(head.manifest), ..Chain::default() };
     match recorded {
-        Some(chain) if chain.manifest == Some(head.manifest) => Ok((Chain { intended: None, ..chain }, true)),
+        Some(chain) if chain.manifest == Some(head.manifest) => Ok((past_intended(chain), true)),
+        Some(chain) if chain.intended.contains(&head.manifest) => {
+            let intended = chain.intended.into_iter().filter(|id| *id != head.manifest).collect();
+            let sequence = head.sequence.max(chain.sequence);
+            Ok((past_intended(Chain { sequence, intended, ..adopted }), false))
+        }
         // The vaults are behind, or new: sequence numbers never go back, but nothing sent before may be relied on.
         Some(chain) if head.sequence < chain.sequence => Ok((nothing_sent(chain), false)),
-        Some(chain) if chain.intended == Some(head.manifest) => Ok((adopted, false)),
         Some(_) => Err(BackupError::OtherMachine { sequence: head.sequence, record: state.chain_path() }),
         None => Ok((adopted, false)),
     }
 }
 
 fn nothing_sent(chain: Chain) -> Chain {
-    Chain { segments: Vec::new(), intended: None, ..chain }
+    past_intended(Chain { segments: Vec::new(), ..chain })
+}
+
+/// The number of a snapshot that a level may have, which is not there to ask, stays taken: two with one number would be a fork.
+fn past_intended(chain: Chain) -> Chain {
+    Chain { sequence: chain.sequence + u64::from(!chain.intended.is_empty()), ..chain }
 }
 
 /// The receipt with the highest sequence number of any level. Levels that are behind the record are reported.
@@ -155,7 +165,10 @@ fn newest_receipt(levels: &[LevelState], recorded: Option<&Chain>, monitor: &Mon
         };
         let head = receipts.into_iter().max_by_key(|receipt| receipt.sequence);
         let shown = head.as_ref().map_or(0, |head| head.sequence);
-        if let Some(recorded) = recorded.filter(|recorded| recorded.sequence > shown) {
+        let is_behind = |recorded: &&Chain| {
+            recorded.sequence > shown && recorded.manifest != head.as_ref().map(|head| head.manifest)
+        };
+        if let Some(recorded) = recorded.filter(is_behind) {
             monitor.note(&format!(
                 "vault {} is behind: it shows snapshot number {shown} of this host as the last, this host remembers \
                  number {}. If the vault is not new or freshly restored, find out what happened to it",

@@ -182,3 +182,14 @@ fn a_backup_sends_again_what_was_lost_and_heals_nothing_by_deleting() {
     let done = patient.host.check().expect(4);
     assert!(done.said().contains(&patient.taken[0].id), "{}", done.story());
 }
+
+#[test]
+fn a_lost_index_segment_stops_no_backup() {
+    let patient = Patient::new(FEW);
+    fs::remove_file(&patient.objects("index")[1]).unwrap();
+    for number in 0..2 {
+        fs::write(patient.source.join("afterwards"), format!("{number}")).unwrap();
+        let id = patient.host.backup();
+        patient.host.assert_restores(&id, &patient.source, &Tree::read(&patient.source));
+    }
+}

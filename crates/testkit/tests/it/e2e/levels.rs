@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use vow_testkit::host::{ids, scratch};
-use vow_testkit::shell::is_root;
+use vow_testkit::shell::{is_root, run};
 use vow_testkit::{Dice, Host, Tree, Volume};
 
 struct Pair {
@@ -132,4 +132,39 @@ fn a_vault_that_turns_read_only_is_said_and_still_restores() {
     volume.remount("rw");
     host.assert_restores(&host.backup(), &source, &Tree::read(&source));
     host.assert_restores_from(&kept, "files@latest", &source, &Tree::read(&source));
+}
+
+/// Killed between the commit and the record of it, and the vault that has it is away: the host does not take itself for a clone.
+#[test]
+fn a_commit_that_was_not_recorded_is_no_fork() {
+    let mut pair = Pair::new();
+    let (first, second) = (pair.host.vault(), pair.second.clone());
+    let away = |vault: &Path| fs::rename(vault, vault.with_extension("away")).unwrap();
+    let back = |vault: &Path| fs::rename(vault.with_extension("away"), vault).unwrap();
+    let kill = |host: &Host| {
+        // The first rename of the chain's record says what is about to be committed; the second one would say that it was.
+        let strace = ["strace", "-f", "-o", "/dev/null", "-P", "chain"];
+        let record = host.state().join("chain").display().to_string();
+        let rule = ["-P", &record, "-e", "trace=rename", "-e", "inject=rename:signal=KILL:when=2"];
+        let done = run(&mut host.wrapped(&[&strace[..], &rule].concat(), ["backup", "--json"]));
+        assert!(done.code != Some(0), "it was not killed\n{}", done.story());
+    };
+    away(&second);
+    fs::write(pair.source.join("only in the first vault"), "x").unwrap();
+    kill(&pair.host);
+    back(&second);
+    away(&first);
+    pair.backup(3);
+    fs::write(pair.source.join("only in the second vault"), "x").unwrap();
+    kill(&pair.host);
+    back(&first);
+    away(&second);
+    pair.backup(3);
+    back(&second);
+    pair.backup(0);
+    pair.backup(0);
+    for vault in [&first, &second] {
+        pair.assert_all_in(vault);
+    }
+    let _ = pair.host.check().expect(0);
 }
