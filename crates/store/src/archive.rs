@@ -28,6 +28,7 @@ pub use snapshot::Snapshot;
 use crate::session::Identities;
 use openers::Openers;
 use std::sync::Arc;
+use vow_base::clock::Nanos;
 use vow_base::manifest::Manifest;
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
@@ -110,8 +111,17 @@ impl Archive {
                 continue;
             }
             let host = key.host_id();
-            for receipt in vault.committed(&host)? {
-                match self.manifest(&host, receipt) {
+            let found: Vec<_> = match vault.committed(&host) {
+                Ok(receipts) => receipts.into_iter().map(|receipt| self.manifest(&host, receipt)).collect(),
+                Err(error) => {
+                    // The ledger is damaged. What the host signed can still be restored; only the vault's word on it is lost.
+                    errors.push(error.into());
+                    let manifests = vault.objects(&host, Kind::Manifest)?;
+                    manifests.into_iter().map(|(id, _)| self.unreceipted(&host, id)).collect()
+                }
+            };
+            for one in found {
+                match one {
                     Ok(info) => snapshots.push(info),
                     Err(error) => errors.push(error),
                 }
@@ -150,9 +160,34 @@ impl Archive {
 
     /// Reads and checks the manifest that a receipt is for.
     fn manifest(&self, host: &HostId, receipt: Receipt) -> Result<SnapshotInfo, ArchiveError> {
-        let id = receipt.manifest;
-        let wrong =
-            |reason: String| ArchiveError::Manifest { id, host: *host, received: receipt.received, reason };
+        let (id, received) = (receipt.manifest, receipt.received);
+        let manifest = self.signed(host, id, received)?;
+        if receipt.host_id() != *host || receipt.sequence != manifest.sequence {
+            let reason = "its receipt is for another one".into();
+            return Err(ArchiveError::Manifest { id, host: *host, received, reason });
+        }
+        Ok(SnapshotInfo { id, manifest, receipt })
+    }
+
+    /// A manifest whose receipt cannot be read: position 0, and the host's own word for the time.
+    fn unreceipted(&self, host: &HostId, id: ObjectId) -> Result<SnapshotInfo, ArchiveError> {
+        let manifest = self.signed(host, id, 0)?;
+        let receipt = Receipt {
+            version: vow_base::manifest::VERSION,
+            vault_key: [0; 32],
+            position: 0,
+            previous: None,
+            host: host.0,
+            manifest: id,
+            sequence: manifest.sequence,
+            received: manifest.finished,
+            event: vow_base::receipt::Event::Committed,
+        };
+        Ok(SnapshotInfo { id, manifest, receipt })
+    }
+
+    fn signed(&self, host: &HostId, id: ObjectId, received: Nanos) -> Result<Manifest, ArchiveError> {
+        let wrong = |reason: String| ArchiveError::Manifest { id, host: *host, received, reason };
         let stored = self.vault().get(host, Kind::Manifest, &id).map_err(|error| wrong(error.to_string()))?;
         if ObjectId::of(&stored) != id {
             return Err(wrong("the bytes do not hash to its name".into()));
@@ -161,9 +196,6 @@ impl Archive {
         if manifest.host_id() != *host {
             return Err(wrong("another host signed it".into()));
         }
-        if receipt.host_id() != *host || receipt.sequence != manifest.sequence {
-            return Err(wrong("its receipt is for another one".into()));
-        }
-        Ok(SnapshotInfo { id, manifest, receipt })
+        Ok(manifest)
     }
 }

@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 use rustix::fs::FlockOperation;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use vow_base::disk::DiskError;
 use vow_base::id::{join_ids, sha256, split_ids};
@@ -54,7 +55,9 @@ impl State {
     /// Creates the folder when missing and takes its lock.
     pub(super) fn lock(folder: &Path) -> Result<Self, BackupError> {
         let at = |action| DiskError::at(action, folder);
-        fs::create_dir_all(folder).map_err(at("create"))?;
+        // It names the host's files.
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(at("create"))?;
         let path = folder.join("lock");
         let lock = File::options().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(DiskError::at("open", &path))?;

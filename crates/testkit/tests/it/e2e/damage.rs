@@ -193,3 +193,17 @@ fn a_lost_index_segment_stops_no_backup() {
         patient.host.assert_restores(&id, &patient.source, &Tree::read(&patient.source));
     }
 }
+
+#[test]
+fn a_damaged_ledger_keeps_nobody_from_restoring() {
+    let patient = Patient::new(FEW);
+    let entry = patient.host.vault().join("ledger/00000000000000000001");
+    let mut bytes = fs::read(&entry).unwrap();
+    bytes[100] ^= 1;
+    fs::write(&entry, bytes).unwrap();
+    for taken in &patient.taken {
+        patient.host.assert_restores(&taken.id, &patient.source, &taken.tree);
+    }
+    let checked = patient.host.check();
+    assert_ne!(checked.code, Some(0), "{}", checked.story());
+}
