@@ -91,15 +91,8 @@ pub(super) fn commit(
         for (list, bytes) in &lists {
             level.put(Kind::List, list, bytes);
         }
-        let alive = level.is_alive();
         let deposit = level.level.deposit.clone();
-        let outcome = match level.into_failure() {
-            Some(error) => Err(error),
-            None => {
-                debug_assert!(alive, "a level fails with a reason");
-                deposit.commit(&id, &stored)
-            }
-        };
+        let outcome = level.into_failure().map_or_else(|| deposit.commit(&id, &stored), Err);
         outcomes.push(LevelReport { name, outcome });
     }
     if outcomes.iter().all(|report| report.outcome.is_err()) {
