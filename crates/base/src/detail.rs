@@ -68,7 +68,7 @@ const KINDS: [Kind; 4] = [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest];
 impl Detail {
     /// A detail with a sentence for people and nothing else.
     pub fn new(note: impl Into<String>) -> Self {
-        let (objects, head) = (Default::default(), Vec::new().into());
+        let (objects, head) = (std::array::from_fn(|_| ByteVec::from(Vec::new())), ByteVec::from(Vec::new()));
         Self { version: VERSION, note: note.into(), objects, mark: None, text: String::new(), head }
     }
 
@@ -79,6 +79,20 @@ impl Detail {
             let ids: Vec<_> = objects.iter().filter(|(of, _)| of == kind).map(|(_, id)| *id).collect();
             self.objects[at] = join_ids(&ids).into();
         }
+        self
+    }
+
+    /// The same, putting this mark.
+    #[must_use]
+    pub fn with_mark(mut self, mark: Mark) -> Self {
+        self.mark = Some(mark);
+        self
+    }
+
+    /// The same, with this text.
+    #[must_use]
+    pub fn with_text(mut self, text: impl Into<String>) -> Self {
+        self.text = text.into();
         self
     }
 
@@ -122,7 +136,7 @@ mod tests {
     #[test]
     fn a_detail_reads_as_it_was_written() {
         let objects = [(Kind::Pack, ObjectId([1; 32])), (Kind::Manifest, ObjectId([2; 32]))];
-        let detail = Detail { mark: Some(Mark::Held), ..Detail::new("court order 7").about(&objects) };
+        let detail = Detail::new("court order 7").about(&objects).with_mark(Mark::Held);
         let read = Detail::from_stored(&detail.to_stored()).expect("just written");
         assert_eq!(read, detail);
         assert_eq!(read.objects(), objects);

@@ -5,6 +5,7 @@ use crate::id::{ObjectId, Sha256Stream};
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Pieces in which an object is hashed and written: small enough to stay in the processor's cache between the two.
@@ -52,7 +53,7 @@ pub fn publish(
     expected: Option<&ObjectId>,
     secret: bool,
 ) -> Result<Published, PublishError> {
-    let mut publishing = Publishing::begin(disk, temporary, path, expected, secret)?;
+    let mut publishing = Publishing::begin(Handle::Borrowed(disk), temporary, path, expected, secret)?;
     for piece in bytes.chunks(PIECE_BYTES) {
         publishing.write(piece)?;
     }
@@ -66,8 +67,8 @@ pub fn publish(
 ///
 /// What stands under the name already is left as it is, and compared: this is rare (a repeated request, a shared list segment), and
 /// an acknowledgement must mean these bytes, not a damaged object of the same length.
-pub struct Publishing<D: Deref<Target = dyn Disk>> {
-    disk: D,
+pub struct Publishing<'d> {
+    disk: Handle<'d>,
     path: PathBuf,
     expected: Option<ObjectId>,
     hash: Sha256Stream,
@@ -76,10 +77,29 @@ pub struct Publishing<D: Deref<Target = dyn Disk>> {
     unfinished: Option<(PathBuf, Box<dyn DiskFile>)>,
 }
 
-impl<D: Deref<Target = dyn Disk>> Publishing<D> {
+/// A disk, borrowed for a while or shared for as long as it takes.
+pub enum Handle<'d> {
+    /// Borrowed.
+    Borrowed(&'d dyn Disk),
+    /// Shared.
+    Shared(Arc<dyn Disk>),
+}
+
+impl<'d> Deref for Handle<'d> {
+    type Target = dyn Disk + 'd;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Borrowed(disk) => *disk,
+            Self::Shared(disk) => &**disk,
+        }
+    }
+}
+
+impl<'d> Publishing<'d> {
     /// Begins: makes the folder, and the temporary file unless the name is taken.
     pub fn begin(
-        disk: D,
+        disk: Handle<'d>,
         temporary: &Path,
         path: &Path,
         expected: Option<&ObjectId>,
@@ -147,7 +167,7 @@ impl<D: Deref<Target = dyn Disk>> Publishing<D> {
     }
 }
 
-impl<D: Deref<Target = dyn Disk>> Drop for Publishing<D> {
+impl Drop for Publishing<'_> {
     fn drop(&mut self) {
         if let Some((unfinished, _)) = &self.unfinished {
             // Best effort: whatever stays in the folder of temporaries is nobody's. The first error is the one that matters.

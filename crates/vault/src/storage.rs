@@ -19,11 +19,20 @@ pub trait Storage: Send + Sync {
     /// Begins an object. When `finish` returns, it is there whole and durable, or nothing is.
     ///
     /// With `expected` the bytes must hash to it. What stands under the name already is left as it is and compared.
-    fn begin(&self, name: &str, expected: Option<&ObjectId>, secret: bool)
-    -> Result<Box<dyn Upload>, PublishError>;
+    fn begin(
+        &self,
+        name: &str,
+        expected: Option<&ObjectId>,
+        secret: bool,
+    ) -> Result<Box<dyn Upload>, PublishError>;
 
     /// Stores a whole object: [`Storage::begin`] in one call.
-    fn create(&self, name: &str, bytes: &[u8], expected: Option<&ObjectId>) -> Result<Published, PublishError> {
+    fn create(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        expected: Option<&ObjectId>,
+    ) -> Result<Published, PublishError> {
         let mut upload = self.begin(name, expected, false)?;
         for piece in bytes.chunks(PIECE_BYTES) {
             upload.write(piece)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use vow_base::ObjectId;
 use vow_base::clock::Nanos;
 use vow_base::disk::{Disk, DiskError, DiskLock};
-use vow_base::publish::{PublishError, Published, Publishing, create_folders};
+use vow_base::publish::{Handle, PublishError, Published, Publishing, create_folders};
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -64,7 +64,7 @@ impl Storage for DirStorage {
     ) -> Result<Box<dyn Upload>, PublishError> {
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let temporary = self.path(TEMPORARY);
-        Ok(Box::new(Publishing::begin(disk, &temporary, &self.path(name), expected, secret)?))
+        Ok(Box::new(Publishing::begin(Handle::Shared(disk), &temporary, &self.path(name), expected, secret)?))
     }
 
     fn read(&self, name: &str, limit_bytes: u64) -> Result<Vec<u8>, DiskError> {
@@ -123,7 +123,9 @@ impl Storage for DirStorage {
         let folder = vow_base::publish::parent(&to);
         create_folders(&self.disk, folder)?;
         match self.disk.rename_new(&from, &to) {
-            Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => self.disk.remove(&from)?,
+            Err(error) if error.source.kind() == std::io::ErrorKind::AlreadyExists => {
+                self.disk.remove(&from)?
+            }
             other => other?,
         }
         self.disk.sync_dir(folder)?;
@@ -169,7 +171,7 @@ impl Storage for DirStorage {
     }
 }
 
-impl Upload for Publishing<Arc<dyn Disk>> {
+impl Upload for Publishing<'static> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         Self::write(self, bytes)
     }
