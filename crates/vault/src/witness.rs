@@ -42,6 +42,10 @@ impl Vault {
     ///
     /// One that contradicts what was seen before is kept beside it: whoever looks at the folder sees both.
     pub fn witness_head(&self, stored: &[u8]) -> Result<(), VaultError> {
+        self.keep_head(stored, PAUSE)
+    }
+
+    fn keep_head(&self, stored: &[u8], pause: Nanos) -> Result<(), VaultError> {
         let head = open(stored)?;
         let vault = PublicKey(head.vault_key);
         if vault == self.inner.key {
@@ -51,7 +55,7 @@ impl Vault {
         let id = hex(&sha256(&vault.0));
         if let Some(seen) = self.newest_seen(&vault)? {
             let known = open(&seen)?;
-            let early = head.received.saturating_sub(known.received) < PAUSE;
+            let early = head.received.saturating_sub(known.received) < pause;
             if head.position < known.position || head.position > known.position && early {
                 return Ok(());
             }
@@ -113,7 +117,7 @@ impl Vault {
                 }
             }
         }
-        self.witness_head(&head)?;
+        self.keep_head(&head, 0)?;
         Ok(Story::Continues(position))
     }
 
