@@ -15,6 +15,7 @@
 //! again completes it. After a sync that failed, a vault that is open takes no more writes; reading goes on.
 
 mod chapters;
+pub mod chores;
 mod commit;
 mod create;
 mod deposit;
