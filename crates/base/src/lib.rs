@@ -5,6 +5,7 @@
 pub mod cbor;
 pub mod clock;
 pub mod disk;
+pub mod fingerprint;
 pub mod id;
 pub mod manifest;
 pub mod pack_list;
@@ -13,4 +14,5 @@ pub mod receipt;
 pub mod sign;
 pub mod vault;
 
+pub use fingerprint::Fingerprint;
 pub use id::{HostId, ObjectId};
