@@ -6,6 +6,7 @@
 pub mod fault;
 pub mod limits;
 pub mod path;
+pub mod tls;
 pub mod token;
 pub mod wire;
 
