@@ -239,8 +239,8 @@ pub trait Retrieve: Send + Sync {
 
 /// A vault that lets others watch over it: its ledger can be followed, and it can be told what was seen elsewhere.
 pub trait Watch: Send + Sync {
-    /// The vault's key, as it was pinned.
-    fn vault_key(&self) -> PublicKey;
+    /// The vault's key, which fits what was pinned.
+    fn vault_key(&self) -> Result<PublicKey, VaultError>;
     /// Stored bytes of the newest ledger entry; `None` when there is none yet.
     fn head(&self) -> Result<Option<Vec<u8>>, VaultError>;
     /// Stored bytes of the entries after this position, in order, as many as fit into one answer; none when there are no more.

@@ -9,6 +9,7 @@ mod deposit;
 mod limit;
 mod link;
 mod pages;
+mod peer;
 mod problem;
 mod retrieve;
 mod retry;
