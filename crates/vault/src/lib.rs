@@ -22,6 +22,7 @@ mod join;
 mod ledger;
 mod lock;
 mod objects;
+pub mod retention;
 mod retrieve;
 mod texts;
 mod tree;
