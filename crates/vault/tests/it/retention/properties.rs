@@ -333,3 +333,18 @@ fn a_plan_without_the_newest_of_a_source_is_stopped_even_if_small() {
     let why = brake(&plan, &[]).expect_err("a whole source").to_string();
     assert!(why.starts_with("every snapshot of source \"other\""), "{why}");
 }
+
+#[test]
+fn a_lock_and_a_term_end_to_the_nanosecond() {
+    let rules = "keep_last = 1\nkeep_hourly = 0\nkeep_daily = 0\nkeep_weekly = 0\nkeep_monthly = 0\nkeep_yearly = 0\n";
+    let history = [snapshot(1, START), snapshot(2, START + DAY)];
+    for (terms, days) in
+        [("keep_within = \"0d\"\nlock = \"9d\"", 9), ("keep_within = \"8d\"\nlock = \"1d\"", 8)]
+    {
+        let policy = Policy::parse(&format!("{rules}{terms}")).expect("rules");
+        let versions = [Version { policy, since: i64::MIN }];
+        let end = START + days * DAY;
+        assert_eq!(kept(&plan(&history, &versions, end - 1)), [1, 2]);
+        assert_eq!(kept(&plan(&history, &versions, end)), [2]);
+    }
+}
