@@ -1,5 +1,6 @@
 //! The few operations on a disk that durability is made of, so that tests can fail each of them and cut the power between any two.
 
+use crate::clock::Nanos;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,13 @@ pub trait Disk: Send + Sync {
     /// Whether this is a folder.
     fn is_dir(&self, path: &Path) -> bool;
     /// Length of a regular file; `None` when there is none.
-    fn len(&self, path: &Path) -> Result<Option<u64>, DiskError>;
+    fn len(&self, path: &Path) -> Result<Option<u64>, DiskError> {
+        Ok(self.stat(path)?.map(|(length, _)| length))
+    }
+    /// Length in bytes and time of the last change, nanoseconds since 1970, of a regular file; `None` when there is none.
+    fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError>;
+    /// Free bytes and bytes in all, of the file system that a folder lies on; `None` where nobody can say.
+    fn space(&self, path: &Path) -> Result<Option<(u64, u64)>, DiskError>;
     /// Takes the exclusive lock of an existing file, against other processes and other threads; `None` when somebody holds it.
     /// It is held until the guard is dropped, or the process ends.
     fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError>;

@@ -4,6 +4,8 @@
 
 pub mod cbor;
 pub mod clock;
+pub mod copy;
+pub mod detail;
 pub mod disk;
 pub mod id;
 pub mod manifest;

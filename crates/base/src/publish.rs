@@ -3,7 +3,9 @@
 use crate::disk::{Disk, DiskError, DiskFile};
 use crate::id::{ObjectId, Sha256Stream};
 use std::io;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Pieces in which an object is hashed and written: small enough to stay in the processor's cache between the two.
@@ -42,10 +44,7 @@ pub enum Published {
     AlreadyThere,
 }
 
-/// Publishes `bytes` as `path`, durably, never replacing anything.
-///
-/// Unique temporary file in `temporary`, hashed while written and compared with `expected`, fsync, rename without replacing,
-/// fsync of the folder (and of the parents of folders made for it). Only then it returns.
+/// Publishes `bytes` as `path`, durably, never replacing anything: [`Publishing`] in one call.
 pub fn publish(
     disk: &dyn Disk,
     temporary: &Path,
@@ -54,31 +53,125 @@ pub fn publish(
     expected: Option<&ObjectId>,
     secret: bool,
 ) -> Result<Published, PublishError> {
-    let folder = parent(path);
-    create_folders(disk, folder)?;
-    if disk.len(path)?.is_some() {
-        return already_there(disk, path, bytes, expected);
+    let mut publishing = Publishing::begin(Handle::Borrowed(disk), temporary, path, expected, secret)?;
+    for piece in bytes.chunks(PIECE_BYTES) {
+        publishing.write(piece)?;
     }
-    let unfinished = temporary.join(unique_name());
-    let file = disk.create_new(&unfinished, secret)?;
-    let written = write_hashed(file, bytes).map_err(PublishError::from).and_then(|found| match expected {
-        Some(expected) if *expected != found => Err(PublishError::WrongHash { path: path.to_owned(), found }),
-        _ => Ok(disk.rename_new(&unfinished, path)?),
-    });
-    match written {
-        Ok(()) => {
-            disk.sync_dir(folder)?;
-            Ok(Published::New)
+    publishing.finish()
+}
+
+/// Something that is being published, as its bytes arrive.
+///
+/// Unique temporary file, hashed while written and compared with the name, fsync, rename without replacing, fsync of the folder
+/// (and of the parents of folders made for it). Only then [`Publishing::finish`] returns. Dropped before that, nothing stays.
+///
+/// What stands under the name already is left as it is, and compared: this is rare (a repeated request, a shared list segment), and
+/// an acknowledgement must mean these bytes, not a damaged object of the same length.
+pub struct Publishing<'d> {
+    disk: Handle<'d>,
+    path: PathBuf,
+    expected: Option<ObjectId>,
+    hash: Sha256Stream,
+    length: u64,
+    /// The unfinished file; `None` when something stands under the name already.
+    unfinished: Option<(PathBuf, Box<dyn DiskFile>)>,
+}
+
+/// A disk, borrowed for a while or shared for as long as it takes.
+pub enum Handle<'d> {
+    /// Borrowed.
+    Borrowed(&'d dyn Disk),
+    /// Shared.
+    Shared(Arc<dyn Disk>),
+}
+
+impl<'d> Deref for Handle<'d> {
+    type Target = dyn Disk + 'd;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Borrowed(disk) => *disk,
+            Self::Shared(disk) => &**disk,
         }
-        Err(error) => {
-            // Best effort: whatever stays in the folder of temporaries is nobody's. The first error is the one that matters.
-            let _ = disk.remove(&unfinished);
-            match error {
-                PublishError::Disk(e) if e.source.kind() == io::ErrorKind::AlreadyExists => {
-                    already_there(disk, path, bytes, expected)
-                }
-                other => Err(other),
+    }
+}
+
+impl<'d> Publishing<'d> {
+    /// Begins: makes the folder, and the temporary file unless the name is taken.
+    pub fn begin(
+        disk: Handle<'d>,
+        temporary: &Path,
+        path: &Path,
+        expected: Option<&ObjectId>,
+        secret: bool,
+    ) -> Result<Self, PublishError> {
+        create_folders(&*disk, parent(path))?;
+        let unfinished = if disk.len(path)?.is_some() {
+            None
+        } else {
+            let unfinished = temporary.join(unique_name());
+            let file = disk.create_new(&unfinished, secret)?;
+            Some((unfinished, file))
+        };
+        let (path, expected) = (path.to_owned(), expected.copied());
+        Ok(Self { disk, path, expected, hash: Sha256Stream::default(), length: 0, unfinished })
+    }
+
+    /// Takes the next bytes: best in pieces that stay in the processor's cache between hashing and writing.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        self.hash.update(bytes);
+        self.length += bytes.len() as u64;
+        match &mut self.unfinished {
+            Some((_, file)) => file.write(bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes it durable under its name.
+    pub fn finish(mut self) -> Result<Published, PublishError> {
+        let found = ObjectId(std::mem::take(&mut self.hash).finish());
+        if let Some(expected) = self.expected
+            && expected != found
+        {
+            return Err(PublishError::WrongHash { path: self.path.clone(), found });
+        }
+        let Some((unfinished, file)) = &mut self.unfinished else {
+            return self.already_there(&found);
+        };
+        file.sync()?;
+        match self.disk.rename_new(unfinished, &self.path) {
+            Ok(()) => self.unfinished = None,
+            Err(e) if e.source.kind() == io::ErrorKind::AlreadyExists => return self.already_there(&found),
+            Err(other) => return Err(other.into()),
+        }
+        self.disk.sync_dir(parent(&self.path))?;
+        Ok(Published::New)
+    }
+
+    /// The content needs no sync: it had one before it got this name. The name does: whoever gave it may have died before.
+    fn already_there(&self, found: &ObjectId) -> Result<Published, PublishError> {
+        let occupied = |reason| PublishError::Occupied { path: self.path.clone(), reason };
+        match self.disk.len(&self.path)? {
+            None => return Err(occupied("it is not a regular file".into())),
+            Some(length) if length != self.length => {
+                return Err(occupied(format!("it has {length} bytes instead of {}", self.length)));
             }
+            Some(length) => {
+                if ObjectId::of(&self.disk.read(&self.path, length)?) != *found {
+                    return Err(occupied("its bytes differ".into()));
+                }
+            }
+        }
+        self.disk.sync_dir(parent(&self.path))?;
+        Ok(Published::AlreadyThere)
+    }
+}
+
+impl Drop for Publishing<'_> {
+    fn drop(&mut self) {
+        if let Some((unfinished, _)) = &self.unfinished {
+            // Best effort: whatever stays in the folder of temporaries is nobody's. The first error is the one that matters.
+            let _ = self.disk.remove(unfinished);
         }
     }
 }
@@ -108,48 +201,6 @@ pub fn parent(path: &Path) -> &Path {
         Some(parent) => parent,
         None => path,
     }
-}
-
-/// What stands under the name is compared, byte by byte: this is rare (a repeated request, a shared list segment), and an
-/// acknowledgement must mean these bytes, not a damaged object of the same length.
-///
-/// The content needs no sync: it had one before it got this name. The name does: whoever gave it may have died before.
-fn already_there(
-    disk: &dyn Disk,
-    path: &Path,
-    bytes: &[u8],
-    expected: Option<&ObjectId>,
-) -> Result<Published, PublishError> {
-    if let Some(expected) = expected {
-        let found = ObjectId::of(bytes);
-        if found != *expected {
-            return Err(PublishError::WrongHash { path: path.to_owned(), found });
-        }
-    }
-    let occupied = |reason| PublishError::Occupied { path: path.to_owned(), reason };
-    match disk.len(path)? {
-        None => return Err(occupied("it is not a regular file".into())),
-        Some(length) if length != bytes.len() as u64 => {
-            return Err(occupied(format!("it has {length} bytes instead of {}", bytes.len())));
-        }
-        Some(length) => {
-            if disk.read(path, length)? != bytes {
-                return Err(occupied("its bytes differ".into()));
-            }
-        }
-    }
-    disk.sync_dir(parent(path))?;
-    Ok(Published::AlreadyThere)
-}
-
-fn write_hashed(mut file: Box<dyn DiskFile>, bytes: &[u8]) -> Result<ObjectId, DiskError> {
-    let mut hash = Sha256Stream::default();
-    for piece in bytes.chunks(PIECE_BYTES) {
-        hash.update(piece);
-        file.write(piece)?;
-    }
-    file.sync()?;
-    Ok(ObjectId(hash.finish()))
 }
 
 fn unique_name() -> String {

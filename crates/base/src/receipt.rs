@@ -25,16 +25,16 @@ pub struct Receipt {
     /// The receipt before it.
     #[cbor(n(3), with = "optional_id")]
     pub previous: Option<ObjectId>,
-    /// The host, as the SHA-256 of its key.
+    /// The host, as the SHA-256 of its key; zeros when the event is about no single host.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub host: [u8; 32],
-    /// The manifest accepted.
+    /// The manifest accepted. Of other events the subject: the id of a [`Detail`](crate::detail::Detail), or zeros.
     #[cbor(n(5), with = "id")]
     pub manifest: ObjectId,
-    /// Its sequence number.
+    /// Its sequence number. Of other events: how many things it is about.
     #[n(6)]
     pub sequence: u64,
-    /// Received, by the vault's clock.
+    /// Received or happened, by the vault's clock.
     #[n(7)]
     pub received: Nanos,
     /// What happened.
@@ -42,13 +42,46 @@ pub struct Receipt {
     pub event: Event,
 }
 
-/// What a ledger entry says happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+/// What a ledger entry says happened. `docs/vault.md` says what each one means and what its subject is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Event {
-    /// A manifest was committed.
+    /// A manifest was committed: this entry is its receipt.
     #[n(0)]
     Committed,
+    /// Retention no longer keeps these manifests.
+    #[n(1)]
+    Expired,
+    /// Nothing kept names these objects; a commit does not accept them until they are sent again.
+    #[n(2)]
+    Condemned,
+    /// Condemned objects were sent again.
+    #[n(3)]
+    Revived,
+    /// Condemned objects are being removed.
+    #[n(4)]
+    Deleting,
+    /// The objects of an earlier [`Event::Deleting`] are gone.
+    #[n(5)]
+    Deleted,
+    /// The rules of retention from now on.
+    #[n(6)]
+    Rules,
+    /// A mark on a manifest.
+    #[n(7)]
+    Marked,
+    /// A person has looked at the clock.
+    #[n(8)]
+    Clock,
+    /// A sweep has looked at everything.
+    #[n(9)]
+    Pass,
+    /// What another vault showed as its head.
+    #[n(10)]
+    Witnessed,
+    /// Damaged objects were replaced by good copies.
+    #[n(11)]
+    Healed,
 }
 
 impl Receipt {

@@ -13,7 +13,7 @@ use vow_base::clock::SystemClock;
 use vow_base::disk::{Disk, RealDisk};
 use vow_base::publish::{parent, publish};
 use vow_store::session::{Recipient, new_identity};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// What to make.
 pub(crate) struct NewPlan {
@@ -79,7 +79,7 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
     RealDisk.sync_dir(dir)?;
     let host_key = hostkeys::create(&keys)?;
     undo.trees.push(vault.clone());
-    let store = DirVault::create(Arc::new(RealDisk), Arc::new(SystemClock), &vault)?;
+    let store = Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &vault)?;
     store.join(&host_key)?;
     let fingerprint = store.fingerprint();
     let mut recipients = plan.recipients.clone();

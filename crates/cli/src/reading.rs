@@ -12,7 +12,7 @@ use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
 use vow_base::sign::PublicKey;
 use vow_store::archive::{Archive, ArchiveError, Snapshot, SnapshotInfo};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// Which vault to read, and what opens it.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -59,8 +59,8 @@ pub(crate) struct Reading {
 }
 
 /// Opens the folder of a vault and checks that it is the one expected.
-pub(crate) fn open_vault(path: &Path, fingerprint: Option<&str>) -> Outcome<DirVault> {
-    let vault = DirVault::open(Arc::new(RealDisk), Arc::new(SystemClock), path)?;
+pub(crate) fn open_vault(path: &Path, fingerprint: Option<&str>) -> Outcome<Vault> {
+    let vault = Vault::open(Arc::new(RealDisk), Arc::new(SystemClock), path)?;
     if let Some(expected) = fingerprint {
         vault.expect_fingerprint(expected)?;
     }

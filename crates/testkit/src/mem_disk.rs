@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vow_base::clock::Nanos;
 use vow_base::disk::{Disk, DiskError, DiskFile, DiskLock};
 
 mod state;
@@ -137,6 +138,11 @@ impl MemDisk {
         state.stop = Some(state.log.len() + n);
     }
 
+    /// The time that files made from now on get, in nanoseconds since 1970; 0 at first.
+    pub fn set_time(&self, time: Nanos) {
+        self.state().time = time;
+    }
+
     /// Forgets faults and stops; what happened to the files stays.
     pub fn heal(&self) {
         let mut state = self.state();
@@ -235,12 +241,19 @@ impl Disk for MemDisk {
         self.state().is_folder(path)
     }
 
-    fn len(&self, path: &Path) -> Result<Option<u64>, DiskError> {
+    fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError> {
         self.ask(Action::Len, path, |state| match state.bytes(path) {
-            Ok(bytes) => Ok(Some(bytes.len() as u64)),
+            Ok(bytes) => {
+                let length = bytes.len() as u64;
+                Ok(Some((length, state.stored(path)?)))
+            }
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => Ok(None),
             Err(e) => Err(e),
         })
+    }
+
+    fn space(&self, _path: &Path) -> Result<Option<(u64, u64)>, DiskError> {
+        Ok(None)
     }
 
     fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError> {

@@ -1,47 +1,54 @@
 //! Committing a manifest: from then on its snapshot can be restored, whatever the host does later.
 
-use crate::deposit::DirDeposit;
+use crate::deposit::HostDeposit;
+use crate::state::{HostState, Object};
+use crate::tree;
 use std::collections::{BTreeSet, HashSet};
 use vow_base::ObjectId;
-use vow_base::disk::Disk;
 use vow_base::id::split_ids;
 use vow_base::manifest::Manifest;
 use vow_base::pack_list::ListError;
 use vow_base::receipt::{Event, Receipt};
 use vow_base::vault::{Kind, VaultError};
 
-/// An object of this host.
-type Object = (Kind, ObjectId);
-
-impl DirDeposit {
+impl HostDeposit {
     pub(crate) fn commit_manifest(&self, id: &ObjectId, stored: &[u8]) -> Result<Receipt, VaultError> {
         let vault = &*self.vault;
         let manifest = self.open_own(id, stored)?;
         let key = vault.signing_key()?;
         let _lock = vault.lock(self.lock_wait)?;
-
-        let receipts = vault.ledger.of_host(&self.host)?;
-        if let Some(receipt) = receipts.iter().find(|receipt| receipt.manifest == *id) {
-            vault.put(&self.host, Kind::Manifest, id, stored)?;
-            vault.ledger.settle()?;
-            return Ok(receipt.clone());
+        loop {
+            let state = vault.ledger.state()?;
+            let known = state.of_host(&self.host);
+            if let Some(snapshot) = known.snapshot(id) {
+                if snapshot.expired.is_none() {
+                    self.vault.put(&self.host, Kind::Manifest, id, stored)?;
+                }
+                vault.ledger.settle()?;
+                return Ok(snapshot.receipt.clone());
+            }
+            refuse_fork(&known, &manifest, id)?;
+            let before = known.kept().next_back().map(|snapshot| self.named_by(&snapshot.receipt.manifest));
+            let before = before.unwrap_or_default();
+            let objects = self.require(&manifest, &known, &before)?;
+            self.make_names_durable(&objects, &before)?;
+            self.vault.put(&self.host, Kind::Manifest, id, stored)?;
+            let appended = vault.ledger.append(&key, state.position, |position, previous| Receipt {
+                version: 1,
+                vault_key: vault.key.0,
+                position,
+                previous,
+                host: self.host.0,
+                manifest: *id,
+                sequence: manifest.sequence,
+                received: vault.clock.now(),
+                event: Event::Committed,
+            })?;
+            // Somebody else's entry came first. It may have condemned what this manifest names: everything is looked at again.
+            if let Some(receipt) = appended {
+                return Ok(receipt);
+            }
         }
-        refuse_fork(&receipts, &manifest, id)?;
-        let objects = self.require(&manifest)?;
-        self.make_names_durable(&objects, receipts.last())?;
-
-        vault.put(&self.host, Kind::Manifest, id, stored)?;
-        vault.ledger.append(&key, |position, previous| Receipt {
-            version: 1,
-            vault_key: vault.key.0,
-            position,
-            previous,
-            host: self.host.0,
-            manifest: *id,
-            sequence: manifest.sequence,
-            received: vault.clock.now(),
-            event: Event::Committed,
-        })
     }
 
     /// The manifest, if it is what its name says and signed by this deposit's host.
@@ -63,14 +70,19 @@ impl DirDeposit {
     }
 
     /// Every object that the manifest needs; all of them are there.
-    fn require(&self, manifest: &Manifest) -> Result<BTreeSet<Object>, VaultError> {
+    fn require(
+        &self,
+        manifest: &Manifest,
+        known: &HostState,
+        before: &BTreeSet<Object>,
+    ) -> Result<BTreeSet<Object>, VaultError> {
         let mut objects = BTreeSet::from([(Kind::Pack, manifest.root.pack)]);
         objects.extend(manifest.index_ids().into_iter().map(|id| (Kind::Index, id)));
         if manifest.packs.depth > 0 {
             let top = split_ids(&manifest.packs.ids).unwrap_or_default();
             objects.extend(top.into_iter().map(|id| (Kind::List, id)));
         }
-        let mut missing = self.absent(&objects)?;
+        let mut missing = self.absent(&objects, known, before)?;
         // What a list segment names can be known only when it is there; the host sends it, and asks again.
         if !missing.iter().any(|(kind, _)| *kind == Kind::List) {
             match self.listed(manifest) {
@@ -80,7 +92,7 @@ impl DirDeposit {
                         return Err(VaultError::Refused(message.into()));
                     }
                     let others = listed.difference(&objects).copied().collect();
-                    missing.extend(self.absent(&others)?);
+                    missing.extend(self.absent(&others, known, before)?);
                     objects.extend(others);
                 }
                 Err(VaultError::Absent { kind, id }) => missing.push((kind, id)),
@@ -105,11 +117,17 @@ impl DirDeposit {
         Ok(packs.chain(expanded.lists.into_iter().map(|id| (Kind::List, id))).collect())
     }
 
-    fn absent(&self, objects: &BTreeSet<Object>) -> Result<Vec<Object>, VaultError> {
+    /// Those that a commit does not accept. What a kept snapshot names needs no look: as long as it is kept, nothing removes it.
+    fn absent(
+        &self,
+        objects: &BTreeSet<Object>,
+        known: &HostState,
+        before: &BTreeSet<Object>,
+    ) -> Result<Vec<Object>, VaultError> {
         let mut absent = Vec::new();
-        for (kind, id) in objects {
-            if self.vault.present(&self.host, *kind, id)?.is_none() {
-                absent.push((*kind, *id));
+        for object @ (kind, id) in objects.difference(before) {
+            if !known.accepts(object) || !self.vault.present(&self.host, *kind, id)? {
+                absent.push(*object);
             }
         }
         Ok(absent)
@@ -120,21 +138,17 @@ impl DirDeposit {
     fn make_names_durable(
         &self,
         objects: &BTreeSet<Object>,
-        last: Option<&Receipt>,
+        before: &BTreeSet<Object>,
     ) -> Result<(), VaultError> {
-        let known = last.map(|receipt| self.named_by(&receipt.manifest)).unwrap_or_default();
-        let folders: HashSet<_> = objects
-            .iter()
-            .filter(|object| !known.contains(object))
-            .map(|(kind, id)| self.vault.tree.folder_of(&self.host, *kind, id))
-            .collect();
+        let new = objects.difference(before);
+        let folders: HashSet<_> = new.map(|(kind, id)| tree::folder_of(&self.host, *kind, id)).collect();
         for folder in folders {
-            self.vault.disk.sync_dir(&folder)?;
+            self.vault.storage.settle(&folder)?;
         }
         Ok(())
     }
 
-    /// What a committed manifest names; nothing when that cannot be read, which only costs more syncs.
+    /// What a committed manifest names; nothing when that cannot be read, which only costs another look at everything.
     fn named_by(&self, id: &ObjectId) -> BTreeSet<Object> {
         let stored = self.vault.get(&self.host, Kind::Manifest, id);
         let Some(manifest) = stored.ok().and_then(|stored| Manifest::open(&stored).ok()) else {
@@ -147,8 +161,9 @@ impl DirDeposit {
 }
 
 /// Older sequence numbers may come later, when another level is ahead of this one; the same one twice may not.
-fn refuse_fork(receipts: &[Receipt], manifest: &Manifest, id: &ObjectId) -> Result<(), VaultError> {
-    let Some(taken) = receipts.iter().find(|receipt| receipt.sequence == manifest.sequence) else {
+fn refuse_fork(known: &HostState, manifest: &Manifest, id: &ObjectId) -> Result<(), VaultError> {
+    let mut receipts = known.snapshots.iter().map(|snapshot| &snapshot.receipt);
+    let Some(taken) = receipts.find(|receipt| receipt.sequence == manifest.sequence) else {
         return Ok(());
     };
     Err(VaultError::Refused(format!(

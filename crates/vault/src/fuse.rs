@@ -6,6 +6,7 @@
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use vow_base::clock::Nanos;
 use vow_base::disk::{Disk, DiskError, DiskFile, DiskLock};
 
 #[derive(Clone)]
@@ -96,6 +97,14 @@ impl Disk for Fuse {
 
     fn len(&self, path: &Path) -> Result<Option<u64>, DiskError> {
         self.disk.len(path)
+    }
+
+    fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError> {
+        self.disk.stat(path)
+    }
+
+    fn space(&self, path: &Path) -> Result<Option<(u64, u64)>, DiskError> {
+        self.disk.space(path)
     }
 
     fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError> {

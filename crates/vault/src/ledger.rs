@@ -1,22 +1,21 @@
-//! The ledger: receipts in order, each naming the hash of the one before it. Section 7 of `docs/format.md`.
+//! The ledger: entries in order, each naming the hash of the one before it. Section 7 of `docs/format.md`.
+//!
+//! An entry is created at the next free position or not at all. That alone makes all processes that serve one store agree.
 
-use crate::dir::text_error;
-use crate::fuse::Fuse;
-use crate::tree::Tree;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use vow_base::disk::Disk;
-use vow_base::publish::{Published, publish};
+use crate::state::State;
+use crate::storage::Storage;
+use crate::tree;
+use crate::vault::text_error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vow_base::ObjectId;
+use vow_base::detail::{self, Detail};
+use vow_base::publish::PublishError;
 use vow_base::receipt::{ENVELOPE, Receipt};
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::VaultError;
-use vow_base::{HostId, ObjectId};
 
 pub(crate) struct Ledger {
-    disk: Fuse,
-    folder: PathBuf,
-    temporary: PathBuf,
-    place: String,
+    storage: Arc<dyn Storage>,
     key: PublicKey,
     known: Mutex<Known>,
 }
@@ -24,23 +23,36 @@ pub(crate) struct Ledger {
 /// What was read and verified. Entries never change, so nothing is read twice.
 #[derive(Default)]
 struct Known {
-    receipts: Vec<Receipt>,
+    /// Entries read.
+    length: u64,
     /// Hash of the last one's stored bytes.
     last: Option<ObjectId>,
+    /// Stored bytes of the last one.
+    head: Arc<[u8]>,
     /// How many of them are known to have durable names.
-    durable: usize,
+    durable: u64,
+    state: Arc<State>,
 }
 
 impl Ledger {
-    pub(crate) fn new(disk: Fuse, tree: &Tree, key: PublicKey) -> Self {
-        let (folder, temporary, place) = (tree.ledger(), tree.temporary(), tree.place());
-        Self { disk, folder, temporary, place, key, known: Mutex::default() }
+    pub(crate) fn new(storage: Arc<dyn Storage>, key: PublicKey) -> Self {
+        Self { storage, key, known: Mutex::default() }
     }
 
-    /// The receipts of one host, in ledger order.
-    pub(crate) fn of_host(&self, host: &HostId) -> Result<Vec<Receipt>, VaultError> {
+    /// What the ledger amounts to now.
+    pub(crate) fn state(&self) -> Result<Arc<State>, VaultError> {
+        Ok(self.refreshed()?.state.clone())
+    }
+
+    /// Stored bytes of the newest entry; `None` when there is none yet.
+    pub(crate) fn head(&self) -> Result<Option<Arc<[u8]>>, VaultError> {
         let known = self.refreshed()?;
-        Ok(known.receipts.iter().filter(|receipt| receipt.host == host.0).cloned().collect())
+        Ok((known.length > 0).then(|| known.head.clone()))
+    }
+
+    /// Stored bytes of an entry.
+    pub(crate) fn stored(&self, position: u64) -> Result<Vec<u8>, VaultError> {
+        Ok(self.storage.read(&tree::entry(position), ENVELOPE.limit_bytes as u64)?)
     }
 
     /// Makes every entry that was read durable: whoever wrote it may have died before that.
@@ -48,28 +60,49 @@ impl Ledger {
         self.settle_known(&mut self.known())
     }
 
-    /// Appends a receipt, durably. The caller holds the vault's lock.
+    /// Appends an entry after the one at `position`, durably; `None` when somebody else did so first.
     pub(crate) fn append(
         &self,
         key: &SigningKey,
+        position: u64,
         receipt: impl FnOnce(u64, Option<ObjectId>) -> Receipt,
-    ) -> Result<Receipt, VaultError> {
+    ) -> Result<Option<Receipt>, VaultError> {
         let mut known = self.refreshed()?;
+        if known.length != position {
+            return Ok(None);
+        }
         // Else a power cut could keep the new entry and lose the one before it.
         self.settle_known(&mut known)?;
-        let receipt = receipt(known.receipts.len() as u64 + 1, known.last);
+        let receipt = receipt(position + 1, known.last);
         let stored = receipt.seal(key);
-        let path = self.folder.join(name(receipt.position));
-        match publish(&self.disk, &self.temporary, &path, &stored, None, false).map_err(text_error)? {
-            Published::New => {}
-            Published::AlreadyThere => {
-                return Err(self.wrong(receipt.position, "somebody else wrote it, without the lock".into()));
-            }
+        match self.storage.create(&tree::entry(receipt.position), &stored, None) {
+            // The same bytes: an earlier request of ours whose answer was lost.
+            Ok(_) => {}
+            Err(PublishError::Occupied { .. }) => return Ok(None),
+            Err(other) => return Err(text_error(other)),
         }
-        known.receipts.push(receipt.clone());
+        let detail = self.detail_of(&receipt)?;
+        Arc::make_mut(&mut known.state).apply(&receipt, detail.as_ref());
         known.last = Some(ObjectId::of(&stored));
-        known.durable = known.receipts.len();
-        Ok(receipt)
+        known.head = stored.into();
+        known.length = receipt.position;
+        known.durable = known.length;
+        Ok(Some(receipt))
+    }
+
+    /// Stores a detail and appends the entry that is about it, after the one at `position`; `None` when that was not the last.
+    pub(crate) fn append_detail(
+        &self,
+        key: &SigningKey,
+        position: u64,
+        detail: &Detail,
+        receipt: impl FnOnce(u64, Option<ObjectId>, ObjectId) -> Receipt,
+    ) -> Result<Option<Receipt>, VaultError> {
+        let stored = detail.to_stored();
+        let id = ObjectId::of(&stored);
+        self.storage.make_folder(tree::DETAILS)?;
+        self.storage.create(&tree::detail(&id), &stored, Some(&id)).map_err(text_error)?;
+        self.append(key, position, |position, previous| receipt(position, previous, id))
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -78,9 +111,9 @@ impl Ledger {
     }
 
     fn settle_known(&self, known: &mut Known) -> Result<(), VaultError> {
-        if known.durable < known.receipts.len() {
-            self.disk.sync_dir(&self.folder)?;
-            known.durable = known.receipts.len();
+        if known.durable < known.length {
+            self.storage.settle(tree::LEDGER)?;
+            known.durable = known.length;
         }
         Ok(())
     }
@@ -91,39 +124,79 @@ impl Ledger {
     /// was verified earlier. The other signatures are looked at only to name the culprit when a hash does not fit.
     fn refreshed(&self) -> Result<MutexGuard<'_, Known>, VaultError> {
         let mut known = self.known();
-        let names = self.disk.list(&self.folder)?;
+        let old = known.length;
+        let listed = if old == 0 {
+            Some(self.listed()?)
+        } else {
+            if self.storage.stat(&tree::entry(old))?.is_none() {
+                return Err(self.wrong(old, "it was here and has vanished".into()));
+            }
+            None
+        };
+        let mut state = known.state.clone();
+        let (mut last, mut before) = (known.last, known.head.to_vec());
+        let mut position = old;
+        while listed.is_none_or(|length| position < length) {
+            let next = position + 1;
+            let stored = match self.stored(next) {
+                Ok(stored) => stored,
+                Err(VaultError::Disk(error)) if error.is_absent() && listed.is_none() => break,
+                Err(other) => return Err(other),
+            };
+            let receipt = self.parse(next, &stored)?;
+            if receipt.previous != last {
+                if position > old {
+                    self.verify(position, &before)?;
+                }
+                self.verify(next, &stored)?;
+                return Err(self.wrong(next, "it does not name the entry before it".into()));
+            }
+            let detail = self.detail_of(&receipt)?;
+            Arc::make_mut(&mut state).apply(&receipt, detail.as_ref());
+            last = Some(ObjectId::of(&stored));
+            before = stored;
+            position = next;
+        }
+        if position > old {
+            self.verify(position, &before)?;
+            known.state = state;
+            known.last = last;
+            known.head = before.into();
+            known.length = position;
+        }
+        Ok(known)
+    }
+
+    /// How many entries there are; nothing else may stand among them.
+    fn listed(&self) -> Result<u64, VaultError> {
+        let names = self.storage.names(tree::LEDGER)?;
         for (position, found) in (1..).zip(&names) {
-            if *found != name(position) {
+            if *found != tree::entry_name(position) {
                 return Err(self.wrong(position, format!("{found:?} stands in its place")));
             }
         }
-        let (old, new) = (known.receipts.len() as u64, names.len() as u64);
-        if new < old {
-            return Err(self.wrong(new + 1, "it was here and has vanished".into()));
+        Ok(names.len() as u64)
+    }
+
+    /// What an entry is about, where that matters to the state.
+    fn detail_of(&self, receipt: &Receipt) -> Result<Option<Detail>, VaultError> {
+        if !State::needs_detail(receipt.event) {
+            return Ok(None);
         }
-        let mut receipts = Vec::new();
-        let mut last = known.last;
-        let mut before = Vec::new();
-        for position in old + 1..=new {
-            let stored = self.disk.read(&self.folder.join(name(position)), ENVELOPE.limit_bytes as u64)?;
-            let receipt = self.parse(position, &stored)?;
-            if receipt.previous != last {
-                if position > old + 1 {
-                    self.verify(position - 1, &before)?;
-                }
-                self.verify(position, &stored)?;
-                return Err(self.wrong(position, "it does not name the entry before it".into()));
-            }
-            last = Some(ObjectId::of(&stored));
-            receipts.push(receipt);
-            before = stored;
+        self.detail(&receipt.manifest).map(Some).map_err(|error| {
+            self.wrong(receipt.position, format!("what it is about cannot be read: {error}"))
+        })
+    }
+
+    /// A detail, verified against its name.
+    pub(crate) fn detail(&self, id: &ObjectId) -> Result<Detail, VaultError> {
+        let stored = self.storage.read(&tree::detail(id), detail::LIMIT_BYTES as u64)?;
+        let found = ObjectId::of(&stored);
+        if found != *id {
+            return Err(VaultError::Refused(format!("detail {id} hashes to {found}")));
         }
-        if new > old {
-            self.verify(new, &before)?;
-        }
-        known.receipts.append(&mut receipts);
-        known.last = last;
-        Ok(known)
+        Detail::from_stored(&stored)
+            .map_err(|source| VaultError::Signed { what: format!("detail {id}"), source })
     }
 
     fn parse(&self, position: u64, stored: &[u8]) -> Result<Receipt, VaultError> {
@@ -147,11 +220,6 @@ impl Ledger {
     }
 
     fn wrong(&self, position: u64, reason: String) -> VaultError {
-        VaultError::Ledger { place: self.place.clone(), position, reason }
+        VaultError::Ledger { place: self.storage.place(), position, reason }
     }
-}
-
-/// The name of the entry at this position.
-fn name(position: u64) -> String {
-    format!("{position:020}")
 }

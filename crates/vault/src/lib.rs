@@ -1,12 +1,12 @@
-//! A vault in a directory: the tree of section 1 of `docs/format.md`, written once and never changed.
+//! A vault: the tree of section 1 of `docs/format.md` and of `docs/vault.md`, in a directory or a bucket, written once and never changed.
 //!
 //! What this crate cannot do is the point of it: it holds no key that opens anything, it links no code that decrypts, and it
 //! has no verb that deletes or replaces.
 //!
 //! | operation | waits for | what makes its answer true after a power cut |
 //! |---|---|---|
-//! | [`DirVault::create`] | nothing | `VOW` gets its name last, when everything else is durable |
-//! | [`DirVault::join`] | nothing | `host.pub` gets its name last, when the host's folders are durable |
+//! | [`Vault::create`] | nothing | `VOW` gets its name last, when everything else is durable |
+//! | [`Vault::join`] | nothing | `host.pub` gets its name last, when the host's folders are durable |
 //! | put | nothing | [`vow_base::publish`], in a folder that is durable since the join |
 //! | commit | other commits, by the vault's lock | the names of everything new it relies on, the manifest, the receipt: in this order |
 //! | everything of [`Retrieve`](vow_base::vault::Retrieve) | nothing | it changes nothing |
@@ -15,17 +15,28 @@
 //! again completes it. After a sync that failed, a vault that is open takes no more writes; reading goes on.
 
 mod commit;
+mod create;
 mod deposit;
-mod dir;
+mod entries;
 mod fuse;
 mod join;
 mod ledger;
-mod lock;
+mod local;
 mod objects;
+pub mod replicate;
 pub mod retention;
 mod retrieve;
+pub mod scrub;
+pub mod state;
+pub mod storage;
 mod texts;
 mod tree;
+mod vault;
+mod verify;
+mod witness;
 
-pub use deposit::DirDeposit;
-pub use dir::DirVault;
+pub use deposit::HostDeposit;
+pub use objects::Put;
+pub use vault::Vault;
+pub use verify::LedgerReport;
+pub use witness::Story;

@@ -1,9 +1,13 @@
 //! Single objects: whether they are there, reading them, putting them.
 
-use crate::dir::Inner;
+use crate::state::HostState;
+use crate::storage::Upload;
+use crate::tree;
+use crate::vault::Inner;
 use std::io::{Error, ErrorKind};
-use vow_base::disk::{Disk, DiskError};
-use vow_base::publish::{PublishError, publish};
+use std::sync::Arc;
+use vow_base::disk::DiskError;
+use vow_base::publish::{PublishError, Published};
 use vow_base::vault::{Kind, VaultError};
 use vow_base::{HostId, ObjectId};
 
@@ -11,28 +15,24 @@ use vow_base::{HostId, ObjectId};
 const PACK_MIN_BYTES: u64 = 76 + 32;
 
 impl Inner {
-    /// The length of an object; `None` when there is no regular file of a plausible length under its name.
-    pub(crate) fn present(
-        &self,
-        host: &HostId,
-        kind: Kind,
-        id: &ObjectId,
-    ) -> Result<Option<u64>, VaultError> {
-        let length = self.disk.len(&self.tree.object(host, kind, id))?;
+    /// Whether an object of a plausible length stands under its name.
+    pub(crate) fn present(&self, host: &HostId, kind: Kind, id: &ObjectId) -> Result<bool, VaultError> {
+        let stat = self.storage.stat(&tree::object(host, kind, id))?;
         let least = if kind == Kind::Pack { PACK_MIN_BYTES } else { 1 };
-        Ok(length.filter(|length| (least..=kind.limit_bytes()).contains(length)))
+        Ok(stat.is_some_and(|stat| (least..=kind.limit_bytes()).contains(&stat.length)))
     }
 
-    /// Those of `ids` that are not there.
+    /// Those of `ids` that a commit would not accept.
     pub(crate) fn missing(
         &self,
         host: &HostId,
+        known: &HostState,
         kind: Kind,
         ids: &[ObjectId],
     ) -> Result<Vec<ObjectId>, VaultError> {
         let mut missing = Vec::new();
         for id in ids {
-            if self.present(host, kind, id)?.is_none() {
+            if !known.accepts(&(kind, *id)) || !self.present(host, kind, id)? {
                 missing.push(*id);
             }
         }
@@ -41,47 +41,115 @@ impl Inner {
 
     /// A whole object, verified against its name.
     pub(crate) fn get(&self, host: &HostId, kind: Kind, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
-        let path = self.tree.object(host, kind, id);
+        let name = tree::object(host, kind, id);
         let damaged = |reason| VaultError::Damaged { kind, id: *id, reason };
-        match self.disk.len(&path)? {
+        match self.storage.stat(&name)? {
             None => return Err(VaultError::Absent { kind, id: *id }),
-            Some(length) if length > kind.limit_bytes() => {
-                return Err(damaged(format!("its {length} bytes are more than the format allows")));
+            Some(stat) if stat.length > kind.limit_bytes() => {
+                return Err(damaged(format!("its {} bytes are more than the format allows", stat.length)));
             }
             Some(_) => {}
         }
-        let bytes = self.disk.read(&path, kind.limit_bytes())?;
+        let bytes = match self.storage.read(&name, kind.limit_bytes()) {
+            Err(error) if error.is_absent() => return Err(VaultError::Absent { kind, id: *id }),
+            other => other?,
+        };
         let found = ObjectId::of(&bytes);
         if found == *id { Ok(bytes) } else { Err(damaged(format!("its bytes hash to {found}"))) }
     }
 
     /// Publishes an object under its id. Where a damaged one stands already, it stays.
     pub(crate) fn put(
-        &self,
+        self: &Arc<Self>,
         host: &HostId,
         kind: Kind,
         id: &ObjectId,
         bytes: &[u8],
-    ) -> Result<(), VaultError> {
-        if bytes.is_empty() || bytes.len() as u64 > kind.limit_bytes() {
-            let length = bytes.len();
+    ) -> Result<Published, VaultError> {
+        let mut put = Put::begin(self.clone(), *host, kind, *id, bytes.len() as u64)?;
+        for piece in bytes.chunks(PIECE_BYTES) {
+            put.write(piece)?;
+        }
+        put.publish()
+    }
+}
+
+/// Small enough to stay in the processor's cache between hashing and writing.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// An object of a host that is being stored as its bytes arrive. Dropped before it is finished, nothing stays of it.
+pub struct Put {
+    vault: Arc<Inner>,
+    host: HostId,
+    kind: Kind,
+    id: ObjectId,
+    length: u64,
+    written: u64,
+    upload: Box<dyn Upload>,
+}
+
+impl Put {
+    pub(crate) fn begin(
+        vault: Arc<Inner>,
+        host: HostId,
+        kind: Kind,
+        id: ObjectId,
+        length: u64,
+    ) -> Result<Self, VaultError> {
+        if length == 0 || length > kind.limit_bytes() {
             let message = format!("{kind} {id}: {length} bytes are outside the limits of the format");
             return Err(VaultError::Refused(message));
         }
-        let folder = self.tree.folder_of(host, kind, id);
-        if !self.disk.is_dir(&folder) {
+        let folder = tree::folder_of(&host, kind, &id);
+        if !vault.storage.is_folder(&folder)? {
             // Made when the host joined. Without it the disk is not mounted, or lost a part: not a place to write to.
             let gone = Error::new(ErrorKind::NotFound, "the folder is gone");
-            return Err(DiskError::at("write to", &folder)(gone).into());
+            let place = format!("{}/{folder}", vault.storage.place());
+            return Err(DiskError::at("write to", place.as_ref())(gone).into());
         }
-        let path = self.tree.object(host, kind, id);
-        match publish(&self.disk, &self.tree.temporary(), &path, bytes, Some(id), false) {
-            Ok(_) => Ok(()),
-            Err(PublishError::Disk(error)) => Err(error.into()),
-            Err(PublishError::WrongHash { found, .. }) => {
-                Err(VaultError::Refused(format!("{kind} {id}: the bytes sent hash to {found}")))
-            }
-            Err(PublishError::Occupied { reason, .. }) => Err(VaultError::Damaged { kind, id: *id, reason }),
+        let name = tree::object(&host, kind, &id);
+        let upload = vault.storage.begin(&name, Some(&id), false).map_err(|e| put_error(kind, id, e))?;
+        Ok(Self { vault, host, kind, id, length, written: 0, upload })
+    }
+
+    /// Takes the next bytes, never more than were announced.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), VaultError> {
+        self.written += bytes.len() as u64;
+        if self.written > self.length {
+            return Err(self.wrong_length());
         }
+        Ok(self.upload.write(bytes)?)
+    }
+
+    /// Makes it durable. A host that sends again what was condemned revives it by that.
+    pub fn finish(self) -> Result<Published, VaultError> {
+        let (vault, host, object) = (self.vault.clone(), self.host, (self.kind, self.id));
+        let published = self.publish()?;
+        if published == Published::AlreadyThere {
+            vault.revive(&host, object)?;
+        }
+        Ok(published)
+    }
+
+    fn publish(self) -> Result<Published, VaultError> {
+        if self.written != self.length {
+            return Err(self.wrong_length());
+        }
+        self.upload.finish().map_err(|e| put_error(self.kind, self.id, e))
+    }
+
+    fn wrong_length(&self) -> VaultError {
+        let Self { kind, id, length, written, .. } = self;
+        VaultError::Refused(format!("{kind} {id}: {written} bytes came instead of {length}"))
+    }
+}
+
+fn put_error(kind: Kind, id: ObjectId, error: PublishError) -> VaultError {
+    match error {
+        PublishError::Disk(error) => error.into(),
+        PublishError::WrongHash { found, .. } => {
+            VaultError::Refused(format!("{kind} {id}: the bytes sent hash to {found}"))
+        }
+        PublishError::Occupied { reason, .. } => VaultError::Damaged { kind, id, reason },
     }
 }

@@ -1,36 +1,38 @@
 //! The role of a restorer: it reads everything and changes nothing.
 
-use crate::dir::{DirVault, Inner};
-use crate::tree::is_pack_folder;
+use crate::storage::{Item, Stat};
+use crate::tree::{self, is_pack_folder};
+use crate::vault::{Inner, Vault};
 use std::io::{Error, ErrorKind};
-use std::path::Path;
-use vow_base::disk::{Disk, DiskError};
+use vow_base::disk::DiskError;
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
 use vow_base::vault::{Kind, Retrieve, VaultError};
 use vow_base::{HostId, ObjectId};
 
-impl Retrieve for DirVault {
+impl Retrieve for Vault {
     fn hosts(&self) -> Result<Vec<PublicKey>, VaultError> {
-        let Inner { disk, tree, .. } = &*self.inner;
+        let vault = &*self.inner;
         let mut keys = Vec::new();
-        for name in disk.list(&tree.hosts())? {
+        for name in vault.storage.names(tree::HOSTS)? {
             let host = name.parse::<HostId>().ok().filter(|host| host.to_string() == name);
-            let host = host.ok_or_else(|| foreign(&tree.hosts(), &name))?;
-            match self.inner.host_key(&host)? {
+            let host = host.ok_or_else(|| vault.foreign(tree::HOSTS, &name))?;
+            match vault.host_key(&host)? {
                 Some(key) => keys.push(key),
-                None => refuse_lost_key(&self.inner, &host)?,
+                None => refuse_lost_key(vault, &host)?,
             }
         }
         Ok(keys)
     }
 
     fn committed(&self, host: &HostId) -> Result<Vec<Receipt>, VaultError> {
-        self.inner.ledger.of_host(host)
+        let state = self.inner.ledger.state()?;
+        Ok(state.of_host(host).kept().map(|snapshot| snapshot.receipt.clone()).collect())
     }
 
     fn objects(&self, host: &HostId, kind: Kind) -> Result<Vec<(ObjectId, u64)>, VaultError> {
-        self.inner.objects(host, kind)
+        let objects = self.inner.objects(host, kind)?;
+        Ok(objects.into_iter().map(|(id, stat)| (id, stat.length)).collect())
     }
 
     fn get(&self, host: &HostId, kind: Kind, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
@@ -45,8 +47,8 @@ impl Retrieve for DirVault {
         length: usize,
     ) -> Result<Vec<u8>, VaultError> {
         let kind = Kind::Pack;
-        let path = self.inner.tree.object(host, kind, id);
-        self.inner.disk.read_range(&path, offset, length).map_err(|error| match error.source.kind() {
+        let name = tree::object(host, kind, id);
+        self.inner.storage.read_range(&name, offset, length).map_err(|error| match error.source.kind() {
             ErrorKind::NotFound => VaultError::Absent { kind, id: *id },
             ErrorKind::UnexpectedEof => {
                 let reason = format!("it ends before the {length} bytes at {offset}");
@@ -58,42 +60,38 @@ impl Retrieve for DirVault {
 }
 
 impl Inner {
-    /// Every object of a kind, by name, with its length. Anything else there is an error: nothing is passed over in silence.
-    pub(crate) fn objects(&self, host: &HostId, kind: Kind) -> Result<Vec<(ObjectId, u64)>, VaultError> {
+    /// Every object of a kind, by name, with what is known of it. Anything else there is an error: nothing is passed over in silence.
+    pub(crate) fn objects(&self, host: &HostId, kind: Kind) -> Result<Vec<(ObjectId, Stat)>, VaultError> {
         if kind == Kind::Pack {
-            let parent = self.tree.kind(host, kind);
-            if let Some(name) = self.disk.list(&parent)?.iter().find(|name| !is_pack_folder(name)) {
-                return Err(foreign(&parent, name));
+            let parent = tree::kind(host, kind);
+            if let Some(name) = self.storage.names(&parent)?.iter().find(|name| !is_pack_folder(name)) {
+                return Err(self.foreign(&parent, name));
             }
         }
         let mut objects = Vec::new();
-        for folder in self.tree.folders(host, kind) {
-            for name in self.disk.list(&folder)? {
+        for folder in tree::folders(host, kind) {
+            for Item { name, stat } in self.storage.list(&folder)? {
                 let id = name.parse::<ObjectId>().ok().filter(|id| id.to_string() == name);
-                let id = id.filter(|id| self.tree.folder_of(host, kind, id) == folder);
-                let id = id.ok_or_else(|| foreign(&folder, &name))?;
-                let length = self.disk.len(&folder.join(&name))?;
-                objects.push((id, length.ok_or_else(|| foreign(&folder, &name))?));
+                let id = id.filter(|id| tree::folder_of(host, kind, id) == folder);
+                let id = id.ok_or_else(|| self.foreign(&folder, &name))?;
+                objects.push((id, stat.ok_or_else(|| self.foreign(&folder, &name))?));
             }
         }
         Ok(objects)
+    }
+
+    fn foreign(&self, folder: &str, name: &str) -> VaultError {
+        let error = Error::new(ErrorKind::InvalidData, format!("{name:?} does not belong there"));
+        DiskError::at("list", format!("{}/{folder}", self.storage.place()).as_ref())(error).into()
     }
 }
 
 /// A host folder without a key is a join that was cut short, unless something came into it later.
 fn refuse_lost_key(vault: &Inner, host: &HostId) -> Result<(), VaultError> {
-    let manifests = vault.tree.kind(host, Kind::Manifest);
-    if vault.disk.is_dir(&manifests) && !vault.disk.list(&manifests)?.is_empty() {
-        let path = vault.tree.host_key(host);
-        return Err(VaultError::Refused(format!(
-            "{} is missing, but the host has snapshots",
-            path.display()
-        )));
+    let manifests = tree::kind(host, Kind::Manifest);
+    if vault.storage.is_folder(&manifests)? && !vault.storage.names(&manifests)?.is_empty() {
+        let (place, key) = (vault.storage.place(), tree::host_key(host));
+        return Err(VaultError::Refused(format!("{place}/{key} is missing, but the host has snapshots")));
     }
     Ok(())
-}
-
-fn foreign(folder: &Path, name: &str) -> VaultError {
-    let error = Error::new(ErrorKind::InvalidData, format!("{name:?} does not belong there"));
-    DiskError::at("list", folder)(error).into()
 }

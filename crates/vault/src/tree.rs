@@ -1,88 +1,77 @@
 //! The names in a vault: section 1 of `docs/format.md`.
 
-use std::path::{Path, PathBuf};
 use vow_base::vault::Kind;
 use vow_base::{HostId, ObjectId};
 
-/// Everything that `create` makes, by name.
+/// What can stand at the top of a vault in a directory. A new vault is made nowhere else than among these.
 pub(crate) const TOP_NAMES: [&str; 6] = ["VOW", "hosts", "ledger", "lock", "tmp", "vault.key"];
 
-#[derive(Debug)]
-pub(crate) struct Tree {
-    root: PathBuf,
+pub(crate) const VOW: &str = "VOW";
+pub(crate) const VAULT_KEY: &str = "vault.key";
+pub(crate) const LOCK: &str = "lock";
+pub(crate) const TEMPORARY: &str = "tmp";
+pub(crate) const LEDGER: &str = "ledger";
+pub(crate) const HOSTS: &str = "hosts";
+pub(crate) const DETAILS: &str = "details";
+pub(crate) const WITNESS: &str = "witness";
+pub(crate) const CACHE: &str = "cache";
+
+/// The name of a ledger entry.
+pub(crate) fn entry(position: u64) -> String {
+    format!("{LEDGER}/{}", entry_name(position))
 }
 
-impl Tree {
-    pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
-    }
+/// Its name in the ledger's folder.
+pub(crate) fn entry_name(position: u64) -> String {
+    format!("{position:020}")
+}
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
+pub(crate) fn detail(id: &ObjectId) -> String {
+    format!("{DETAILS}/{id}")
+}
 
-    /// For messages.
-    pub(crate) fn place(&self) -> String {
-        self.root.display().to_string()
-    }
+/// Where heads of another vault lie.
+pub(crate) fn witness(vault: &str) -> String {
+    format!("{WITNESS}/{vault}")
+}
 
-    pub(crate) fn vow(&self) -> PathBuf {
-        self.root.join("VOW")
-    }
+/// Where a damaged object is moved.
+pub(crate) fn quarantine(host: &HostId, kind: Kind, id: &ObjectId) -> String {
+    format!("quarantine/{host}/{}/{id}", kind.folder())
+}
 
-    pub(crate) fn vault_key(&self) -> PathBuf {
-        self.root.join("vault.key")
-    }
+pub(crate) fn host(host: &HostId) -> String {
+    format!("{HOSTS}/{host}")
+}
 
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.root.join("lock")
-    }
+pub(crate) fn host_key(of: &HostId) -> String {
+    format!("{}/host.pub", host(of))
+}
 
-    pub(crate) fn temporary(&self) -> PathBuf {
-        self.root.join("tmp")
-    }
+pub(crate) fn kind(of: &HostId, kind: Kind) -> String {
+    format!("{}/{}", host(of), kind.folder())
+}
 
-    pub(crate) fn ledger(&self) -> PathBuf {
-        self.root.join("ledger")
+/// The folders that objects of a kind lie in.
+pub(crate) fn folders(of: &HostId, kind: Kind) -> Vec<String> {
+    let folder = self::kind(of, kind);
+    match kind {
+        Kind::Pack => (0..=u8::MAX).map(|first| format!("{folder}/{first:02x}")).collect(),
+        Kind::List | Kind::Index | Kind::Manifest => vec![folder],
     }
+}
 
-    pub(crate) fn hosts(&self) -> PathBuf {
-        self.root.join("hosts")
+/// The folder that this object lies in.
+pub(crate) fn folder_of(host: &HostId, kind: Kind, id: &ObjectId) -> String {
+    let folder = self::kind(host, kind);
+    match kind {
+        Kind::Pack => format!("{folder}/{:02x}", id.0[0]),
+        Kind::List | Kind::Index | Kind::Manifest => folder,
     }
+}
 
-    pub(crate) fn host(&self, host: &HostId) -> PathBuf {
-        self.hosts().join(host.to_string())
-    }
-
-    pub(crate) fn host_key(&self, host: &HostId) -> PathBuf {
-        self.host(host).join("host.pub")
-    }
-
-    pub(crate) fn kind(&self, host: &HostId, kind: Kind) -> PathBuf {
-        self.host(host).join(kind.folder())
-    }
-
-    /// The folders that objects of a kind lie in.
-    pub(crate) fn folders(&self, host: &HostId, kind: Kind) -> Vec<PathBuf> {
-        let folder = self.kind(host, kind);
-        match kind {
-            Kind::Pack => (0..=u8::MAX).map(|first| folder.join(format!("{first:02x}"))).collect(),
-            Kind::List | Kind::Index | Kind::Manifest => vec![folder],
-        }
-    }
-
-    /// The folder that this object lies in.
-    pub(crate) fn folder_of(&self, host: &HostId, kind: Kind, id: &ObjectId) -> PathBuf {
-        let folder = self.kind(host, kind);
-        match kind {
-            Kind::Pack => folder.join(format!("{:02x}", id.0[0])),
-            Kind::List | Kind::Index | Kind::Manifest => folder,
-        }
-    }
-
-    pub(crate) fn object(&self, host: &HostId, kind: Kind, id: &ObjectId) -> PathBuf {
-        self.folder_of(host, kind, id).join(id.to_string())
-    }
+pub(crate) fn object(host: &HostId, kind: Kind, id: &ObjectId) -> String {
+    format!("{}/{id}", folder_of(host, kind, id))
 }
 
 /// Whether packs lie in a folder of this name.
@@ -96,17 +85,16 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_format_document() {
-        let tree = Tree::new(Path::new("v"));
         let (host, id) = (HostId([0x0a; 32]), ObjectId([0xfe; 32]));
         let (a, f) = ("0a".repeat(32), "fe".repeat(32));
-        let path = |kind| tree.object(&host, kind, &id).display().to_string();
-        assert_eq!(path(Kind::Pack), format!("v/hosts/{a}/packs/fe/{f}"));
-        assert_eq!(path(Kind::List), format!("v/hosts/{a}/lists/{f}"));
-        assert_eq!(path(Kind::Index), format!("v/hosts/{a}/index/{f}"));
-        assert_eq!(path(Kind::Manifest), format!("v/hosts/{a}/manifests/{f}"));
-        let folders = tree.folders(&host, Kind::Pack);
-        assert!(folders.len() == 256 && folders.contains(&tree.folder_of(&host, Kind::Pack, &id)));
-        let name = |folder: &PathBuf| folder.file_name().map(|name| name.to_string_lossy().into_owned());
-        assert!(folders.iter().all(|folder| is_pack_folder(&name(folder).expect("a name"))));
+        let path = |kind| object(&host, kind, &id);
+        assert_eq!(path(Kind::Pack), format!("hosts/{a}/packs/fe/{f}"));
+        assert_eq!(path(Kind::List), format!("hosts/{a}/lists/{f}"));
+        assert_eq!(path(Kind::Index), format!("hosts/{a}/index/{f}"));
+        assert_eq!(path(Kind::Manifest), format!("hosts/{a}/manifests/{f}"));
+        let all = folders(&host, Kind::Pack);
+        assert!(all.len() == 256 && all.contains(&folder_of(&host, Kind::Pack, &id)));
+        assert!(all.iter().all(|folder| is_pack_folder(&folder[folder.len() - 2..])));
+        assert_eq!(entry(7), "ledger/00000000000000000007");
     }
 }

@@ -1,11 +1,12 @@
 //! The machine's own file systems.
 
 use super::{Disk, DiskError, DiskFile, DiskLock};
+use crate::clock::Nanos;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// The machine's own file systems.
@@ -92,13 +93,23 @@ impl Disk for RealDisk {
         path.is_dir()
     }
 
-    fn len(&self, path: &Path) -> Result<Option<u64>, DiskError> {
+    fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError> {
         match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_file() => Ok(Some(meta.len())),
+            Ok(meta) if meta.is_file() => {
+                let changed = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+                Ok(Some((meta.len(), changed)))
+            }
             Ok(_) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(DiskError::at("look at", path)(e)),
         }
+    }
+
+    fn space(&self, path: &Path) -> Result<Option<(u64, u64)>, DiskError> {
+        let space =
+            rustix::fs::statvfs(path).map_err(io::Error::from).map_err(DiskError::at("look at", path))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        Ok(Some((bytes(space.f_bavail), bytes(space.f_blocks))))
     }
 
     fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError> {

@@ -11,7 +11,7 @@ use vow_base::sign::PublicKey;
 use vow_base::vault::{Deposit, Retrieve, VaultError};
 use vow_base::{HostId, ObjectId};
 use vow_store::backup::{BackupReport, Level};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// Every level of the plan.
 pub(crate) struct Levels {
@@ -27,7 +27,7 @@ struct State {
 }
 
 struct Opened {
-    vault: DirVault,
+    vault: Vault,
     deposit: Arc<dyn Deposit>,
 }
 
@@ -117,7 +117,7 @@ impl Levels {
     }
 
     /// The vault of a level that can be reached.
-    pub(crate) fn vault(&self, name: &str) -> Option<&DirVault> {
+    pub(crate) fn vault(&self, name: &str) -> Option<&Vault> {
         let level = self.levels.iter().find(|level| level.name == name)?;
         level.opened.as_ref().ok().map(|opened| &opened.vault)
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// Make vaults, and admit this host to them
 #[derive(clap::Subcommand)]
@@ -35,7 +35,7 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
     let config = Config::load(cx.config.as_deref())?;
     let plan = chosen(&config, &args.vault)?;
     let host = hostkeys::load_public(&config)?;
-    let vault = DirVault::create(Arc::new(RealDisk), Arc::new(SystemClock), &plan.path)?;
+    let vault = Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &plan.path)?;
     if let Some(expected) = &plan.fingerprint {
         vault.expect_fingerprint(expected)?;
     }

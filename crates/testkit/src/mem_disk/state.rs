@@ -4,6 +4,7 @@ use super::{Action, Fate, Fault, Operation, Pending};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path};
+use vow_base::clock::Nanos;
 
 pub(super) struct State {
     /// By number; the root folder is number 0.
@@ -14,6 +15,8 @@ pub(super) struct State {
     /// The first operation of those that all fail.
     pub(super) stop: Option<usize>,
     pub(super) locks: HashSet<usize>,
+    /// What the clock says.
+    pub(super) time: Nanos,
 }
 
 enum Node {
@@ -34,6 +37,7 @@ struct File {
     /// A sync failed: what was written before it can no longer become durable.
     spoiled: bool,
     secret: bool,
+    stored: Nanos,
 }
 
 impl Default for State {
@@ -44,6 +48,7 @@ impl Default for State {
             faults: Vec::new(),
             stop: None,
             locks: HashSet::new(),
+            time: 0,
         }
     }
 }
@@ -60,8 +65,12 @@ impl State {
     }
 
     pub(super) fn create_file(&mut self, path: &Path, secret: bool) -> io::Result<usize> {
-        let file = File { bytes: Vec::new(), durable: 0, spoiled: false, secret };
+        let file = File { bytes: Vec::new(), durable: 0, spoiled: false, secret, stored: self.time };
         self.add(path, Node::File(file))
+    }
+
+    pub(super) fn stored(&self, path: &Path) -> io::Result<Nanos> {
+        Ok(self.file(self.find(path)?)?.stored)
     }
 
     pub(super) fn create_folder(&mut self, path: &Path) -> io::Result<()> {
@@ -255,6 +264,6 @@ impl File {
                 Fate::Zeroed => bytes[durable..].fill(0),
             }
         }
-        Self { durable: bytes.len(), bytes, spoiled: false, secret: self.secret }
+        Self { durable: bytes.len(), bytes, spoiled: false, secret: self.secret, stored: self.stored }
     }
 }

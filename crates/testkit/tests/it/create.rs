@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vow_base::vault::{Retrieve, VaultError};
 use vow_testkit::fixture::FakeHost;
 use vow_testkit::{FixedClock, MemDisk};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 on_both_disks!(
     a_vault_opens_with_the_key_it_was_made_with,
@@ -23,7 +23,7 @@ fn a_vault_opens_with_the_key_it_was_made_with(bench: &Bench) {
     let made = bench.create();
     let opened = bench.open();
     assert_eq!(opened.public_key(), made.public_key());
-    assert_eq!(opened.path(), bench.vault_path());
+    assert_eq!(opened.place(), bench.vault_path().display().to_string());
     assert!(opened.fingerprint().starts_with("SHA256:") && opened.fingerprint().len() == 7 + 64);
     let names = ["VOW", "hosts", "ledger", "lock", "tmp", "vault.key"];
     assert_eq!(bench.disk.list(&bench.vault_path()).unwrap(), names);
@@ -43,7 +43,7 @@ fn a_folder_with_other_things_is_refused(bench: &Bench) {
     bench.disk.create_dir(&bench.vault_path()).unwrap();
     bench.disk.create_dir(&bench.vault_path().join("lost+found")).unwrap();
     bench.write(&bench.vault_path().join("holiday.jpg"), b"sea");
-    let create = || DirVault::create(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
+    let create = || Vault::create(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
     let error = create().unwrap_err().to_string();
     assert!(error.contains("holiday.jpg"), "{error}");
     assert_eq!(bench.disk.list(&bench.vault_path()).unwrap(), ["holiday.jpg", "lost+found"]);
@@ -54,12 +54,12 @@ fn a_folder_with_other_things_is_refused(bench: &Bench) {
 fn a_vault_that_lost_its_first_file_is_not_made_anew(bench: &Bench) {
     bench.deposit(&FakeHost::new(1).public());
     bench.disk.remove(&bench.vault_path().join("VOW")).unwrap();
-    let created = DirVault::create(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
+    let created = Vault::create(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
     assert!(created.unwrap_err().to_string().contains("lacks its file VOW"));
 }
 
 fn where_there_is_no_vault_none_is_opened(bench: &Bench) {
-    let open = || DirVault::open(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
+    let open = || Vault::open(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
     assert!(matches!(open(), Err(VaultError::NoVault { .. })));
     bench.disk.create_dir(&bench.vault_path()).unwrap();
     assert!(matches!(open(), Err(VaultError::NoVault { .. })));
@@ -68,7 +68,7 @@ fn where_there_is_no_vault_none_is_opened(bench: &Bench) {
 fn an_unknown_version_is_refused_by_name(bench: &Bench) {
     bench.disk.create_dir(&bench.vault_path()).unwrap();
     bench.write(&bench.vault_path().join("VOW"), b"vow vault 2\nsomething else\n");
-    let opened = DirVault::open(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
+    let opened = Vault::open(bench.disk.clone(), Arc::new(FixedClock(1)), &bench.vault_path());
     let error = opened.unwrap_err().to_string();
     assert!(error.contains("vow vault 2") && error.contains("version 1"), "{error}");
 }
@@ -115,7 +115,7 @@ fn the_signing_key_is_readable_by_its_owner_only() {
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
 
     let disk = MemDisk::new();
-    DirVault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), "/v".as_ref()).unwrap();
+    Vault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), "/v".as_ref()).unwrap();
     assert!(disk.is_secret("/v/vault.key".as_ref()) && !disk.is_secret("/v/VOW".as_ref()));
 }
 

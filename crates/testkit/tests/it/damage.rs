@@ -5,12 +5,12 @@ use std::sync::Arc;
 use vow_base::vault::{Deposit, Kind, Retrieve, VaultError};
 use vow_testkit::fixture::{FakeHost, Object};
 use vow_testkit::{Dice, FixedClock, MemDisk};
-use vow_vault::{DirDeposit, DirVault};
+use vow_vault::{HostDeposit, Vault};
 
 struct Patient {
     disk: MemDisk,
-    vault: DirVault,
-    deposit: DirDeposit,
+    vault: Vault,
+    deposit: HostDeposit,
     host: FakeHost,
     dice: Dice,
 }
@@ -18,7 +18,7 @@ struct Patient {
 impl Patient {
     fn new() -> Self {
         let (disk, host) = (MemDisk::new(), FakeHost::new(1));
-        let vault = DirVault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), "/v".as_ref()).unwrap();
+        let vault = Vault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), "/v".as_ref()).unwrap();
         vault.join(&host.public()).unwrap();
         let deposit = vault.deposit(&host.public()).unwrap();
         Self { disk, vault, deposit, host, dice: Dice::new(3) }
@@ -43,8 +43,8 @@ impl Patient {
         }
     }
 
-    fn reopened(&self) -> DirVault {
-        DirVault::open(Arc::new(self.disk.clone()), Arc::new(FixedClock(2)), "/v".as_ref()).unwrap()
+    fn reopened(&self) -> Vault {
+        Vault::open(Arc::new(self.disk.clone()), Arc::new(FixedClock(2)), "/v".as_ref()).unwrap()
     }
 
     /// At which position the ledger is said to be wrong by whoever opens the vault now.

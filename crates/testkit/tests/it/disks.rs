@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vow_base::disk::{Disk, RealDisk};
 use vow_base::sign::PublicKey;
 use vow_testkit::{FixedClock, MemDisk};
-use vow_vault::{DirDeposit, DirVault};
+use vow_vault::{HostDeposit, Vault};
 
 /// A disk with a folder on it for a test.
 pub(crate) struct Bench {
@@ -30,16 +30,16 @@ impl Bench {
         self.root.join("vault")
     }
 
-    pub(crate) fn create(&self) -> DirVault {
-        DirVault::create(self.disk.clone(), Arc::new(FixedClock(77)), &self.vault_path()).unwrap()
+    pub(crate) fn create(&self) -> Vault {
+        Vault::create(self.disk.clone(), Arc::new(FixedClock(77)), &self.vault_path()).unwrap()
     }
 
-    pub(crate) fn open(&self) -> DirVault {
-        DirVault::open(self.disk.clone(), Arc::new(FixedClock(78)), &self.vault_path()).unwrap()
+    pub(crate) fn open(&self) -> Vault {
+        Vault::open(self.disk.clone(), Arc::new(FixedClock(78)), &self.vault_path()).unwrap()
     }
 
     /// A new vault, and the deposit of a host that joined it.
-    pub(crate) fn deposit(&self, key: &PublicKey) -> (DirVault, DirDeposit) {
+    pub(crate) fn deposit(&self, key: &PublicKey) -> (Vault, HostDeposit) {
         let vault = self.create();
         vault.join(key).unwrap();
         let deposit = vault.deposit(key).unwrap();

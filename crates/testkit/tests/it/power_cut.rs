@@ -6,7 +6,7 @@ use vow_base::vault::{Deposit, Retrieve};
 use vow_testkit::fixture::{FakeHost, Snapshot};
 use vow_testkit::mem_disk::{Fate, Pending};
 use vow_testkit::{Dice, FixedClock, MemDisk};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// Besides the plain cases, this many random mixtures.
 const MIXTURES: u64 = 4;
@@ -96,7 +96,7 @@ fn killed_at_any_time_and_then_a_power_cut_at_any_time() {
 /// A vault with the objects of two snapshots, neither of them committed.
 fn two_to_commit() -> (MemDisk, FakeHost, [Snapshot; 2]) {
     let (disk, host, mut dice) = (new_disk(), FakeHost::new(1), Dice::new(4));
-    let vault = DirVault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
+    let vault = Vault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
     vault.join(&host.public()).unwrap();
     let deposit = vault.deposit(&host.public()).unwrap();
     let snapshots = [host.snapshot(1, 1, &mut dice), host.snapshot(2, 1, &mut dice)];
@@ -104,8 +104,8 @@ fn two_to_commit() -> (MemDisk, FakeHost, [Snapshot; 2]) {
     (disk, host, snapshots)
 }
 
-fn open(disk: &MemDisk) -> DirVault {
-    DirVault::open(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap()
+fn open(disk: &MemDisk) -> Vault {
+    Vault::open(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap()
 }
 
 /// A copy of the disk on which somebody died before the n-th operation of committing this.

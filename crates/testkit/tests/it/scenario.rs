@@ -7,7 +7,7 @@ use vow_base::vault::{Deposit, Kind, Retrieve, VaultError};
 use vow_testkit::fixture::{FakeHost, Object, Snapshot};
 use vow_testkit::mem_disk::{Action, Fate};
 use vow_testkit::{Dice, FixedClock, MemDisk};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// One folder above it is there; the other is made with it.
 pub(crate) const ROOT: &str = "/srv/backup/vault";
@@ -76,22 +76,22 @@ impl Scenario {
         Ok(())
     }
 
-    fn vault(&self, disk: &MemDisk, acknowledged: &mut Acknowledged) -> Result<DirVault, VaultError> {
+    fn vault(&self, disk: &MemDisk, acknowledged: &mut Acknowledged) -> Result<Vault, VaultError> {
         let (disk, clock) = (Arc::new(disk.clone()), Arc::new(FixedClock(5)));
         if !self.eager {
-            match DirVault::open(disk.clone(), clock.clone(), Path::new(ROOT)) {
+            match Vault::open(disk.clone(), clock.clone(), Path::new(ROOT)) {
                 Err(VaultError::NoVault { .. }) => {}
                 opened => return opened,
             }
         }
-        let vault = DirVault::create(disk, clock, Path::new(ROOT))?;
+        let vault = Vault::create(disk, clock, Path::new(ROOT))?;
         acknowledged.fingerprint = Some(vault.fingerprint());
         Ok(vault)
     }
 
     /// On this disk everything acknowledged is there and whole, and nothing is there that is not whole.
     pub(crate) fn check(&self, disk: &MemDisk, acknowledged: &Acknowledged, context: &str) {
-        let opened = DirVault::open(Arc::new(disk.clone()), Arc::new(FixedClock(6)), Path::new(ROOT));
+        let opened = Vault::open(Arc::new(disk.clone()), Arc::new(FixedClock(6)), Path::new(ROOT));
         let vault = match opened {
             Ok(vault) => vault,
             Err(VaultError::NoVault { .. }) if acknowledged.fingerprint.is_none() => return,
@@ -108,7 +108,7 @@ impl Scenario {
         self.check_objects(&vault, acknowledged, context);
     }
 
-    fn check_objects(&self, vault: &DirVault, acknowledged: &Acknowledged, context: &str) {
+    fn check_objects(&self, vault: &Vault, acknowledged: &Acknowledged, context: &str) {
         let host = self.host.id();
         for kind in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
             let listed = vault.objects(&host, kind).unwrap_or_else(|error| panic!("{context}: {error}"));

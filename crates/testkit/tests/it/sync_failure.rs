@@ -7,10 +7,10 @@ use vow_base::vault::{Deposit, Kind, Retrieve};
 use vow_testkit::fixture::{FakeHost, Object};
 use vow_testkit::mem_disk::{Action, Fate, Fault, Operation};
 use vow_testkit::{Dice, FixedClock, MemDisk};
-use vow_vault::{DirDeposit, DirVault};
+use vow_vault::{HostDeposit, Vault};
 
-fn vault(disk: &MemDisk, host: &FakeHost) -> (DirVault, DirDeposit) {
-    let vault = DirVault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
+fn vault(disk: &MemDisk, host: &FakeHost) -> (Vault, HostDeposit) {
+    let vault = Vault::create(Arc::new(disk.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
     vault.join(&host.public()).unwrap();
     let deposit = vault.deposit(&host.public()).unwrap();
     (vault, deposit)
@@ -32,8 +32,7 @@ fn after_a_failed_sync_nothing_is_written_and_everything_is_read() {
         let bad = Object::random(Kind::Pack, 500, &mut dice);
         let before = disk.operations().len();
         let rehearsal = disk.crash(|_| Fate::Lost);
-        let twin =
-            DirVault::open(Arc::new(rehearsal.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
+        let twin = Vault::open(Arc::new(rehearsal.clone()), Arc::new(FixedClock(1)), ROOT.as_ref()).unwrap();
         let twin = twin.deposit(&host.public()).unwrap();
         let skip = rehearsal.operations().len();
         twin.put(bad.kind, &bad.id, &bad.bytes).unwrap();
