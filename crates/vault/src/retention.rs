@@ -14,6 +14,7 @@ mod slots;
 mod snapshot;
 mod term;
 
+pub(crate) use brake::is_within_share;
 pub use brake::{Braked, brake};
 pub use explain::{Report, Row, Said, table};
 pub use healthy::Uncounted;
@@ -21,6 +22,7 @@ pub use plan::{Decision, Plan, plan};
 pub use policy::{BadPolicy, InForce, Policy, TEXT_LIMIT_BYTES, Version};
 pub use reason::{Expire, Keep};
 pub use rules::Rules;
+pub(crate) use slots::stamp;
 pub use slots::{Period, Slot};
 pub use snapshot::{Hold, Marks, Snapshot, settle_times};
 pub use term::{BadTerm, Term};

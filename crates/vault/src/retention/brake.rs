@@ -88,6 +88,6 @@ fn whole_sources(host: HostId, decisions: &[&Decision]) -> Result<(), Braked> {
 }
 
 /// Whether `part` is at most so many percent of `all`.
-fn is_within_share(part: u128, all: u128, percent: u32) -> bool {
+pub(crate) fn is_within_share(part: u128, all: u128, percent: u32) -> bool {
     part.saturating_mul(100) <= all.saturating_mul(percent.into())
 }

@@ -80,7 +80,7 @@ impl fmt::Display for Slot {
 }
 
 /// A moment for people, to the minute, in UTC.
-pub(super) fn stamp(time: Nanos) -> String {
+pub(crate) fn stamp(time: Nanos) -> String {
     utc(time).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
