@@ -15,6 +15,7 @@ pub(crate) const HOSTS: &str = "hosts";
 pub(crate) const DETAILS: &str = "details";
 pub(crate) const WITNESS: &str = "witness";
 pub(crate) const CACHE: &str = "cache";
+pub(crate) const CHAPTERS: &str = "cache/chapters";
 
 /// The name of a ledger entry.
 pub(crate) fn entry(position: u64) -> String {
@@ -24,6 +25,11 @@ pub(crate) fn entry(position: u64) -> String {
 /// Its name in the ledger's folder.
 pub(crate) fn entry_name(position: u64) -> String {
     format!("{position:020}")
+}
+
+/// A chapter: the ledger's entries up to and including this position, in one object. Can be deleted at any time.
+pub(crate) fn chapter(last: u64) -> String {
+    format!("{CHAPTERS}/{}", entry_name(last))
 }
 
 pub(crate) fn detail(id: &ObjectId) -> String {
