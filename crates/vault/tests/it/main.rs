@@ -1,3 +1,4 @@
 //! Tests of the vault from outside.
 
 mod retention;
+mod sweep;
