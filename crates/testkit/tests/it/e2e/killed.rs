@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use vow_testkit::host::scratch;
 use vow_testkit::shell::is_soak;
 use vow_testkit::{Dice, Host, Tree};
@@ -18,10 +18,15 @@ fn a_killed_backup_harms_nothing() {
     let mut taken = Vec::new();
     let mut cut_short = 0;
     for round in 0..rounds {
+        // So long a whole run takes on this machine, now: a kill at a random moment of that is one at a random step.
+        let began = Instant::now();
+        churn(&source, round, dice);
+        host.backup();
+        let whole = usize::try_from(began.elapsed().as_micros()).unwrap_or(150_000);
         churn(&source, round, dice);
         for _ in 0..3 {
             let running = host.start(["backup", "--json"]);
-            std::thread::sleep(Duration::from_micros(dice.below(150_000) as u64));
+            std::thread::sleep(Duration::from_micros(dice.below(whole) as u64));
             cut_short += usize::from(running.kill().signal == Some(9));
         }
         let id = host.backup();
