@@ -14,6 +14,7 @@
 //! A receipt in the ledger is what makes a manifest count. A manifest without one is a commit that was cut short; committing it
 //! again completes it. After a sync that failed, a vault that is open takes no more writes; reading goes on.
 
+pub mod access;
 mod commit;
 mod create;
 mod deposit;
