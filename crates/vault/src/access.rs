@@ -17,5 +17,5 @@ pub use grants::Grant;
 pub use hosts::AdmittedHost;
 pub use joining::{JoinAsked, JoinDone};
 pub use may::{Access, Target, Verb, may};
-pub use right::{Right, Scope};
+pub use right::{BadRight, Right, Scope};
 pub use token::{NewToken, TOKEN_TERM};

@@ -50,6 +50,10 @@ impl From<VaultError> for Failure {
                 Exit::NotFound,
                 "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration",
             ),
+            VaultError::WrongHash { .. } => (
+                Exit::Failed,
+                "run it again; when it happens again, look at this machine's memory and network",
+            ),
             VaultError::Refused(_) => (Exit::Failed, ""),
             VaultError::Signed { .. } | VaultError::Ledger { .. } => (
                 Exit::Failed,

@@ -64,6 +64,30 @@ pub struct Target<'t> {
     pub tenant: Option<&'t str>,
 }
 
+impl Verb {
+    /// One word for it, for logs and figures.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::About => "about",
+            Self::Health => "health",
+            Self::Join => "join",
+            Self::Hosts => "hosts",
+            Self::Head => "head",
+            Self::Witness => "witness",
+            Self::Ledger => "ledger",
+            Self::Status => "status",
+            Self::Metrics => "metrics",
+            Self::Receipts => "receipts",
+            Self::Snapshots => "snapshots",
+            Self::List(_) => "list",
+            Self::Missing(_) => "missing",
+            Self::Read(_) => "read",
+            Self::Put(_) => "put",
+            Self::Commit => "commit",
+        }
+    }
+}
+
 impl Access {
     /// The role that is told to the key: the one that reads most, when it has several.
     pub fn role(&self) -> Option<Role> {
