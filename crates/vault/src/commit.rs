@@ -62,7 +62,7 @@ impl HostDeposit {
         let refuse = |why: String| Err(VaultError::Refused(format!("manifest {id}: {why}")));
         let found = ObjectId::of(stored);
         if found != *id {
-            return refuse(format!("the bytes sent hash to {found}"));
+            return Err(VaultError::WrongHash { kind: Kind::Manifest, id: *id, found });
         }
         let manifest = Manifest::open(stored)
             .map_err(|source| VaultError::Signed { what: format!("manifest {id}"), source })?;
