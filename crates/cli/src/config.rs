@@ -3,8 +3,9 @@
 mod file;
 mod find;
 mod schedule;
+mod shown;
 
-pub(crate) use file::check_name;
+pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
 
 use crate::exit::Exit;
@@ -88,7 +89,7 @@ impl Config {
                 .because(&error)
                 .hint("give an existing file with --config FILE, or make one with `vow init`")
         })?;
-        file::parse(&text, &absolute, origin)
+        parse(&text, &absolute, origin)
     }
 
     /// Every folder of Vow's own that this plan names: none of them is ever captured.

@@ -6,10 +6,9 @@ use crate::config::{Config, SourcePlan, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::hostkeys;
-use crate::layout::quoted;
 use crate::reading::open_vault;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use vow_base::sign::PublicKey;
 use vow_store::session::Recipient;
 
@@ -29,7 +28,7 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
         Command::Check => Ok(check(cx, &config)),
         Command::Show => {
             cx.ui.json(&value(&config));
-            show(cx, &config);
+            cx.ui.line(config.shown().trim_end());
             Ok(Exit::Done)
         }
     }
@@ -91,42 +90,6 @@ fn vault_problem(plan: &VaultPlan, host: Option<&PublicKey>) -> Option<String> {
         let hint = failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("vault {}: {}{hint}", plan.name, failure.line())
     })
-}
-
-fn show(cx: &Context, config: &Config) {
-    let line = |text: String| cx.ui.line(&text);
-    line(format!("# {} (found by: {})", config.file.display(), config.origin));
-    line(format!("[host]\ntenant = {}\nname = {}", quoted(&config.tenant), quoted(&config.host)));
-    line(format!("recipients = {}", list(config.recipients.iter().map(Recipient::text))));
-    line(format!("keys = {}\nstate = {}", path(&config.keys), path(&config.state)));
-    line(format!("compression = {}", config.compression));
-    for vault in &config.vaults {
-        line(format!("\n[[vault]]\nname = {}\npath = {}", quoted(&vault.name), path(&vault.path)));
-        match &vault.fingerprint {
-            Some(fingerprint) => line(format!("fingerprint = {}", quoted(fingerprint))),
-            None => line("# fingerprint not pinned: any vault at this path is taken".into()),
-        }
-    }
-    for source in &config.sources {
-        line(format!("\n[[source]]\nname = {}\ntype = {}", quoted(&source.name), quoted(&source.kind)));
-        line(format!("paths = [{}]", source.paths.iter().map(|p| path(p)).collect::<Vec<_>>().join(", ")));
-        line(format!("exclude = {}", list(source.exclude.iter().map(String::as_str))));
-        line(format!(
-            "one_file_system = {}\nexclude_caches = {}",
-            source.one_file_system, source.exclude_caches
-        ));
-        if let Some(schedule) = &source.schedule {
-            line(format!("schedule = {}", quoted(schedule)));
-        }
-    }
-}
-
-fn path(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
-}
-
-fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
-    format!("[{}]", texts.map(quoted).collect::<Vec<_>>().join(", "))
 }
 
 fn value(config: &Config) -> Value {

@@ -71,7 +71,7 @@ fn fault<T>(at: &Spanned<T>, text: impl Into<String>) -> Fault {
 }
 
 /// Reads the text of the configuration at `file`, an absolute path.
-pub(super) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
+pub(crate) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
     parse_checked(text, file, origin).map_err(|fault| {
         let (line, column) = position(text, fault.at.map_or(0, |span| span.start));
         Failure::new(Exit::Usage, format!("{}:{line}:{column}: {}", file.display(), fault.text))
