@@ -6,6 +6,7 @@ pub mod cbor;
 pub mod clock;
 pub mod detail;
 pub mod disk;
+pub mod fingerprint;
 pub mod id;
 pub mod manifest;
 pub mod pack_list;
@@ -14,4 +15,5 @@ pub mod receipt;
 pub mod sign;
 pub mod vault;
 
+pub use fingerprint::Fingerprint;
 pub use id::{HostId, ObjectId};
