@@ -2,14 +2,15 @@
 
 use crate::app::Context;
 use crate::backing::check_source;
-use crate::config::{Config, SourcePlan, VaultPlan};
+use crate::config::{Config, Place, SourcePlan, VaultPlan};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
-use crate::reading::open_vault;
+use crate::level;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use vow_base::sign::PublicKey;
+use vow_base::id::hex;
+use vow_base::sign::SigningKey;
 use vow_store::session::Recipient;
 
 /// Look at the configuration
@@ -39,7 +40,7 @@ fn check(cx: &Context, config: &Config) -> Exit {
     let files = hostkeys::files(&config.keys);
     problems.extend(files.iter().filter_map(|file| hostkeys::permission_problem(file)));
     let host = match hostkeys::load(config) {
-        Ok(keys) => Some(keys.signing.public()),
+        Ok(keys) => Some(keys.signing),
         Err(failure) => {
             // That a file is missing was said above.
             if files.iter().all(|file| file.exists()) {
@@ -80,13 +81,14 @@ fn check(cx: &Context, config: &Config) -> Exit {
     if problems.is_empty() { Exit::Done } else { Exit::Problems }
 }
 
-fn vault_problem(plan: &VaultPlan, host: Option<&PublicKey>) -> Option<String> {
-    let opened = open_vault(&plan.path, plan.fingerprint.as_deref());
-    let joined = opened.and_then(|vault| match host {
-        Some(host) => Ok(vault.deposit(host).map(|_| ())?),
-        None => Ok(()),
-    });
-    joined.err().map(|failure| {
+fn vault_problem(plan: &VaultPlan, host: Option<&SigningKey>) -> Option<String> {
+    let opened = match (host, plan.folder()) {
+        (Some(host), _) => level::open_as_host(plan, host).map(|_| ()).map_err(Failure::from),
+        (None, Some(folder)) => level::open_vault(folder, plan.fingerprint).map(|_| ()),
+        // Without the host's key nobody answers; that it is missing is said elsewhere.
+        (None, None) => Ok(()),
+    };
+    opened.err().map(|failure| {
         let hint = failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("vault {}: {}{hint}", plan.name, failure.line())
     })
@@ -94,7 +96,21 @@ fn vault_problem(plan: &VaultPlan, host: Option<&PublicKey>) -> Option<String> {
 
 fn value(config: &Config) -> Value {
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let vault = |vault: &VaultPlan| json!({"name": vault.name, "path": text(&vault.path), "fingerprint": vault.fingerprint});
+    let vault = |vault: &VaultPlan| {
+        let (path, url) = match &vault.place {
+            Place::Folder(path) => (Some(text(path)), None),
+            Place::Address(address) => (None, Some(address.to_string())),
+        };
+        json!({
+            "name": vault.name,
+            "path": path,
+            "url": url,
+            "fingerprint": vault.fingerprint.map(|fingerprint| fingerprint.to_string()),
+            "limit_upload": vault.limit_upload,
+            "limit_download": vault.limit_download,
+            "spool": vault.spool,
+        })
+    };
     let source = |source: &SourcePlan| {
         json!({
             "name": source.name,
@@ -114,6 +130,7 @@ fn value(config: &Config) -> Value {
             "tenant": config.tenant,
             "name": config.host,
             "recipients": config.recipients.iter().map(Recipient::text).collect::<Vec<_>>(),
+            "readers": config.readers.iter().map(|key| hex(&key.0)).collect::<Vec<_>>(),
             "keys": text(&config.keys),
             "state": text(&config.state),
             "compression": config.compression,

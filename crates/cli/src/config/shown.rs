@@ -1,10 +1,11 @@
 //! The configuration in effect, with every default, as TOML that can be read again.
 
-use super::{Config, SourcePlan, VaultPlan};
+use super::{Config, Place, SourcePlan, VaultPlan, rate};
 use crate::layout::quoted;
 use crate::ui::plain;
 use std::fmt::Write;
 use std::path::Path;
+use vow_base::id::hex;
 use vow_store::session::Recipient;
 
 impl Config {
@@ -27,20 +28,39 @@ macro_rules! line {
 fn host(text: &mut String, config: &Config) {
     line!(text, "[host]\ntenant = {}\nname = {}", quoted(&config.tenant), quoted(&config.host));
     line!(text, "recipients = {}", list(config.recipients.iter().map(Recipient::text)));
+    line!(
+        text,
+        "readers = [{}]",
+        config.readers.iter().map(|key| quoted(&hex(&key.0))).collect::<Vec<_>>().join(", ")
+    );
     line!(text, "keys = {}\nstate = {}", path(&config.keys), path(&config.state));
     line!(text, "compression = {}", config.compression);
 }
 
 fn vault(text: &mut String, plan: &VaultPlan) {
-    line!(text, "\n[[vault]]\nname = {}\npath = {}", quoted(&plan.name), path(&plan.path));
+    line!(text, "\n[[vault]]\nname = {}", quoted(&plan.name));
+    match &plan.place {
+        Place::Folder(folder) => {
+            line!(text, "path = {}", path(folder));
+        }
+        Place::Address(address) => {
+            line!(text, "url = {}", quoted(&address.to_string()));
+        }
+    }
     match &plan.fingerprint {
         Some(fingerprint) => {
-            line!(text, "fingerprint = {}", quoted(fingerprint));
+            line!(text, "fingerprint = {}", quoted(&fingerprint.to_string()));
         }
         None => {
             line!(text, "# fingerprint not pinned: any vault at this path is taken");
         }
     }
+    for (name, limit) in [("limit_upload", plan.limit_upload), ("limit_download", plan.limit_download)] {
+        if let Some(limit) = limit {
+            line!(text, "{name} = {}", quoted(&rate::shown(limit)));
+        }
+    }
+    line!(text, "spool = {}", plan.spool);
 }
 
 fn source(text: &mut String, plan: &SourcePlan) {
