@@ -243,8 +243,8 @@ impl Retrieve for Liar<'_> {
 }
 
 impl Watch for Liar<'_> {
-    fn vault_key(&self) -> PublicKey {
-        self.vault.public_key()
+    fn vault_key(&self) -> Result<PublicKey, VaultError> {
+        Ok(self.vault.public_key())
     }
     fn head(&self) -> Result<Option<Vec<u8>>, VaultError> {
         self.vault.head()

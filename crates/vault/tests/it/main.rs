@@ -1,0 +1,3 @@
+//! Tests of the vault from outside.
+
+mod retention;
