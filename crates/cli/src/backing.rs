@@ -18,8 +18,8 @@ use crate::signals;
 use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
-use vow_sources::files::{Files, FilesError, FilesOptions};
 use vow_base::vault::VaultError;
+use vow_sources::files::{Files, FilesError, FilesOptions};
 use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
 
 /// Threads that read directories ahead of the engine; more only compete with it.
@@ -136,11 +136,11 @@ fn attempt(
     let problems = task.finish();
     let lost = match &mut result {
         Ok(report) => report.levels.iter().find_map(|level| lost(&level.name, level.outcome.as_ref().err()?)),
-        Err(NoSnapshot { lost, .. }) => lost.take(),
+        Err(NoSnapshot { lost, .. }) => lost.take().map(|lost| *lost),
     };
-    let spooled = result.as_ref().is_ok_and(|report| {
-        report.levels.iter().any(|level| level.name == SPOOL && level.outcome.is_ok())
-    });
+    let spooled = result
+        .as_ref()
+        .is_ok_and(|report| report.levels.iter().any(|level| level.name == SPOOL && level.outcome.is_ok()));
     let result = result.map_err(|error| error.failure);
     SourceRun { source: plan.name.clone(), result, problems, levels: Vec::new(), spooled, lost }
 }
@@ -148,7 +148,7 @@ fn attempt(
 /// Why a source has no snapshot.
 struct NoSnapshot {
     failure: Failure,
-    lost: Option<(String, Failure)>,
+    lost: Option<Box<(String, Failure)>>,
 }
 
 impl From<Failure> for NoSnapshot {
@@ -195,7 +195,7 @@ fn capture(
     let made = backup(Box::new(files), &options, keys, &config.state, levels, &SystemClock, &task.monitor);
     let report = made.map_err(|error| {
         let lost = match &error {
-            BackupError::NoLevel { level, source } => lost(level, source),
+            BackupError::NoLevel { level, source } => lost(level, source).map(Box::new),
             _ => None,
         };
         let failure = Failure::from(error).during(format!("the source {} was not backed up", plan.name));

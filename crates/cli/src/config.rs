@@ -157,6 +157,13 @@ impl Config {
         vaults.chain([self.state.clone(), self.keys.clone()]).collect()
     }
 
+    /// No vault of the plan has this name.
+    pub(crate) fn no_vault(&self, name: &str, or: &str) -> Failure {
+        let names: Vec<_> = self.vaults.iter().map(|plan| plan.name.as_str()).collect();
+        Failure::new(Exit::NotFound, format!("there is no vault {name:?} in {}", self.file.display()))
+            .hint(format!("name one of these: {}; {or}", names.join(", ")))
+    }
+
     /// The sources with these names; all of them when none is named.
     pub(crate) fn sources_named(&self, names: &[String]) -> Outcome<Vec<&SourcePlan>> {
         if names.is_empty() {

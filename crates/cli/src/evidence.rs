@@ -63,7 +63,8 @@ impl Evidence {
         let now = notary.fingerprint();
         if let Some(before) = self.vault().filter(|before| *before != now) {
             if !pinned {
-                let text = format!("it is another vault than before: its fingerprint was {before} and is {now}");
+                let text =
+                    format!("it is another vault than before: its fingerprint was {before} and is {now}");
                 return self.contradicted(notary, text);
             }
             self.put_aside(&before).map_err(|e| VaultError::Refused(e.line()))?;
@@ -133,19 +134,23 @@ impl Evidence {
 
     /// The vault that the receipts held are of.
     pub(crate) fn vault(&self) -> Option<Fingerprint> {
-        let key = self.log.last().map(|last| last.receipt.vault_key).or(self.head.as_ref().map(|(head, _)| head.vault_key));
+        let key = self
+            .log
+            .last()
+            .map(|last| last.receipt.vault_key)
+            .or(self.head.as_ref().map(|(head, _)| head.vault_key));
         key.map(|key| Fingerprint::of(&PublicKey(key)))
     }
 
     /// What is held of a vault that the plan does not name any more stays, beside what will be held of the new one.
-    pub(crate) fn put_aside(&mut self, before: &Fingerprint) -> Outcome<()> {
+    pub(crate) fn put_aside(&mut self, before: &Fingerprint) -> Outcome<PathBuf> {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         let mark = &vow_base::id::hex(&before.0)[..12];
         let aside = self.folder.with_file_name(format!("{name}@{mark}"));
         fs::rename(&self.folder, &aside).map_err(|e| Failure::io("put aside", &self.folder, e))?;
         self.log = Log::load(&self.folder.join(RECEIPTS))?;
         self.head = None;
-        Ok(())
+        Ok(aside)
     }
 
     fn contradicted(&mut self, notary: &dyn Notary, text: String) -> Result<(), VaultError> {
@@ -175,7 +180,10 @@ impl Evidence {
         };
         let text = if now.0 < seen.position {
             let before = seen.position;
-            format!("its ledger ends at position {}, and was at {before} before: it was set back to an older state", now.0)
+            format!(
+                "its ledger ends at position {}, and was at {before} before: it was set back to an older state",
+                now.0
+            )
         } else if now.0 == seen.position && now.1 != id {
             format!("entry {} of its ledger is another one than before: it tells two stories", now.0)
         } else {
@@ -189,10 +197,16 @@ impl Evidence {
         let mut before = after;
         let one = |stored: Vec<u8>| {
             let receipt = self.open(&stored, notary)?;
-            let fits = receipt.host_id() == self.host && receipt.event == Event::Committed && receipt.position > before;
+            let fits = receipt.host_id() == self.host
+                && receipt.event == Event::Committed
+                && receipt.position > before;
             if !fits {
                 let (place, position) = (notary.fingerprint().to_string(), receipt.position);
-                return Err(VaultError::Ledger { place, position, reason: "it is no receipt for this host".into() });
+                return Err(VaultError::Ledger {
+                    place,
+                    position,
+                    reason: "it is no receipt for this host".into(),
+                });
             }
             before = receipt.position;
             Ok((stored, receipt))

@@ -74,7 +74,11 @@ impl Kit {
                 && let Some((place, fingerprint)) = rest.rsplit_once(' ')
                 && let Ok(fingerprint) = fingerprint.parse()
             {
-                kit.vaults.push(KitVault { name: name.to_owned(), place: Place::of_text(place), fingerprint });
+                kit.vaults.push(KitVault {
+                    name: name.to_owned(),
+                    place: Place::of_text(place),
+                    fingerprint,
+                });
             }
         }
         kit

@@ -2,8 +2,10 @@
 
 mod folder;
 mod remote;
+mod view;
 
 pub(crate) use folder::open_vault;
+pub(crate) use view::HostView;
 
 use crate::config::{Place, VaultPlan};
 use crate::failure::Outcome;
@@ -58,9 +60,17 @@ pub(crate) fn open_to_read(
 /// Whether it may heal by itself: a vault that is away, busy or full, not one that refuses.
 pub(crate) fn is_passing(error: &VaultError) -> bool {
     match error {
-        VaultError::NoVault { .. } | VaultError::Busy { .. } | VaultError::Disk(_) => true,
+        VaultError::NoVault { .. }
+        | VaultError::Busy { .. }
+        | VaultError::Disk(_)
+        | VaultError::Unreachable { .. }
+        | VaultError::Limited { .. }
+        | VaultError::Full { .. }
+        | VaultError::Storage { .. } => true,
         VaultError::OtherVault { .. }
         | VaultError::NotJoined { .. }
+        | VaultError::NotForThisKey { .. }
+        | VaultError::Protocol { .. }
         | VaultError::Absent { .. }
         | VaultError::Damaged { .. }
         | VaultError::Missing(_)

@@ -55,7 +55,8 @@ impl Sent {
 
     /// What the newest snapshot of each source names, of those that these receipts are for. A vault never lets go of the newest of a source.
     pub(crate) fn named_by_newest(&self, receipts: &[Receipt]) -> Objects {
-        let known: HashMap<_, _> = receipts.iter().map(|receipt| (receipt.manifest, receipt.sequence)).collect();
+        let known: HashMap<_, _> =
+            receipts.iter().map(|receipt| (receipt.manifest, receipt.sequence)).collect();
         let newest = self.newest(|id| known.contains_key(id));
         newest.iter().flat_map(|manifest| self.named_by(manifest)).collect()
     }
@@ -124,7 +125,9 @@ fn names(folder: &Path) -> Vec<(u64, ObjectId, String)> {
 fn keep(folder: &Path, name: &str, stored: &[u8]) {
     let unfinished = folder.join(format!("{name}.new"));
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    let _ = made.and_then(|()| fs::write(&unfinished, stored)).and_then(|()| fs::rename(&unfinished, folder.join(name)));
+    let _ = made
+        .and_then(|()| fs::write(&unfinished, stored))
+        .and_then(|()| fs::rename(&unfinished, folder.join(name)));
 }
 
 fn read(path: &Path, id: &ObjectId) -> Option<Vec<u8>> {

@@ -98,7 +98,8 @@ impl Spool {
     /// # Errors
     /// Anything that cannot be read: then no object is removed.
     pub fn let_go(&self, done: &[ObjectId]) -> Result<(), VaultError> {
-        let (gone, kept): (Vec<_>, Vec<_>) = self.waiting()?.into_iter().partition(|one| done.contains(&one.id));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            self.waiting()?.into_iter().partition(|one| done.contains(&one.id));
         for one in gone {
             RealDisk.remove(&self.folder.join(MANIFESTS).join(manifest_name(&one.manifest, &one.id)))?;
         }
@@ -169,8 +170,13 @@ impl Spool {
         if free >= reserve.saturating_add(bytes) {
             return Ok(());
         }
-        let text = format!("the spool leaves {} MiB of its disk free, and only {} MiB are", reserve >> 20, free >> 20);
-        Err(DiskError::at("write to the spool", &self.folder)(Error::new(ErrorKind::StorageFull, text)).into())
+        let text = format!(
+            "the spool leaves {} MiB of its disk free, and only {} MiB are",
+            reserve >> 20,
+            free >> 20
+        );
+        Err(DiskError::at("write to the spool", &self.folder)(Error::new(ErrorKind::StorageFull, text))
+            .into())
     }
 
     /// Stands for a receipt where one is asked for. No vault signed it: the position is 0.
@@ -204,9 +210,14 @@ fn manifest_name(manifest: &Manifest, id: &ObjectId) -> String {
 fn open(id: &ObjectId, stored: &[u8]) -> Result<Manifest, VaultError> {
     let kind = Kind::Manifest;
     if ObjectId::of(stored) != *id {
-        return Err(VaultError::Damaged { kind, id: *id, reason: "its bytes do not hash to its name".into() });
+        return Err(VaultError::Damaged {
+            kind,
+            id: *id,
+            reason: "its bytes do not hash to its name".into(),
+        });
     }
-    Manifest::open(stored).map_err(|source| VaultError::Signed { what: format!("manifest {}", id.short()), source })
+    Manifest::open(stored)
+        .map_err(|source| VaultError::Signed { what: format!("manifest {}", id.short()), source })
 }
 
 impl Deposit for Spool {
@@ -300,7 +311,13 @@ impl Retrieve for Spool {
         Err(VaultError::Damaged { kind, id: *id, reason: "its bytes do not hash to its name".into() })
     }
 
-    fn pack_range(&self, host: &HostId, id: &ObjectId, offset: u64, length: usize) -> Result<Vec<u8>, VaultError> {
+    fn pack_range(
+        &self,
+        host: &HostId,
+        id: &ObjectId,
+        offset: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, VaultError> {
         let bytes = self.get(host, Kind::Pack, id)?;
         let start = usize::try_from(offset).ok().filter(|start| *start <= bytes.len());
         let range = start.and_then(|start| bytes.get(start..start.checked_add(length)?));

@@ -46,7 +46,7 @@ pub(super) struct Away {
     /// Whether it may come back by itself.
     pub(super) passing: bool,
     /// What is held of it.
-    pub(super) evidence: Option<Evidence>,
+    pub(super) evidence: Option<Box<Evidence>>,
 }
 
 impl Levels {
@@ -98,9 +98,10 @@ impl Levels {
     pub(crate) fn lose(&mut self, name: &str, failure: Failure) {
         let host = self.host_id();
         let level = self.levels.iter_mut().find(|level| level.plan.name == name);
-        let level = level.filter(|level| level.opened.is_ok() && matches!(level.plan.place, Place::Address(_)));
+        let level =
+            level.filter(|level| level.opened.is_ok() && matches!(level.plan.place, Place::Address(_)));
         if let Some(level) = level {
-            let evidence = Evidence::load(&self.state, name, host).ok();
+            let evidence = Evidence::load(&self.state, name, host).ok().map(Box::new);
             level.opened = Err(Away { failure, passing: true, evidence });
         }
     }
@@ -185,7 +186,8 @@ impl Levels {
 
     /// The end of a run: each level sees how far the others' ledgers have come, and what is of no use any more is forgotten.
     pub(crate) fn close(&self, ui: Ui) {
-        let open: Vec<_> = self.levels.iter().filter_map(|level| Some((level, level.opened.as_ref().ok()?))).collect();
+        let open: Vec<_> =
+            self.levels.iter().filter_map(|level| Some((level, level.opened.as_ref().ok()?))).collect();
         for (at, (level, opened)) in open.iter().enumerate() {
             let head = opened.kept.evidence().take_head(opened.kept.notary());
             if let Ok(Some(head)) = head {
@@ -196,7 +198,10 @@ impl Levels {
             }
             if let Some(failure) = opened.kept.evidence().failure() {
                 let name = &level.plan.name;
-                ui.warn(&format!("the receipts of {name} could not be kept on this host: {}", failure.line()));
+                ui.warn(&format!(
+                    "the receipts of {name} could not be kept on this host: {}",
+                    failure.line()
+                ));
             }
         }
         self.sent.tidy();
@@ -243,7 +248,7 @@ fn open(plan: &VaultPlan, key: &SigningKey, config: &Config, sent: &Arc<Sent>) -
         }
         Err(error) => {
             let passing = is_passing(&error);
-            Err(Away { failure: error.into(), passing, evidence: Some(evidence) })
+            Err(Away { failure: error.into(), passing, evidence: Some(Box::new(evidence)) })
         }
     }
 }

@@ -150,7 +150,8 @@ fn print_spool(ui: Ui, run: &Run) {
         Err(failure) => return trouble(ui, "the spool", failure),
     };
     let Some(line) = line else { return };
-    let nowhere = |source: &SourceRun| source.spooled && source.levels.iter().all(|(_, outcome)| outcome.is_err());
+    let nowhere =
+        |source: &SourceRun| source.spooled && source.levels.iter().all(|(_, outcome)| outcome.is_err());
     if run.sources.iter().any(nowhere) {
         ui.warn(&format!("NOTHING OF THIS RUN HAS REACHED A VAULT YET: {line}"));
     } else {

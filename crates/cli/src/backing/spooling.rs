@@ -5,12 +5,13 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::sent::Objects;
 use crate::ui::{self, Task, Ui, plural};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vow_base::ObjectId;
 use vow_base::copy::lacking;
 use vow_base::sign::PublicKey;
-use vow_base::vault::{Retrieve, VaultError};
+use vow_base::vault::VaultError;
 use vow_store::backup::Level;
 use vow_store::spool::{Base, Spool};
 
@@ -59,7 +60,8 @@ impl Levels {
         for level in self.awaited() {
             let evidence = level.away().and_then(|away| away.evidence.as_ref());
             // A vault that is not the one these receipts are of has nothing yet.
-            let evidence = evidence.filter(|evidence| level.plan.fingerprint.is_none_or(|pin| evidence.is_of(&pin)));
+            let evidence =
+                evidence.filter(|evidence| level.plan.fingerprint.is_none_or(|pin| evidence.is_of(&pin)));
             let held = evidence.map(|evidence| evidence.receipts()).unwrap_or_default();
             let named = self.sent.named_by_newest(&held);
             objects = Some(match objects {
@@ -86,11 +88,13 @@ impl Levels {
             let sent = self.send_to(at, ui);
             let level = &mut self.levels[at];
             level.unsent = sent.err().map(|error| {
-                Failure::from(error).during(format!("what waits for {} in the spool cannot be sent", level.plan.name))
+                Failure::from(error)
+                    .during(format!("what waits for {} in the spool cannot be sent", level.plan.name))
             });
         }
         let settled = self.settle_spool();
-        self.spooling.trouble = settled.err().map(|error| Failure::from(error).during("the spool cannot be used"));
+        self.spooling.trouble =
+            settled.err().map(|error| Failure::from(error).during("the spool cannot be used"));
     }
 
     fn send_to(&self, at: usize, ui: Ui) -> Result<(), VaultError> {
@@ -104,7 +108,10 @@ impl Levels {
         let copied = vow_store::levels::catch_up(&spool, &self.host_id(), &*opened.kept, &task.monitor);
         task.finish();
         let snapshots = plural(copied?.snapshots, "snapshot");
-        ui.note(&format!("{} is back: {snapshots} that waited on this host were sent to it", level.plan.name));
+        ui.note(&format!(
+            "{} is back: {snapshots} that waited on this host were sent to it",
+            level.plan.name
+        ));
         Ok(())
     }
 
@@ -136,11 +143,9 @@ impl Levels {
             return Ok(Waits::default());
         }
         let spool = self.spooling.open();
-        let mut levels: Vec<_> = Vec::new();
         let waiting = spool.waiting()?;
-        for one in &waiting {
-            levels.extend(one.levels.iter().filter(|name| !levels.contains(name)).cloned().collect::<Vec<_>>());
-        }
+        let levels: BTreeSet<_> = waiting.iter().flat_map(|one| one.levels.iter().cloned()).collect();
+        let levels = levels.into_iter().collect();
         Ok(Waits { snapshots: waiting.len() as u64, bytes: spool.bytes()?, levels })
     }
 }

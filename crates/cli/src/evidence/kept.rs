@@ -19,7 +19,12 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Keeps what passes through `inner`.
-    pub(crate) fn new(inner: Arc<dyn Deposit>, notary: Arc<dyn Notary>, evidence: Evidence, sent: Arc<Sent>) -> Self {
+    pub(crate) fn new(
+        inner: Arc<dyn Deposit>,
+        notary: Arc<dyn Notary>,
+        evidence: Evidence,
+        sent: Arc<Sent>,
+    ) -> Self {
         Self { inner, notary, evidence: Mutex::new(evidence), sent }
     }
 

@@ -59,7 +59,10 @@ impl Log {
         if self.failure.is_none() {
             self.failure = self.write(new).err();
         }
-        let known = |(stored, receipt): &(Vec<u8>, Receipt)| Known { receipt: receipt.clone(), id: ObjectId::of(stored) };
+        let known = |(stored, receipt): &(Vec<u8>, Receipt)| Known {
+            receipt: receipt.clone(),
+            id: ObjectId::of(stored),
+        };
         self.known.extend(new.iter().map(known));
     }
 

@@ -57,7 +57,8 @@ fn kit(cx: &Context) -> Outcome<Kit> {
     };
     let hosts = hostkeys::load_public(&config).map(|key| (config.host.clone(), key)).into_iter().collect();
     let known = |plan: &VaultPlan| {
-        let found = || open_vault(plan.folder()?, None).ok().map(|vault| Fingerprint::of(&vault.public_key()));
+        let found =
+            || open_vault(plan.folder()?, None).ok().map(|vault| Fingerprint::of(&vault.public_key()));
         let fingerprint = plan.fingerprint.or_else(found)?;
         Some(KitVault { name: plan.name.clone(), place: plan.place.clone(), fingerprint })
     };
