@@ -3,6 +3,7 @@
 use super::levels::{Levels, State};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::level::is_passing;
 use crate::sent::Objects;
 use crate::ui::{self, Task, Ui, plural};
 use std::collections::BTreeSet;
@@ -86,10 +87,18 @@ impl Levels {
         }
         for at in 0..self.levels.len() {
             let sent = self.send_to(at, ui);
+            let folder = self.spooling.folder.display();
             let level = &mut self.levels[at];
             level.unsent = sent.err().map(|error| {
-                Failure::from(error)
-                    .during(format!("what waits for {} in the spool cannot be sent", level.plan.name))
+                let passing = is_passing(&error);
+                let failure = Failure::from(error)
+                    .during(format!("what waits for {} in the spool cannot be sent", level.plan.name));
+                match passing {
+                    true => failure,
+                    false => failure.hint(format!(
+                        "what is captured from now on does not need it; to give up what waits, remove {folder}"
+                    )),
+                }
             });
         }
         let settled = self.settle_spool();
