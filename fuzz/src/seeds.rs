@@ -212,4 +212,28 @@ fn texts() {
         b"files@2000-02-29",
     ];
     write("snapshot_spec", &specs);
+    let specs: [&[u8]; 4] =
+        [b"files@latest", b"0123abcd:/etc/a:b/", b"web-1/files@2026-11-20:/", b"x:/srv/\xff"];
+    write("spec", &specs);
+    config(&recipient);
+}
+
+fn config(recipient: &str) {
+    let least = format!(
+        "[host]\ntenant = \"acme\"\nname = \"web-1\"\nrecipients = [\"{recipient}\"]\n\n[[vault]]\nname = \"local\"\npath = \"vault\"\n\n\
+         [[source]]\nname = \"files\"\ntype = \"files\"\npaths = [\"/etc\"]\n"
+    );
+    let whole = format!(
+        "# a plan\n[host]\ntenant = 'acme'\nname = \"web-1\"\nrecipients = [\n  \"{recipient}\", # the safe\n]\n\
+         keys = \"/etc/vow/keys\"\nstate = \"../state\"\ncompression = 19\n\n\
+         [[vault]]\nname = \"usb\"\npath = \"/mnt/\\u00fcsb\"\nfingerprint = \"SHA256:{}\"\n\n\
+         [[source]]\nname = \"home\"\ntype = \"files\"\npaths = [\"/home\", \"/srv\"]\nexclude = [\"*.tmp\", \"/home/*/.cache\"]\n\
+         one_file_system = true\nexclude_caches = false\nschedule = \"*/15 0-6,22 1 1-12/2 7\"\n",
+        "ab".repeat(32)
+    );
+    let inline = format!(
+        "vault = [{{ name = \"a\", path = \"a\" }}]\nsource = [{{ name = \"b\", type = \"files\", paths = [\"/\"] }}]\n\
+         host = {{ tenant = \"t\", name = \"h\", recipients = [\"{recipient}\"] }}\n"
+    );
+    write("config", &[least.as_bytes(), whole.as_bytes(), inline.as_bytes()]);
 }

@@ -65,6 +65,8 @@ pub struct Level {
     pub name: String,
     /// The vault, in the role of this host.
     pub deposit: Arc<dyn Deposit>,
+    /// No other level can be read to bring this one up to date: what it lacks is not built upon, but sent again.
+    pub alone: bool,
 }
 
 /// What to capture, and as what.

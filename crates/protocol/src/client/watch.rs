@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -116,12 +116,14 @@ struct Mark {
     phase: Phase,
     since: Instant,
     moved: u64,
+    /// Nothing is expected to move: we pause ourselves.
+    paused: bool,
 }
 
 impl Watch {
     /// A watch over what goes through `meter`: at least a little in each `window`, and an answer after `patience` at most.
     pub(super) fn new(meter: Arc<Meter>, window: Duration, patience: Duration) -> Self {
-        let mark = Mark { phase: Phase::Sending, since: Instant::now(), moved: 0 };
+        let mark = Mark { phase: Phase::Sending, since: Instant::now(), moved: 0, paused: false };
         let watch = Self { meter, window, patience, mark: Mutex::new(mark) };
         watch.enter(Phase::Sending);
         watch
@@ -130,8 +132,7 @@ impl Watch {
     /// What is waited for changes.
     pub(super) fn enter(&self, phase: Phase) {
         let moved = self.moved(phase);
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) =
-            Mark { phase, since: Instant::now(), moved };
+        *self.lock() = Mark { phase, since: Instant::now(), moved, paused: false };
     }
 
     /// The request is sent, unless its answer came first.
@@ -141,31 +142,33 @@ impl Watch {
         }
     }
 
-    /// The pause is our own: the other side is not to blame.
-    pub(super) fn excuse(&self) {
+    /// A pause of our own begins or ends: the other side is not to blame for it.
+    pub(super) fn pause(&self, paused: bool) {
         self.enter(self.phase());
+        self.lock().paused = paused;
     }
 
     /// Likewise, while the request is being sent.
-    pub(super) fn excuse_sending(&self) {
+    pub(super) fn pause_sending(&self, paused: bool) {
         if self.phase() == Phase::Sending {
-            self.excuse();
+            self.pause(paused);
         }
     }
 
     /// What is waited for.
     pub(super) fn phase(&self) -> Phase {
-        self.mark().phase
+        self.lock().phase
     }
 
     /// Ends when nothing moves any more; says what was waited for in vain.
     pub(super) async fn stalled(&self) -> String {
         loop {
-            let mark = self.mark();
+            let mark = *self.lock();
             let window = if mark.phase == Phase::Waiting { self.patience } else { self.window };
             let now = Instant::now();
-            if now < mark.since + window {
-                tokio::time::sleep_until((mark.since + window).min(now + TICK)).await;
+            if mark.paused || now < mark.since + window {
+                let end = if mark.paused { now + TICK } else { mark.since + window };
+                tokio::time::sleep_until(end.min(now + TICK)).await;
                 continue;
             }
             let moved = self.moved(mark.phase).saturating_sub(mark.moved);
@@ -177,12 +180,12 @@ impl Watch {
                     Phase::Receiving => format!("it sent only {moved} bytes in {seconds} seconds"),
                 };
             }
-            self.excuse();
+            self.enter(mark.phase);
         }
     }
 
-    fn mark(&self) -> Mark {
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Mark> {
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn moved(&self, phase: Phase) -> u64 {
@@ -276,16 +279,19 @@ mod tests {
         run(async {
             let (_, watch) = watch();
             let limited = async {
-                for _ in 0..20 {
-                    tokio::time::sleep(Duration::from_secs(20)).await;
-                    watch.excuse();
-                }
+                watch.pause_sending(true);
+                tokio::time::sleep(WINDOW * 10).await;
+                watch.pause_sending(false);
+                tokio::time::sleep(WINDOW - TICK).await;
             };
             tokio::select! {
                 text = watch.stalled() => panic!("{text}"),
                 () = limited => {}
             }
-            assert_eq!(watch.phase(), Phase::Sending);
+            watch.sent();
+            // It is no longer being sent: too late to pause.
+            watch.pause_sending(true);
+            assert!(watch.stalled().await.contains("no answer"));
         });
     }
 }
