@@ -130,7 +130,7 @@ impl Model {
             Event::Deleted => self.deleting.retain(|_, deletion| *deletion != entry.manifest),
             Event::Pass => self.passes += 1,
             Event::Marked => match detail.and_then(|detail| detail.mark) {
-                Some(Mark::Pinned) => self.pinned.extend(objects.iter().map(|(_, id)| *id)),
+                Some(Mark::Pinned | Mark::Held) => self.pinned.extend(objects.iter().map(|(_, id)| *id)),
                 Some(Mark::Released) => objects.iter().for_each(|(_, id)| {
                     self.pinned.remove(id);
                 }),
