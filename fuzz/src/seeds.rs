@@ -59,6 +59,7 @@ fuzz_target!(
         listing();
         signed();
         texts();
+        protocol();
     },
     |_nothing: &[u8]| {}
 );
@@ -236,4 +237,29 @@ fn config(recipient: &str) {
          host = {{ tenant = \"t\", name = \"h\", recipients = [\"{recipient}\"] }}\n"
     );
     write("config", &[least.as_bytes(), whole.as_bytes(), inline.as_bytes()]);
+}
+
+fn protocol() {
+    let a = "0a".repeat(32);
+    let seeds = [
+        "/v1/vault".to_owned(),
+        format!("/v1/hosts/{a}/packs/{a}"),
+        format!("/v1/hosts/{a}/index/missing"),
+        format!("/v1/hosts/{a}/receipts"),
+        "after=42".to_owned(),
+        format!("after={a}"),
+        "bytes=10-4095".to_owned(),
+        format!("https://vault.example.net:8443#{a}.{}4", "7".repeat(25)),
+        "https://[2001:db8::1]:443".to_owned(),
+        format!(r#"{{"vault":"{a}","protocol":1,"software":"vow","time":5,"role":"write","host":"{a}"}}"#),
+        format!(r#"{{"secret":"{}","tenant":"acme","name":"web-1","readers":["{a}"]}}"#, "a".repeat(26)),
+        r#"{"receipts":["Vk9X"],"more":true}"#.to_owned(),
+        format!(r#"{{"objects":[["{a}",7]],"more":false}}"#),
+        format!(r#"{{"ids":["{a}"]}}"#),
+        format!(r#"{{"error":"missing","message":"no","missing":[["packs","{a}"]],"count":1}}"#),
+        format!(r#"{{"hosts":[{{"key":"{a}","tenant":"acme","name":"web-1"}}]}}"#),
+        r#"{"software":"vow","time":1,"counts":{"hosts":1},"findings":[{"kind":"clock","message":"x","since":3}]}"#
+            .to_owned(),
+    ];
+    write("protocol", &seeds.each_ref().map(String::as_bytes));
 }

@@ -1,5 +1,6 @@
 //! Whether a transfer still moves. A peer that is silent, or drips, is given up; a slow line is not.
 
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,16 +21,20 @@ pub(super) struct Meter {
     written: AtomicU64,
 }
 
-/// A stream whose bytes are counted.
+/// A stream whose bytes are counted, and on which an answer is heard even when the other side no longer listens.
+///
+/// A vault that is full says so and hangs up, in the middle of an upload. The write that fails then must not hide what it said:
+/// once writing fails it never becomes possible again, and reading decides how it ends.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
     meter: Arc<Meter>,
+    deaf: bool,
 }
 
 impl<S> Metered<S> {
     pub(super) fn new(stream: S, meter: Arc<Meter>) -> Self {
-        Self { stream, meter }
+        Self { stream, meter, deaf: false }
     }
 }
 
@@ -38,7 +43,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.meter.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
@@ -47,44 +52,55 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.count(&polled);
-        polled
+        self.written(polled)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.count(&polled);
-        polled
+        self.written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 impl<S> Metered<S> {
-    fn count(&self, polled: &Poll<std::io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = polled {
-            self.meter.written.fetch_add(*bytes as u64, Ordering::Relaxed);
+    fn written(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Ready(Ok(bytes)) => {
+                self.meter.written.fetch_add(*bytes as u64, Ordering::Relaxed);
+            }
+            // Whoever reads is woken by the same event, and the watch ends what nobody wakes.
+            Poll::Ready(Err(error))
+                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+            {
+                self.deaf = true;
+                return Poll::Pending;
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
+        polled
     }
 }
 

@@ -101,7 +101,7 @@ fn a_put_cut_anywhere_is_stored_once_or_not_acknowledged() {
 fn a_commit_cut_anywhere_gives_one_receipt() {
     let mut line = Line::new(0);
     let snapshot = line.snapshot(1);
-    let (up, down) = measure(&line.proxy, || drop(snapshot.commit(&line.client(once())).unwrap()));
+    let (up, down) = measure(&line.proxy, || assert!(snapshot.commit(&line.client(once())).is_ok()));
 
     let faults: Vec<_> = faults(up, down, step()).collect();
     let mut lost_answers = 0;

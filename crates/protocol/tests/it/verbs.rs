@@ -23,7 +23,7 @@ fn a_snapshot_goes_there_and_comes_back() {
     assert_eq!(host.missing(Kind::Pack, &packs).unwrap(), []);
     let receipt = snapshot.commit(&host).unwrap();
     assert_eq!((receipt.position, receipt.manifest), (1, snapshot.manifest.id));
-    assert_eq!(host.receipts().unwrap(), [receipt.clone()]);
+    assert_eq!(host.receipts().unwrap(), std::slice::from_ref(&receipt));
     let index = snapshot.of_kind(Kind::Index)[0];
     assert_eq!(host.index_segments().unwrap(), [index.id]);
     assert_eq!(host.index_segment(&index.id).unwrap(), index.bytes);
