@@ -21,6 +21,7 @@ mod create;
 mod deposit;
 mod entries;
 mod fuse;
+mod heads;
 mod join;
 mod ledger;
 mod local;
@@ -40,6 +41,7 @@ mod verify;
 mod witness;
 
 pub use deposit::HostDeposit;
+pub use heads::HeadsSeen;
 pub use objects::Put;
 pub use vault::Vault;
 pub use verify::LedgerReport;
