@@ -75,6 +75,7 @@ pub(crate) fn is_passing(error: &VaultError) -> bool {
         | VaultError::Absent { .. }
         | VaultError::Damaged { .. }
         | VaultError::Missing(_)
+        | VaultError::WrongHash { .. }
         | VaultError::Refused(_)
         | VaultError::Signed { .. }
         | VaultError::Ledger { .. } => false,

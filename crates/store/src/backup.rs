@@ -12,6 +12,7 @@ mod commit;
 mod doom;
 mod engine;
 mod extents;
+mod group;
 mod links;
 mod owners;
 mod packs;
@@ -20,6 +21,7 @@ mod queue;
 mod read;
 mod rebuild;
 mod state;
+mod stream;
 
 use crate::chunker::Chunker;
 use crate::index::LocalIndex;

@@ -75,6 +75,7 @@ pub struct Chunker {
 /// Sizes and masks for one file.
 #[derive(Debug, Clone, Copy)]
 pub struct Cutter {
+    grain: Grain,
     average: usize,
     masks: (u64, u64),
 }
@@ -117,7 +118,12 @@ impl Cutter {
         };
         let wanted = (size / CHUNKS_PER_FILE).next_power_of_two();
         let average = usize::try_from(wanted).unwrap_or(AVERAGE_MAX_BYTES).clamp(base, AVERAGE_MAX_BYTES);
-        Self { average, masks: select_masks(average, Normalization::Level1) }
+        Self { grain, average, masks: select_masks(average, Normalization::Level1) }
+    }
+
+    /// How finely the file is cut.
+    pub fn grain(&self) -> Grain {
+        self.grain
     }
 
     /// The longest chunk, in bytes.

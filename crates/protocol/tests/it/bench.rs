@@ -14,7 +14,7 @@ use vow_protocol::wire::Role;
 use vow_protocol::{Address, RemoteVault};
 use vow_testkit::fixture::FakeHost;
 use vow_testkit::{Dice, FixedClock, MemDisk};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// The seeds of the keys that take part.
 pub(crate) const HOST: u8 = 1;
@@ -40,7 +40,7 @@ impl Bench {
     /// A vault that nobody has joined.
     pub(crate) fn without_host() -> Self {
         let (disk, root): (Arc<dyn Disk>, _) = (Arc::new(MemDisk::new()), PathBuf::from("/vault"));
-        let vault = DirVault::create(disk.clone(), Arc::new(FixedClock(7)), &root).unwrap();
+        let vault = Vault::create(disk.clone(), Arc::new(FixedClock(7)), &root).unwrap();
         let text = disk.read(&root.join("vault.key"), 100).unwrap();
         let seed = vow_base::id::from_hex(std::str::from_utf8(&text).unwrap().trim()).unwrap();
         let server = Server::start(vault, disk, root, &SigningKey::from_seed(&seed));
@@ -51,7 +51,7 @@ impl Bench {
         Self { server, host: FakeHost::new(HOST), dice: Dice::new(1) }
     }
 
-    pub(crate) fn vault(&self) -> &DirVault {
+    pub(crate) fn vault(&self) -> &Vault {
         &self.server.shared.vault
     }
 

@@ -28,7 +28,7 @@ use vow_protocol::wire::{
     About, Base64, Entries, Hex, HostEntry, Hosts, Ids, Join, Joined, Objects, Role, Status,
 };
 use vow_protocol::{ErrorBody, JoinSecret, Route, Spot, Word, tls};
-use vow_vault::DirVault;
+use vow_vault::Vault;
 
 /// What the server does instead of what it should, once.
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ pub(crate) struct Server {
 pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) root: PathBuf,
-    pub(crate) vault: DirVault,
+    pub(crate) vault: Vault,
     /// Keys that may do something, beside the hosts.
     pub(crate) grants: Mutex<HashMap<PublicKey, Role>>,
     pub(crate) token: Mutex<Option<JoinSecret>>,
@@ -70,7 +70,7 @@ pub(crate) struct Shared {
 
 impl Server {
     /// Serves the vault at `root`.
-    pub(crate) fn start(vault: DirVault, disk: Arc<dyn Disk>, root: PathBuf, key: &SigningKey) -> Self {
+    pub(crate) fn start(vault: Vault, disk: Arc<dyn Disk>, root: PathBuf, key: &SigningKey) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
