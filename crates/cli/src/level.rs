@@ -5,6 +5,7 @@ mod remote;
 mod view;
 
 pub(crate) use folder::open_vault;
+pub(crate) use remote::{options, unpinned};
 pub(crate) use view::HostView;
 
 use crate::config::{Place, VaultPlan};

@@ -13,6 +13,7 @@ use crate::identity::{self, Identity};
 use crate::level::{self, HostView};
 use crate::sent::Sent;
 use crate::ui::plural;
+pub(crate) use chosen::address_and_pin;
 use chosen::chosen;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -22,6 +22,7 @@ mod create;
 mod deposit;
 mod entries;
 mod fuse;
+mod heads;
 mod join;
 mod ledger;
 mod local;
@@ -43,6 +44,7 @@ mod verify;
 mod witness;
 
 pub use deposit::HostDeposit;
+pub use heads::HeadsSeen;
 pub use objects::Put;
 pub use pages::Page;
 pub use vault::Vault;

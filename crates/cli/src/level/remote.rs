@@ -14,7 +14,7 @@ use vow_protocol::client::{Options, RemoteVault};
 use vow_protocol::{Address, Role};
 
 /// How this program talks to vaults.
-fn options(plan: &VaultPlan) -> Options {
+pub(crate) fn options(plan: &VaultPlan) -> Options {
     Options {
         upload_bytes_per_sec: plan.limit_upload,
         download_bytes_per_sec: plan.limit_download,
@@ -23,7 +23,7 @@ fn options(plan: &VaultPlan) -> Options {
 }
 
 /// Nobody knows which vault should answer there.
-fn unpinned(address: &Address) -> Failure {
+pub(crate) fn unpinned(address: &Address) -> Failure {
     Failure::new(Exit::Usage, format!("the fingerprint of the vault at {address} is not known here")).hint(
         format!(
             "give a recovery kit with --identity, or write {address}#FINGERPRINT (64 hexadecimal digits)"

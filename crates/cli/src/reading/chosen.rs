@@ -73,17 +73,7 @@ fn from_kit(cx: &Context, args: &ReadArgs) -> Option<Outcome<Chosen>> {
 
 /// A vault by its address, with its fingerprint behind it where neither the plan nor a kit knows it.
 fn at_address(cx: &Context, text: &str) -> Outcome<Chosen> {
-    let (address, pin) = text.split_once('#').map_or((text, None), |(address, pin)| (address, Some(pin)));
-    let bad = |why: String| {
-        Failure::new(Exit::Usage, format!("{address} is not the address of a vault: {why}"))
-            .hint("write https://HOST:PORT, or https://HOST:PORT#FINGERPRINT")
-    };
-    let address: Address = address.parse().map_err(|why| bad(format!("{why}")))?;
-    let pin = pin.map(|digits| {
-        let pin = from_hex::<32>(digits).map(Fingerprint);
-        pin.ok_or_else(|| bad("a fingerprint has 64 hexadecimal digits".into()))
-    });
-    let pin = pin.transpose()?;
+    let (address, pin) = address_and_pin(text)?;
     let config = match Config::load(cx.config.as_deref()) {
         Ok(config) => Some(config),
         Err(failure) if cx.config.is_some() => return Err(failure),
@@ -93,6 +83,21 @@ fn at_address(cx: &Context, text: &str) -> Outcome<Chosen> {
     let known = config.iter().flat_map(|config| &config.vaults).find(|plan| plan.place == place).cloned();
     let plan = known.unwrap_or_else(|| VaultPlan::at(place.to_string(), place));
     Ok((config, vec![VaultPlan { fingerprint: pin.or(plan.fingerprint), ..plan }]))
+}
+
+/// `https://HOST:PORT`, or `https://HOST:PORT#FINGERPRINT`.
+pub(crate) fn address_and_pin(text: &str) -> Outcome<(Address, Option<Fingerprint>)> {
+    let (address, pin) = text.split_once('#').map_or((text, None), |(address, pin)| (address, Some(pin)));
+    let bad = |why: String| {
+        Failure::new(Exit::Usage, format!("{address} is not the address of a vault: {why}"))
+            .hint("write https://HOST:PORT, or https://HOST:PORT#FINGERPRINT")
+    };
+    let address = address.parse().map_err(|why| bad(format!("{why}")))?;
+    let pin = pin.map(|digits| {
+        let pin = from_hex::<32>(digits.strip_prefix("SHA256:").unwrap_or(digits)).map(Fingerprint);
+        pin.ok_or_else(|| bad("a fingerprint has 64 hexadecimal digits".into()))
+    });
+    Ok((address, pin.transpose()?))
 }
 
 fn same(known: &Path, given: &Path) -> bool {

@@ -6,6 +6,7 @@ mod damage;
 mod happy;
 mod host;
 mod init;
+mod keeper;
 mod process;
 mod receipts;
 mod spool;
