@@ -1,8 +1,9 @@
-//! The vault protocol of `docs/protocol.md`, as both sides need it: what travels, and where it is found.
+//! The vault protocol of `docs/protocol.md`: what travels, TLS in which both sides prove a key, and the client.
 //!
-//! Pure: bytes and texts in, values out. Whatever arrives is refused unless it is exactly what the document says; what is
-//! added to a body later is ignored by older programs.
+//! What travels is described by pure functions, bytes and texts in, values out, that both sides use. Whatever arrives is refused
+//! unless it is exactly what the document says; what is added to a body later is ignored by older programs.
 
+pub mod client;
 pub mod fault;
 pub mod limits;
 pub mod path;
@@ -10,6 +11,7 @@ pub mod tls;
 pub mod token;
 pub mod wire;
 
+pub use client::RemoteVault;
 pub use fault::{ErrorBody, Word};
 pub use path::{Route, Spot};
 pub use token::{Address, JoinSecret, JoinToken};

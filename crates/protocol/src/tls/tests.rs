@@ -16,11 +16,14 @@ fn pin(seed: u8) -> Fingerprint {
     Fingerprint::of(&key(seed).public())
 }
 
+/// What the client and the server say of a handshake that failed.
+type Refusals = Box<(Option<rustls::Error>, Option<rustls::Error>)>;
+
 /// Carries bytes to and fro until both are content, or one refuses: the client's view, the server's view.
 fn shake(
     client: &Arc<ClientConfig>,
     server: &Arc<ServerConfig>,
-) -> Result<(ClientConnection, ServerConnection), (Option<rustls::Error>, Option<rustls::Error>)> {
+) -> Result<(ClientConnection, ServerConnection), Refusals> {
     let name = ServerName::try_from("vault.example.net").expect("a name");
     let mut client = ClientConnection::new(client.clone(), name).expect("a client");
     let mut server = ServerConnection::new(server.clone()).expect("a server");
@@ -47,7 +50,7 @@ fn shake(
     }
     match (at_client, at_server) {
         (None, None) if !client.is_handshaking() && !server.is_handshaking() => Ok((client, server)),
-        errors => Err(errors),
+        errors => Err(Box::new(errors)),
     }
 }
 
@@ -73,7 +76,7 @@ fn a_client_may_show_no_key() {
 fn another_vault_is_told_by_both_fingerprints() {
     let server = server_config(&key(3)).expect("a vault");
     let client = client_config(pin(1), Some(&key(2))).expect("a client");
-    let (at_client, _) = shake(&client, &server).expect_err("another vault");
+    let (at_client, _) = *shake(&client, &server).expect_err("another vault");
     let error = io::Error::new(io::ErrorKind::InvalidData, at_client.expect("refused by the client"));
     assert_eq!(wrong_key(&error), Some(WrongKey { found: pin(3), expected: pin(1) }));
     assert_eq!(wrong_key(&io::Error::other("something else")), None);
@@ -125,7 +128,7 @@ fn the_certificate_of_a_vault_is_no_proof_without_its_key() {
     let mut server = ServerConfig::clone(&server_config(&key(1)).expect("a vault"));
     server.cert_resolver = Arc::new(Thief::new(&key(1), &key(9)));
     let client = client_config(pin(1), Some(&key(2))).expect("a client");
-    let (at_client, _) = shake(&client, &Arc::new(server)).expect_err("a thief");
+    let (at_client, _) = *shake(&client, &Arc::new(server)).expect_err("a thief");
     assert!(matches!(at_client, Some(rustls::Error::InvalidCertificate(_))), "{at_client:?}");
 }
 
@@ -134,7 +137,7 @@ fn the_certificate_of_a_client_is_no_proof_without_its_key() {
     let server = server_config(&key(1)).expect("a vault");
     let mut client = ClientConfig::clone(&client_config(pin(1), Some(&key(2))).expect("a client"));
     client.client_auth_cert_resolver = Arc::new(Thief::new(&key(2), &key(9)));
-    let (_, at_server) = shake(&Arc::new(client), &server).expect_err("a thief");
+    let (_, at_server) = *shake(&Arc::new(client), &server).expect_err("a thief");
     assert!(matches!(at_server, Some(rustls::Error::InvalidCertificate(_))), "{at_server:?}");
 }
 
