@@ -35,29 +35,26 @@ pub struct JoinDone {
     pub name: String,
 }
 
-/// The same for a token that was never made, was used by another key, or has ended: which of these is nobody's business.
-const NO_TOKEN: &str =
-    "this token does not let this key join: it is unknown, was used by another key, or has ended";
-
 impl Vault {
     /// Lets the key in that proved itself in the handshake. Idempotent for one key and one token.
     ///
+    /// `None`: the token was never made, was used by another key, or has ended; which of these is nobody's business.
+    ///
     /// # Errors
-    /// [`VaultError::Refused`] with one and the same text for every token that does not count, and with a reason when the token is
-    /// good and something else is in the way; the token can be used again then.
+    /// [`VaultError::Refused`] when the token is good and something else is in the way; it can be used again then.
     pub fn use_token(
         &self,
         secret: &JoinSecret,
         key: &PublicKey,
         asked: &JoinAsked,
-    ) -> Result<JoinDone, VaultError> {
+    ) -> Result<Option<JoinDone>, VaultError> {
         let (vault, hash) = (&*self.inner, secret.name());
-        let Some(token) = vault.read_token(&hash)? else { return Err(VaultError::Refused(NO_TOKEN.into())) };
+        let Some(token) = vault.read_token(&hash)? else { return Ok(None) };
         let used = match vault.read_used(&hash)? {
             Some(used) => used,
             None => {
                 if vault.clock.now() > token.ends {
-                    return Err(VaultError::Refused(NO_TOKEN.into()));
+                    return Ok(None);
                 }
                 let used = wanted(key, &token, asked)?;
                 vault.refuse_mixed_roles(&token, &used)?;
@@ -65,10 +62,10 @@ impl Vault {
             }
         };
         if used.key != *key {
-            return Err(VaultError::Refused(NO_TOKEN.into()));
+            return Ok(None);
         }
         self.carry_out(&hash, &token, &used)?;
-        Ok(JoinDone { right: token.right, tenant: used.tenant, name: used.name })
+        Ok(Some(JoinDone { right: token.right, tenant: used.tenant, name: used.name }))
     }
 
     /// What the token's first use asked for: done, or completed when an earlier attempt was cut short.

@@ -90,11 +90,18 @@ impl From<VaultError> for ApiError {
             E::Signed { .. } => Self::new(Word::Refused, text),
             E::Busy { .. } => Self::busy("the vault is busy").because(text),
             E::Disk(disk) if disk.is_full() => Self::new(Word::Full, "the vault is full").because(text),
+            E::Full { .. } => Self::new(Word::Full, "the vault is full").because(text),
+            E::Limited { .. } => Self::new(Word::Limit, "the vault takes no more for now").because(text),
             // Where the storage lies and what ails it is for those who run it.
-            E::Disk(_) | E::Damaged { .. } | E::Ledger { .. } | E::NoVault { .. } | E::OtherVault { .. }
-            // What a client says of a vault far away: none of it comes from a storage.
-            | E::Unreachable { .. } | E::Limited { .. } | E::Full { .. } | E::Storage { .. }
-            | E::NotForThisKey { .. } | E::Protocol { .. } => {
+            E::Unreachable { .. }
+            | E::Storage { .. }
+            | E::NotForThisKey { .. }
+            | E::Protocol { .. }
+            | E::Disk(_)
+            | E::Damaged { .. }
+            | E::Ledger { .. }
+            | E::NoVault { .. }
+            | E::OtherVault { .. } => {
                 Self::new(Word::Storage, "the vault's storage failed; nothing was acknowledged").because(text)
             }
         }

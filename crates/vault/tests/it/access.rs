@@ -62,6 +62,18 @@ fn anonymous(name: &str) -> JoinAsked {
     JoinAsked { tenant: None, name: name.into(), readers: Vec::new() }
 }
 
+type Joined = Result<Option<JoinDone>, VaultError>;
+
+#[track_caller]
+fn no_token(result: Joined) {
+    assert_eq!(result.expect("no refusal"), None);
+}
+
+#[track_caller]
+fn joined(result: Joined) -> JoinDone {
+    result.expect("no refusal").expect("a good token")
+}
+
 #[track_caller]
 fn refusal<T: std::fmt::Debug>(result: Result<T, VaultError>) -> String {
     match result {
@@ -74,15 +86,15 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, VaultError>) -> String {
 fn a_token_lets_one_key_in_however_often_it_asks() {
     let Stand { vault, .. } = stand();
     let secret = vault.join_token(&for_host(Some("acme"), Some("web-1"))).expect("a token");
-    let done = vault.use_token(&secret, &key(1), &named("web-1", &[key(9)])).expect("the first");
+    let done = joined(vault.use_token(&secret, &key(1), &named("web-1", &[key(9)])));
     assert_eq!(done, JoinDone { right: Right::Write, tenant: "acme".into(), name: "web-1".into() });
     // Later requests, whatever they say, get the first answer, and readers come once.
     for asked in [named("web-1", &[key(9)]), named("web-2", &[key(8)]), anonymous("web-1")] {
-        assert_eq!(vault.use_token(&secret, &key(1), &asked).expect("again"), done);
+        assert_eq!(joined(vault.use_token(&secret, &key(1), &asked)), done);
     }
-    let other = refusal(vault.use_token(&secret, &key(2), &named("web-1", &[])));
+    no_token(vault.use_token(&secret, &key(2), &named("web-1", &[])));
     let unknown = JoinSecret::from_bytes(&[7; 16]);
-    assert_eq!(refusal(vault.use_token(&unknown, &key(2), &named("web-1", &[]))), other);
+    no_token(vault.use_token(&unknown, &key(2), &named("web-1", &[])));
     let host = key(1).host_id();
     assert_eq!(vault.access_of(&key(1)).expect("known"), Access::Host(host));
     let reads = vec![Right::Restore(Scope::Host(host))];
@@ -100,10 +112,10 @@ fn a_token_ends_but_not_for_the_key_that_used_it() {
     let Stand { vault, clock, .. } = stand();
     let used = vault.join_token(&for_host(None, None)).expect("a token");
     let unused = vault.join_token(&for_host(None, None)).expect("a token");
-    vault.use_token(&used, &key(1), &anonymous("a")).expect("in time");
+    joined(vault.use_token(&used, &key(1), &anonymous("a")));
     clock.advance(TOKEN_TERM + Duration::from_secs(1));
-    refusal(vault.use_token(&unused, &key(2), &anonymous("b")));
-    vault.use_token(&used, &key(1), &anonymous("a")).expect("the answer was lost, perhaps");
+    no_token(vault.use_token(&unused, &key(2), &anonymous("b")));
+    joined(vault.use_token(&used, &key(1), &anonymous("a")));
 }
 
 #[test]
@@ -114,7 +126,7 @@ fn a_token_for_a_name_is_for_that_name_and_is_not_used_up_by_another() {
     let elsewhere = JoinAsked { tenant: Some("other".into()), ..anonymous("web-1") };
     refusal(vault.use_token(&secret, &key(1), &elsewhere));
     refusal(vault.use_token(&secret, &key(1), &named("../web-1", &[])));
-    let done = vault.use_token(&secret, &key(3), &anonymous("web-1")).expect("the right name");
+    let done = joined(vault.use_token(&secret, &key(3), &anonymous("web-1")));
     assert_eq!(done.tenant, "acme");
 }
 
@@ -126,12 +138,12 @@ fn no_key_is_both_a_host_and_a_reader() {
         vault.use_token(&secret, &key(seed), &named("web", readers))
     };
     refusal(join(1, &[key(1)]));
-    join(1, &[]).expect("a host");
+    joined(join(1, &[]));
     refusal(join(2, &[key(1)]));
     for right in [Right::Restore(Scope::All), Right::Replicate, Right::Console] {
         let secret = vault.join_token(&granting(right)).expect("a token");
         refusal(vault.use_token(&secret, &key(1), &anonymous("web")));
-        vault.use_token(&secret, &key(5), &anonymous("reader")).expect("the token was not used up");
+        joined(vault.use_token(&secret, &key(5), &anonymous("reader")));
     }
     refusal(join(5, &[]));
     assert_eq!(vault.access_of(&key(1)).expect("known"), Access::Host(key(1).host_id()));
@@ -144,9 +156,9 @@ fn a_host_that_has_joined_adds_no_readers_and_changes_no_name() {
         let secret = vault.join_token(&for_host(None, None)).expect("a token");
         vault.use_token(&secret, &key(1), asked)
     };
-    again(&named("web-1", &[key(9)])).expect("the first");
-    again(&named("web-1", &[])).expect("the same");
-    again(&named("web-1", &[key(9)])).expect("the same");
+    joined(again(&named("web-1", &[key(9)])));
+    joined(again(&named("web-1", &[])));
+    joined(again(&named("web-1", &[key(9)])));
     assert!(refusal(again(&named("web-1", &[key(8)]))).contains("reader"));
     assert!(refusal(again(&named("web-2", &[]))).contains("another name"));
     assert_eq!(vault.access_of(&key(8)).expect("looked up"), Access::Stranger);
@@ -160,8 +172,8 @@ fn what_is_taken_away_stays_away() {
         vault.use_token(&secret, &key(seed), &anonymous("who"))
     };
     let (all, console) = (Right::Restore(Scope::All), Right::Console);
-    give(&all, 5).expect("granted");
-    give(&console, 5).expect("granted");
+    joined(give(&all, 5));
+    joined(give(&console, 5));
     assert_eq!(vault.access_of(&key(5)).expect("known"), Access::Granted(vec![console.clone(), all.clone()]));
     let id = key(5).host_id();
     assert_eq!(
@@ -182,7 +194,7 @@ fn what_is_taken_away_stays_away() {
 fn a_host_that_is_shut_out_is_a_stranger_and_its_snapshots_stay() {
     let Stand { vault, .. } = stand();
     let secret = vault.join_token(&for_host(None, None)).expect("a token");
-    vault.use_token(&secret, &key(1), &named("web-1", &[key(9)])).expect("joined");
+    joined(vault.use_token(&secret, &key(1), &named("web-1", &[key(9)])));
     let host = key(1).host_id();
     assert_eq!(vault.revoke(&host, None, "taken over").expect("revoked"), [Right::Write]);
     assert_eq!(vault.access_of(&key(1)).expect("looked up"), Access::Stranger);
@@ -209,15 +221,15 @@ fn a_join_that_is_cut_short_anywhere_is_completed_by_the_same_key_only() {
             if odd { Fate::Lost } else { Fate::Kept }
         });
         let vault = Vault::open(Arc::new(disk), clock, Path::new("/v")).expect("the same vault");
-        let done = vault.use_token(&secret, &key(1), &named("web-1", &[key(9)])).expect("completed");
+        let done = joined(vault.use_token(&secret, &key(1), &named("web-1", &[key(9)])));
         assert_eq!(done.tenant, "acme");
-        refusal(vault.use_token(&secret, &key(2), &named("web-1", &[])));
+        no_token(vault.use_token(&secret, &key(2), &named("web-1", &[])));
         let host = key(1).host_id();
         assert_eq!(vault.access_of(&key(1)).expect("known"), Access::Host(host));
         let reads = Access::Granted(vec![Right::Restore(Scope::Host(host))]);
         assert_eq!(vault.access_of(&key(9)).expect("known"), reads);
         if let Ok(first) = first {
-            assert_eq!(first, done);
+            assert_eq!(first, Some(done));
             assert!(at > 300, "only {at} operations were tried");
             break;
         }
@@ -229,7 +241,7 @@ fn a_join_that_is_cut_short_anywhere_is_completed_by_the_same_key_only() {
 fn the_secret_of_a_token_is_nowhere_in_the_vault() {
     let Stand { vault, disk, .. } = stand();
     let secret = vault.join_token(&for_host(None, None)).expect("a token");
-    vault.use_token(&secret, &key(1), &anonymous("a")).expect("used");
+    joined(vault.use_token(&secret, &key(1), &anonymous("a")));
     let files = files(&disk, Path::new("/v"));
     assert!(files.len() > 5);
     for (path, bytes) in files {

@@ -34,6 +34,8 @@ pub(crate) async fn join(
     let secret = join.secret;
     let done = app.work(&caller.share, move |app| {
         let done = app.vault.use_token(&secret, &key, &asked).noted(app)?;
+        let done =
+            done.ok_or_else(|| ApiError::new(Word::Absent, "this token does not let this key join"))?;
         app.book.forget();
         app.book.refresh_hosts().noted(app)?;
         Ok(done)
