@@ -15,6 +15,7 @@ mod extents;
 mod links;
 mod owners;
 mod packs;
+mod pipe;
 mod plan;
 mod queue;
 mod read;

@@ -64,6 +64,10 @@ impl<'e, 'a> Planner<'e, 'a> {
             for found in found {
                 match found {
                     Found::Item(item) => self.item(item),
+                    Found::Stream(item, stream) => {
+                        let place = self.block.reserve();
+                        self.queue.push(Job::Stream(item, stream, place));
+                    }
                     Found::Problem { path, text } => self.engine.problem(&path, &text),
                     Found::Note(text) => {
                         self.engine.monitor.note(&text);

@@ -2,7 +2,7 @@
 
 use super::block::Place;
 use super::read::{Bundle, ChunkJob};
-use crate::source::Item;
+use crate::source::{Item, Stream};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,6 +12,8 @@ pub(super) enum Job {
     Bundle(Bundle),
     /// One larger file.
     File(Item, Place),
+    /// One dump.
+    Stream(Item, Box<dyn Stream>, Place),
     /// One chunk of a large file that somebody else reads.
     Chunk(ChunkJob),
 }

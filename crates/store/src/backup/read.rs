@@ -23,7 +23,7 @@ const REREAD_BYTES: u64 = 64 << 20;
 /// How often a file is read before it is marked as changing.
 const ATTEMPTS: usize = 3;
 /// The least that is read at once.
-const READ_BYTES: usize = 4 << 20;
+pub(super) const READ_BYTES: usize = 4 << 20;
 
 /// Small files that become one chunk.
 #[derive(Default)]
@@ -43,11 +43,11 @@ pub(super) struct ChunkJob {
 
 /// One reading thread.
 pub(super) struct Reader<'e, 'a> {
-    engine: &'e Engine<'a>,
+    pub(super) engine: &'e Engine<'a>,
     queue: &'e Queue,
     slot: usize,
     packer: Packer,
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
 }
 
 type Outcome<T> = Result<T, Failed>;
@@ -91,6 +91,7 @@ impl<'e, 'a> Reader<'e, 'a> {
             let done = match job {
                 Job::Bundle(bundle) => self.bundle(bundle),
                 Job::File(item, place) => self.file(item, place),
+                Job::Stream(item, stream, place) => self.pipe(item, stream, place),
                 Job::Chunk(job) => self.chunk(job),
             };
             if let Err(error) = done {
@@ -276,7 +277,7 @@ impl<'e, 'a> Reader<'e, 'a> {
         result
     }
 
-    fn one_chunk(&mut self, data: &[u8], assembly: &Arc<Assembly>) -> Result<(), BackupError> {
+    pub(super) fn one_chunk(&mut self, data: &[u8], assembly: &Arc<Assembly>) -> Result<(), BackupError> {
         let number = assembly.expect_one();
         let offered =
             self.queue.offer(|| ChunkJob { data: data.to_vec(), number, assembly: Arc::clone(assembly) });
