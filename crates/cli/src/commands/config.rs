@@ -11,6 +11,7 @@ use crate::reading::open_vault;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vow_base::sign::PublicKey;
+use vow_sources::postgres::PostgresOptions;
 use vow_store::session::Recipient;
 
 /// Look at the configuration
@@ -109,16 +110,41 @@ fn show(cx: &Context, config: &Config) {
     }
     for source in &config.sources {
         line(format!("\n[[source]]\nname = {}\ntype = {}", quoted(&source.name), quoted(&source.kind)));
-        line(format!("paths = [{}]", source.paths.iter().map(|p| path(p)).collect::<Vec<_>>().join(", ")));
         line(format!("exclude = {}", list(source.exclude.iter().map(String::as_str))));
-        line(format!(
-            "one_file_system = {}\nexclude_caches = {}",
-            source.one_file_system, source.exclude_caches
-        ));
+        match &source.postgres {
+            Some(options) => show_postgres(cx, options),
+            None => {
+                let paths = source.paths.iter().map(|p| path(p)).collect::<Vec<_>>().join(", ");
+                line(format!("paths = [{paths}]"));
+                let (one, caches) = (source.one_file_system, source.exclude_caches);
+                line(format!("one_file_system = {one}\nexclude_caches = {caches}"));
+            }
+        }
         if let Some(schedule) = &source.schedule {
             line(format!("schedule = {}", quoted(schedule)));
         }
     }
+}
+
+fn show_postgres(cx: &Context, options: &PostgresOptions) {
+    let line = |text: String| cx.ui.line(&text);
+    let access = &options.access;
+    line(format!("# connection: {}", access.url.conninfo()));
+    if let Some(account) = &access.run_as {
+        line(format!("run_as = {}", quoted(account)));
+    }
+    if let Some(file) = &access.password_file {
+        line(format!("password_file = {}", path(file)));
+    }
+    if let Some(program) = access.password_command.first() {
+        line(format!("# the password comes from {}", quoted(program)));
+    }
+    if let Some(folder) = &access.tools {
+        line(format!("tools = {}", path(folder)));
+    }
+    line(format!("exact_below = \"{}\"", options.exact_below_bytes));
+    line(format!("lock_wait_secs = {}\nmax_lag_secs = {}", options.lock_wait_secs, options.max_lag_secs));
+    line(format!("parallel = {}", options.parallel));
 }
 
 fn path(path: &Path) -> String {
@@ -141,6 +167,7 @@ fn value(config: &Config) -> Value {
             "one_file_system": source.one_file_system,
             "exclude_caches": source.exclude_caches,
             "schedule": source.schedule,
+            "connection": source.postgres.as_ref().map(|options| options.access.url.conninfo()),
         })
     };
     json!({
