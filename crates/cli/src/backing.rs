@@ -16,8 +16,8 @@ use crate::signals;
 use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
+use vow_sources::adapter::{self, Capture};
 use vow_sources::files::{Files, FilesError, FilesOptions};
-use vow_sources::postgres::{Postgres, PostgresOptions};
 use vow_store::backup::{BackupOptions, BackupReport, HostKeys, Level, backup};
 use vow_store::source::Source;
 
@@ -131,13 +131,11 @@ fn capture(
         made.map_err(|e| Failure::from(e).during(format!("the source {} was not backed up", plan.name)))
     };
     if let Some(postgres) = &plan.postgres {
-        let known = learned::load(config, &plan.name)?.filter(|_| !order.accept_server);
-        let dry_run = order.dry_run;
-        let source =
-            Postgres::new(PostgresOptions { known_identifier: known, dry_run, ..(**postgres).clone() });
-        let learned = source.learned();
-        let report = back_up(Box::new(source)).map_err(advise)?;
-        if let Some(identifier) = learned.identifier().filter(|_| report.snapshot.is_some()) {
+        let remembered = learned::load(config, &plan.name)?.filter(|_| !order.accept_server);
+        let begun =
+            postgres.begin(&adapter::Run { dry_run: order.dry_run, remembered }).map_err(Failure::failed)?;
+        let report = back_up(begun.source).map_err(advise)?;
+        if let Some(identifier) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
             learned::save(config, &plan.name, &identifier, ui);
         }
         return Ok(report);

@@ -253,3 +253,14 @@ pub(crate) fn large_objects(
     };
     Ok(LargeObjectsTruth { count: rows, checksum })
 }
+
+/// Rows of one table.
+pub(crate) fn count(
+    session: &mut Session,
+    schema: &str,
+    name: &str,
+    stop: Stop<'_>,
+) -> Result<u64, PostgresError> {
+    let name = super::sql::quoted_name(schema, name);
+    session.document(&format!("counting table {name}"), &format!("SELECT count(*) FROM ONLY {name}"), stop)
+}

@@ -1,14 +1,12 @@
 //! Reading a dump back while it is made: `pg_restore` turns all of its data into a script, in which rows are counted, and lists its
 //! table of contents. A dump that was cut off, or that lacks rows, does not get past this.
 
+use super::sql::{Name, qualified};
 use memchr::memchr;
 use std::collections::{HashMap, HashSet};
 
 /// A statement longer than this is not one that is looked for.
 const STATEMENT_LIMIT_BYTES: usize = 1 << 20;
-
-/// Schema and name.
-pub(crate) type Name = (String, String);
 
 /// What the data of a dump holds: fed with the script that `pg_restore --section=data` writes.
 #[derive(Default)]
@@ -90,33 +88,6 @@ impl DataScript {
             }
         } else if text.starts_with("SELECT pg_catalog.lo_open(") {
             self.large_objects += 1;
-        }
-    }
-}
-
-/// `schema.name` at the start of a text, with quotes taken off.
-fn qualified(text: &str) -> Option<Name> {
-    let (schema, rest) = identifier(text)?;
-    let (name, _) = identifier(rest.strip_prefix('.')?)?;
-    Some((schema, name))
-}
-
-fn identifier(text: &str) -> Option<(String, &str)> {
-    let Some(mut rest) = text.strip_prefix('"') else {
-        let end = text.find(['.', ' ', '(', '\'', ')']).unwrap_or(text.len());
-        return (end > 0).then(|| (text[..end].to_owned(), &text[end..]));
-    };
-    let mut name = String::new();
-    loop {
-        let end = rest.find('"')?;
-        name.push_str(&rest[..end]);
-        rest = &rest[end + 1..];
-        match rest.strip_prefix('"') {
-            Some(more) => {
-                name.push('"');
-                rest = more;
-            }
-            None => return Some((name, rest)),
         }
     }
 }
