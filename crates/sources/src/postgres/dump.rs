@@ -22,6 +22,8 @@ use vow_store::source::Stream;
 
 /// How often a stream that waits looks whether it was asked to stop.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// How often a dump is begun again because of changes of the schema.
+const ATTEMPTS: usize = 20;
 /// Objects named in a message.
 const NAMED: usize = 10;
 
@@ -80,12 +82,7 @@ impl Dump {
 
     fn start(&self, stop: &dyn Fn() -> bool) -> Result<Open, PostgresError> {
         let plan = &self.plan;
-        let mut session = plan.access.session(&self.database, stop)?;
-        let snapshot = moment::begin(&mut session, plan.lock_wait_secs, stop)?;
-        let mut dump = self.dump_command(&snapshot);
-        dump.stdout(Stdio::piped());
-        let mut dump = plan.access.launcher.start(dump)?;
-        let out = dump.stdout()?;
+        let (mut session, dump, out) = self.moment(stop)?;
         let data = self.reader(&["--section=data", "-f", "-"], |mut from| {
             let (mut script, mut buffer) = (DataScript::default(), vec![0; 256 << 10]);
             loop {
@@ -103,14 +100,46 @@ impl Dump {
             Ok(contents)
         })?;
         let stop_truth = Arc::new(AtomicBool::new(false));
-        let (plan, stopped) = (Arc::clone(plan), Arc::clone(&stop_truth));
+        let (plan, stopped, database) = (Arc::clone(plan), Arc::clone(&stop_truth), self.database.clone());
         let take = move || {
             let stop = || stopped.load(Ordering::Relaxed);
-            let measured = measure_all(&plan, &mut session, &stop)?;
+            let measured = measure_all(&plan, &mut session, &database, &stop)?;
             // The session goes back: its locks protect the dump for as long as it lives.
             Ok((session, measured))
         };
         Ok(Open { dump, out, data, contents, truth: Some(std::thread::spawn(take)), stop_truth })
+    }
+
+    /// A moment, and a `pg_dump` in it that has its locks.
+    ///
+    /// Somebody who wants to change a table may queue up between our locks and those of `pg_dump`, which then waits for them while
+    /// they wait for us. Nothing was written then: both are let go of, the change happens, and it is begun again.
+    fn moment(&self, stop: &dyn Fn() -> bool) -> Result<(Session, Running, ChildStdout), PostgresError> {
+        let plan = &self.plan;
+        for attempt in 0.. {
+            let mut session = plan.access.session(&self.database, stop)?;
+            let snapshot = moment::begin(&mut session, plan.lock_wait_secs, stop)?;
+            let name = format!("vow dump {} {attempt}", std::process::id());
+            let mut command = self.dump_command(&snapshot);
+            command.env("PGAPPNAME", &name).stdout(Stdio::piped());
+            let mut dump = plan.access.launcher.start(command)?;
+            let out = dump.stdout()?;
+            let mut looks = 0;
+            // The first byte comes after the last lock.
+            while !is_ready(&out)? {
+                if stop() {
+                    return Err(ToolError::Stopped.into());
+                }
+                looks += 1;
+                if attempt < ATTEMPTS && looks > 1 && moment::is_stuck(&mut session, &name, stop)? {
+                    break;
+                }
+            }
+            if is_ready(&out)? {
+                return Ok((session, dump, out));
+            }
+        }
+        unreachable!("the last attempt waits until the dump begins or gives up")
     }
 
     fn dump_command(&self, snapshot: &str) -> Command {
@@ -254,15 +283,12 @@ impl Open {
     fn read(&mut self, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> Result<usize, PostgresError> {
         let pipe = |source| ToolError::Pipe { program: "pg_dump".into(), source };
         loop {
-            let mut fds = [PollFd::new(&self.out, PollFlags::IN)];
-            let ready = poll(&mut fds, Some(&LOOK));
+            let ready = is_ready(&self.out)?;
             if stop() {
                 return Err(ToolError::Stopped.into());
             }
-            match ready {
-                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-                Ok(_) => {}
-                Err(errno) => return Err(pipe(errno.into()).into()),
+            if !ready {
+                continue;
             }
             match self.out.read(buffer) {
                 Ok(read) => {
@@ -302,6 +328,15 @@ impl<T> Reader<T> {
     }
 }
 
+/// Whether there is something to read, or the end; waits for a moment.
+fn is_ready(out: &ChildStdout) -> Result<bool, PostgresError> {
+    match poll(&mut [PollFd::new(out, PollFlags::IN)], Some(&LOOK)) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(errno) => Err(ToolError::Pipe { program: "pg_dump".into(), source: errno.into() }.into()),
+    }
+}
+
 /// Tells the thread that takes the truth to end, whatever way its dump is left.
 struct StopsTruth(Arc<AtomicBool>);
 
@@ -327,6 +362,7 @@ fn wait_for<T>(
 fn measure_all(
     plan: &DumpPlan,
     session: &mut Session,
+    database: &str,
     stop: &dyn Fn() -> bool,
 ) -> Result<Measured, PostgresError> {
     let taken = session.document("asking for the time", "SELECT to_json(transaction_timestamp())", stop)?;
@@ -335,7 +371,8 @@ fn measure_all(
         taken,
         objects: measure::inventory(session, plan.server_version, stop)?,
         extensions: measure::extensions(session, stop)?,
-        sequences: measure::sequences(session, stop)?,
+        // In a session of its own, which keeps no lock: pg_dump reads sequences late, and might wait for somebody who waits for us.
+        sequences: measure::sequences(&mut plan.access.session(database, stop)?, stop)?,
         tables: measure::tables(session, &Measure::UpTo(limit), plan.in_recovery, stop)?,
         large_objects: measure::large_objects(session, |bytes| bytes <= limit, stop)?,
     })

@@ -28,6 +28,20 @@ const HOLDERS: &str = "SELECT to_json(string_agg(DISTINCT format('%s by process 
     WHERE l.granted AND l.mode = 'AccessExclusiveLock' AND l.locktype = 'relation' AND l.pid <> pg_backend_pid() \
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
+/// Whether a dump of this name waits for somebody who waits for us: somebody wants to change a table, and `pg_dump` came just behind.
+/// Nobody but us can see that: for the server each of them merely waits.
+pub(crate) fn is_stuck(session: &mut Session, name: &str, stop: Stop<'_>) -> Result<bool, PostgresError> {
+    let doing = "looking at the locks";
+    // What other sessions do is remembered within a transaction otherwise.
+    session.query(doing, "SELECT pg_stat_clear_snapshot()", stop)?;
+    let statement = format!(
+        "SELECT to_json(EXISTS (SELECT FROM pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) b \
+         WHERE a.application_name = {} AND pg_backend_pid() = ANY (pg_blocking_pids(b))))",
+        super::sql::literal(name)
+    );
+    session.document(doing, &statement, stop)
+}
+
 /// Begins it; gives the name under which others take part. The session stays in the transaction.
 pub(crate) fn begin(
     session: &mut Session,

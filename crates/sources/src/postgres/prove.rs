@@ -208,7 +208,14 @@ impl Proof {
         }
         let mut command = access.command("pg_amcheck");
         command.args(["--heapallindexed", "--install-missing", "--no-password"]);
-        command.arg("-d").arg(access.url.with_database(database).conninfo());
+        // It takes no connection string where it takes the name of a database.
+        command.arg("-h").arg(access.url.get("host").unwrap_or_default());
+        command
+            .arg("-p")
+            .arg(access.url.port().to_string())
+            .arg("-U")
+            .arg(access.url.get("user").unwrap_or_default());
+        command.arg(database);
         let (out, ended) = access.launcher.output(command, 1 << 20, stop)?;
         let said = crate::process::one_line(&format!("{}\n{}", String::from_utf8_lossy(&out), ended.said));
         self.same(ended.status.success(), || format!("{database}: pg_amcheck found damage: {said}"));

@@ -117,7 +117,9 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), P
         // Without CASCADE: what depends on it is named by the server, and nothing happens.
         prelude.push_str(&format!("DROP TABLE IF EXISTS {};\n", quoted_name(&moved.schema, &moved.name)));
     }
-    let target = Target { access: restorer.access, database: &target, prelude: &prelude };
+    let postlude = privileges(&mut session, &tree, stop)?;
+    let target =
+        Target { access: restorer.access, database: &target, prelude: &prelude, postlude: &postlude };
     let first = copy(&scratch.access, &database.name, &tree, &target, stop);
     if let Err(error) = first {
         let text = error.to_string();
@@ -232,6 +234,47 @@ struct Target<'t> {
     access: &'t Access,
     database: &'t str,
     prelude: &'t str,
+    postlude: &'t str,
+}
+
+/// Default privileges of the target would give a new table more than the old one had: SQL that takes away what is too much, and gives
+/// privileges on columns again, which go with those on the table.
+fn privileges(session: &mut Session, tree: &[Found], stop: Stop<'_>) -> Result<String, PostgresError> {
+    let mut out = String::new();
+    for part in tree {
+        let table = quoted_name(&part.schema, &part.name);
+        let grantee = "CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END";
+        let had: Vec<String> = session.documents(
+            "reading the privileges",
+            &format!(
+                "SELECT to_json({grantee} || ' ' || privilege_type) FROM pg_class c, \
+                 aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE c.oid = {}::regclass",
+                literal(&table)
+            ),
+            stop,
+        )?;
+        let columns: Vec<String> = session.documents(
+            "reading the privileges",
+            &format!(
+                "SELECT to_json(format('GRANT %s (%I) ON TABLE %s TO %s%s;', privilege_type, attname, attrelid::regclass, {grantee}, \
+                 CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)) \
+                 FROM pg_attribute a, aclexplode(attacl) WHERE attrelid = {}::regclass AND NOT attisdropped",
+                literal(&table)
+            ),
+            stop,
+        )?;
+        let had: Vec<_> = had.iter().map(|entry| literal(entry)).collect();
+        let body = format!(
+            "DECLARE r record; BEGIN FOR r IN SELECT {grantee} AS who, privilege_type AS what FROM pg_class c, aclexplode(c.relacl) \
+             WHERE c.oid = {}::regclass AND {grantee} || ' ' || privilege_type <> ALL (ARRAY[{}]::text[]) \
+             LOOP EXECUTE format('REVOKE %s ON TABLE %s FROM %s', r.what, {}, r.who); END LOOP; END",
+            literal(&table),
+            had.join(", "),
+            literal(&table)
+        );
+        out.push_str(&format!("DO {};\n{}\n", literal(&body), columns.join("\n")));
+    }
+    Ok(out)
 }
 
 /// Dumps the tables from the scratch server into one transaction of the target.
@@ -283,6 +326,8 @@ fn copy(
         // psql commits when its input ends: it must not end before the dump is known to be whole. Let go of earlier, psql is killed
         // and the server rolls back.
         dump.wait(stop)?.expect_success()?;
+        // When psql has ended already, its status says why.
+        let _ = into.write_all(target.postlude.as_bytes());
     }
     drop(into);
     load.wait(stop)?.expect_success()?;
