@@ -77,6 +77,7 @@ pub struct Chunker {
 /// Sizes and masks for one file.
 #[derive(Debug, Clone, Copy)]
 pub struct Cutter {
+    grain: Grain,
     average: usize,
     masks: (u64, u64),
 }
@@ -119,7 +120,12 @@ impl Cutter {
         };
         let wanted = (size / CHUNKS_PER_FILE).next_power_of_two();
         let average = usize::try_from(wanted).unwrap_or(AVERAGE_MAX_BYTES).clamp(base, AVERAGE_MAX_BYTES);
-        Self { average, masks: select_masks(average, Normalization::Level1) }
+        Self { grain, average, masks: select_masks(average, Normalization::Level1) }
+    }
+
+    /// How finely the file is cut.
+    pub fn grain(&self) -> Grain {
+        self.grain
     }
 
     /// For the next chunk of a stream whose size nobody knows, after this many. As it grows it is cut more coarsely, at places that
@@ -127,7 +133,7 @@ impl Cutter {
     pub fn of_stream(chunks: u64) -> Self {
         let doublings = u32::try_from(chunks / STREAM_STEP_CHUNKS).unwrap_or(u32::MAX).min(31);
         let average = (FINE_BYTES << doublings).min(AVERAGE_MAX_BYTES);
-        Self { average, masks: select_masks(average, Normalization::Level1) }
+        Self { grain: Grain::Fine, average, masks: select_masks(average, Normalization::Level1) }
     }
 
     /// The longest chunk, in bytes.

@@ -14,6 +14,7 @@
 //! A receipt in the ledger is what makes a manifest count. A manifest without one is a commit that was cut short; committing it
 //! again completes it. After a sync that failed, a vault that is open takes no more writes; reading goes on.
 
+pub mod access;
 mod chapters;
 pub mod chores;
 mod commit;
@@ -25,11 +26,16 @@ mod join;
 mod ledger;
 mod local;
 mod objects;
+mod pages;
+mod remembered;
 pub mod replicate;
+pub mod retention;
 mod retrieve;
 pub mod scrub;
+pub mod server;
 pub mod state;
 pub mod storage;
+pub mod sweep;
 mod texts;
 mod tree;
 mod vault;
@@ -38,6 +44,7 @@ mod witness;
 
 pub use deposit::HostDeposit;
 pub use objects::Put;
+pub use pages::Page;
 pub use vault::Vault;
 pub use verify::LedgerReport;
 pub use witness::Story;

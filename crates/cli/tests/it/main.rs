@@ -7,5 +7,7 @@ mod happy;
 mod host;
 mod init;
 mod process;
+mod receipts;
+mod spool;
 mod up;
 mod vaults;

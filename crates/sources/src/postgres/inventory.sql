@@ -113,4 +113,3 @@ SELECT json_build_object('kind', i.type, 'name', coalesce(i.identity, f.objid::t
 FROM found f CROSS JOIN LATERAL pg_identify_object(f.classid, f.objid, 0) i
 WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = f.classid AND ext.objid = f.objid)
   AND NOT EXISTS (SELECT FROM inner_parts p WHERE p.classid = f.classid AND p.objid = f.objid)
-ORDER BY 1::text

@@ -33,7 +33,9 @@ pub(crate) fn inventory(
     let (before, newer, after) = (parts.next(), parts.next(), parts.next());
     let newer = newer.filter(|_| version >= 150_000);
     let sql = [before, newer, after].into_iter().flatten().collect::<String>();
-    session.documents("taking the inventory", &sql, stop)
+    let mut objects: Vec<Object> = session.documents("taking the inventory", &sql, stop)?;
+    objects.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    Ok(objects)
 }
 
 /// How many of each kind.

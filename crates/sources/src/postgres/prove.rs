@@ -149,7 +149,8 @@ impl Proof {
         stop: Stop<'_>,
     ) -> Result<(), PostgresError> {
         for view in database.objects.iter().filter(|object| object.kind == "view") {
-            match session.query("selecting from views", &format!("SELECT FROM {} LIMIT 0", view.name), stop) {
+            match session.query("selecting from views", &format!("SELECT * FROM {} LIMIT 0", view.name), stop)
+            {
                 Ok(_) => self.compared += 1,
                 Err(error) if error.state().is_some() => {
                     self.problems.push(format!(

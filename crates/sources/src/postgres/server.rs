@@ -44,7 +44,7 @@ const DATABASE_ROWS: &str = "SELECT to_jsonb(d) || jsonb_build_object('owner', p
     'encoding_name', pg_encoding_to_char(encoding), 'bytes', \
     CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END) FROM pg_database d ORDER BY datname";
 const DATABASE_SETTINGS: &str = "SELECT json_build_object('database', (SELECT datname FROM pg_database WHERE oid = setdatabase), \
-    'role', (SELECT rolname FROM pg_roles WHERE oid = setrole), 'settings', setconfig) FROM pg_db_role_setting ORDER BY 1::text";
+    'role', (SELECT rolname FROM pg_roles WHERE oid = setrole), 'settings', setconfig) FROM pg_db_role_setting ORDER BY setdatabase, setrole";
 const TABLESPACES: &str = "SELECT json_build_object('name', spcname, 'owner', pg_get_userbyid(spcowner), \
     'location', pg_tablespace_location(oid), 'options', spcoptions) FROM pg_tablespace ORDER BY spcname";
 const ROLES: &str = "SELECT to_jsonb(r) - 'rolpassword' || jsonb_build_object('member_of', \

@@ -159,7 +159,7 @@ fn find(session: &mut Session, wanted: &str, stop: Stop<'_>) -> Result<Found, Po
         schema.as_ref().map_or(String::new(), |schema| format!(" AND nspname = {}", literal(schema)));
     let statement = format!(
         "SELECT json_build_object('schema', nspname, 'name', relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
-         WHERE relkind IN ('r', 'p') AND relname = {}{in_schema} AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1::text",
+         WHERE relkind IN ('r', 'p') AND relname = {}{in_schema} AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY nspname",
         literal(&name)
     );
     let mut found: Vec<Found> = session.documents("looking for the table", &statement, stop)?;

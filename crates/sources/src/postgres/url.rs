@@ -36,6 +36,7 @@ const SOCKET_FOLDERS: &[&str] = &["/run/postgresql", "/var/run/postgresql", "/tm
 /// A server, and how to connect to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
+    text: String,
     parameters: Vec<(String, String)>,
 }
 
@@ -58,7 +59,7 @@ impl Url {
             Some((host, port)) => (host, port.strip_prefix(':').unwrap_or(port)),
             None => place.rsplit_once(':').map_or((place, ""), |(host, port)| (host, port)),
         };
-        let mut url = Self { parameters: Vec::new() };
+        let mut url = Self { text: text.to_owned(), parameters: Vec::new() };
         for (name, value) in [("user", user), ("host", host), ("port", port), ("dbname", database)] {
             if !value.is_empty() {
                 url.add(name, &decoded(value)?)?;
@@ -102,7 +103,12 @@ impl Url {
         let mut parameters: Vec<_> =
             self.parameters.iter().filter(|(name, _)| name != "dbname").cloned().collect();
         parameters.push(("dbname".into(), database.into()));
-        Self { parameters }
+        Self { text: self.text.clone(), parameters }
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// A server that listens on a socket in this folder.
@@ -110,7 +116,7 @@ impl Url {
         let mut parameters =
             vec![("host".into(), folder.display().to_string()), ("port".into(), port.to_string())];
         parameters.extend(user.map(|user| ("user".into(), user.into())));
-        Self { parameters }
+        Self { text: format!("postgres:///?host={}&port={port}", folder.display()), parameters }
     }
 
     /// As libpq's programs take it: `name='value' …`.

@@ -9,7 +9,9 @@ use super::BackupError;
 use super::assembly::{Assembly, Finish};
 use super::block::Place;
 use super::engine::Engine;
-use super::read::{READ_BYTES, Reader};
+use super::group::Stretch;
+use super::read::Reader;
+use super::stream::READ_BYTES;
 use crate::chunker::Cutter;
 use crate::monitor::add;
 use crate::source::{Item, Stream};
@@ -43,13 +45,18 @@ impl Reader<'_, '_> {
         let engine = self.engine;
         let stop = move || is_stopped(engine);
         let mut buffer = std::mem::take(&mut self.buffer);
-        let (mut held, mut total, mut chunks, mut ended) = (0, 0, 0, false);
-        let mut cutter = Cutter::of_stream(chunks);
+        let mut cutter = Cutter::of_stream(0);
+        // `start` is where the next chunk starts; what lies before it are the chunks of the stretch at hand.
+        let (mut held, mut start, mut total, mut chunks, mut ended) = (0, 0, 0, 0, false);
+        let mut stretch = Stretch::new(cutter.grain());
         while !ended {
             if stop() {
                 return Err(BackupError::Cancelled);
             }
-            buffer.resize(buffer.len().max(READ_BYTES).max(cutter.max_bytes() * 2), 0);
+            let done = start - stretch.bytes();
+            buffer.copy_within(done..held, 0);
+            (held, start) = (held - done, start - done);
+            buffer.resize(buffer.len().max(READ_BYTES).max(start + cutter.max_bytes() * 2), 0);
             while !ended && held < buffer.len() {
                 let read = stream.read(&mut buffer[held..], &stop).map_err(|e| refused(engine, e))?;
                 ended = read == 0;
@@ -58,16 +65,22 @@ impl Reader<'_, '_> {
                 add(&engine.monitor.counters.bytes, read as u64);
             }
             // Cut while a whole chunk is certain to be in the buffer, or the stream has ended.
-            let mut start = 0;
             while held - start >= cutter.max_bytes() || ended && held > start {
                 let length = engine.chunker.cut(&cutter, &buffer[start..held]);
-                self.one_chunk(&buffer[start..start + length], assembly)?;
+                if stretch.ends_before(length) {
+                    self.hand_on(&buffer[..start], stretch.take(), assembly)?;
+                }
+                stretch.push(length);
                 start += length;
+                if stretch.ends_before(0) {
+                    self.hand_on(&buffer[..start], stretch.take(), assembly)?;
+                }
                 chunks += 1;
                 cutter = Cutter::of_stream(chunks);
             }
-            buffer.copy_within(start..held, 0);
-            held -= start;
+        }
+        if stretch.count() > 0 {
+            self.hand_on(&buffer[..start], stretch, assembly)?;
         }
         self.buffer = buffer;
         Ok(total)
