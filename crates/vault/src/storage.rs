@@ -9,6 +9,7 @@ use vow_base::disk::{DiskError, DiskLock};
 use vow_base::publish::{PublishError, Published};
 
 mod dir;
+pub mod s3;
 pub use dir::DirStorage;
 
 /// Where a vault's names live. Every error names the object; an error is never an empty answer.
