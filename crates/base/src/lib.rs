@@ -4,6 +4,7 @@
 
 pub mod cbor;
 pub mod clock;
+pub mod copy;
 pub mod detail;
 pub mod disk;
 pub mod id;

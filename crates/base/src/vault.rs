@@ -179,3 +179,20 @@ pub trait Retrieve: Send + Sync {
         length: usize,
     ) -> Result<Vec<u8>, VaultError>;
 }
+
+/// A vault that lets others watch over it: its ledger can be followed, and it can be told what was seen elsewhere.
+pub trait Watch: Send + Sync {
+    /// The vault's key, as it was pinned.
+    fn vault_key(&self) -> PublicKey;
+    /// Stored bytes of the newest ledger entry; `None` when there is none yet.
+    fn head(&self) -> Result<Option<Vec<u8>>, VaultError>;
+    /// Stored bytes of the entries after this position, in order, as many as fit into one answer; none when there are no more.
+    fn entries(&self, after: u64) -> Result<Vec<Vec<u8>>, VaultError>;
+    /// Shows it the head of another vault, as evidence.
+    fn witness(&self, head: &[u8]) -> Result<(), VaultError>;
+}
+
+/// A vault that can be copied from: read, and watched.
+pub trait Peer: Retrieve + Watch {}
+
+impl<T: Retrieve + Watch> Peer for T {}

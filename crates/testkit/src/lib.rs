@@ -3,6 +3,7 @@
 // Fixtures stop the test that uses them; there is nobody to return an error to.
 #![allow(clippy::unwrap_used)]
 
+pub mod cable;
 pub mod clock;
 pub mod dice;
 pub mod fixture;
@@ -13,6 +14,7 @@ pub mod mem_disk;
 pub mod shell;
 pub mod tree;
 
+pub use cable::Lab;
 pub use clock::FixedClock;
 pub use dice::Dice;
 pub use host::Host;

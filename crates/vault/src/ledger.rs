@@ -2,6 +2,7 @@
 //!
 //! An entry is created at the next free position or not at all. That alone makes all processes that serve one store agree.
 
+use crate::chapters::{self, Chapters};
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tree;
@@ -87,6 +88,11 @@ impl Ledger {
         known.head = stored.into();
         known.length = receipt.position;
         known.durable = known.length;
+        drop(known);
+        if receipt.position.is_multiple_of(chapters::ENTRIES) {
+            // It only makes the next start quicker.
+            let _ = chapters::write(&*self.storage, receipt.position);
+        }
         Ok(Some(receipt))
     }
 
@@ -124,21 +130,33 @@ impl Ledger {
     /// was verified earlier. The other signatures are looked at only to name the culprit when a hash does not fit.
     fn refreshed(&self) -> Result<MutexGuard<'_, Known>, VaultError> {
         let mut known = self.known();
-        let old = known.length;
-        let listed = if old == 0 {
-            Some(self.listed()?)
-        } else {
-            if self.storage.stat(&tree::entry(old))?.is_none() {
-                return Err(self.wrong(old, "it was here and has vanished".into()));
+        if known.length == 0 {
+            let chapters = Chapters::open(&*self.storage)?;
+            if chapters.last() > 0 && self.read_on(&mut known, chapters).is_ok() {
+                return Ok(known);
             }
-            None
-        };
+            // A cache is never evidence: where chapters do not fit, the entries themselves say what is so.
+            self.read_on(&mut known, Chapters::default())?;
+        } else {
+            let newest = known.length;
+            if self.storage.stat(&tree::entry(newest))?.is_none() {
+                return Err(self.wrong(newest, "it was here and has vanished".into()));
+            }
+            self.read_on(&mut known, Chapters::default())?;
+        }
+        Ok(known)
+    }
+
+    /// Reads and verifies what follows what is known. Nothing is known afterwards of what does not hold together.
+    fn read_on(&self, known: &mut Known, mut chapters: Chapters) -> Result<(), VaultError> {
+        let old = known.length;
+        let listed = if old == 0 { Some(self.listed(chapters.last())?) } else { None };
         let mut state = known.state.clone();
         let (mut last, mut before) = (known.last, known.head.to_vec());
         let mut position = old;
         while listed.is_none_or(|length| position < length) {
             let next = position + 1;
-            let stored = match self.stored(next) {
+            let stored = match chapters.take(&*self.storage, next).map_or_else(|| self.stored(next), Ok) {
                 Ok(stored) => stored,
                 Err(VaultError::Disk(error)) if error.is_absent() && listed.is_none() => break,
                 Err(other) => return Err(other),
@@ -164,18 +182,21 @@ impl Ledger {
             known.head = before.into();
             known.length = position;
         }
-        Ok(known)
+        Ok(())
     }
 
-    /// How many entries there are; nothing else may stand among them.
-    fn listed(&self) -> Result<u64, VaultError> {
-        let names = self.storage.names(tree::LEDGER)?;
-        for (position, found) in (1..).zip(&names) {
+    /// How many entries there are; after position `known` nothing else may stand among them.
+    fn listed(&self, known: u64) -> Result<u64, VaultError> {
+        let names = match known {
+            0 => self.storage.names(tree::LEDGER)?,
+            _ => self.storage.names_after(tree::LEDGER, &tree::entry_name(known))?,
+        };
+        for (position, found) in (known + 1..).zip(&names) {
             if *found != tree::entry_name(position) {
                 return Err(self.wrong(position, format!("{found:?} stands in its place")));
             }
         }
-        Ok(names.len() as u64)
+        Ok(known + names.len() as u64)
     }
 
     /// What an entry is about, where that matters to the state.

@@ -14,6 +14,8 @@
 //! A receipt in the ledger is what makes a manifest count. A manifest without one is a commit that was cut short; committing it
 //! again completes it. After a sync that failed, a vault that is open takes no more writes; reading goes on.
 
+mod chapters;
+pub mod chores;
 mod commit;
 mod create;
 mod deposit;
@@ -23,13 +25,19 @@ mod join;
 mod ledger;
 mod local;
 mod objects;
+pub mod replicate;
 mod retrieve;
+pub mod scrub;
 pub mod state;
 pub mod storage;
 mod texts;
 mod tree;
 mod vault;
+mod verify;
+mod witness;
 
 pub use deposit::HostDeposit;
 pub use objects::Put;
 pub use vault::Vault;
+pub use verify::LedgerReport;
+pub use witness::Story;

@@ -8,15 +8,13 @@ use vow_base::receipt::{Event, Receipt};
 use vow_base::vault::{Kind, VaultError};
 use vow_base::{HostId, ObjectId};
 
+/// Ledger entries that are given out in one answer.
+pub(crate) const ENTRIES_AT_ONCE: u64 = 1000;
+
 impl Vault {
     /// What the ledger amounts to now.
     pub fn state(&self) -> Result<Arc<State>, VaultError> {
         self.inner.ledger.state()
-    }
-
-    /// Stored bytes of the newest ledger entry; `None` when there is none yet.
-    pub fn head(&self) -> Result<Option<Arc<[u8]>>, VaultError> {
-        self.inner.ledger.head()
     }
 
     /// Stored bytes of the ledger entry at a position, from 1.
@@ -53,7 +51,7 @@ impl Vault {
     }
 
     /// Tries until nobody else appends in between.
-    fn until_appended(
+    pub(crate) fn until_appended(
         &self,
         append: impl Fn(&State) -> Result<Option<Receipt>, VaultError>,
     ) -> Result<Receipt, VaultError> {

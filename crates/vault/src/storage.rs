@@ -60,6 +60,13 @@ pub trait Storage: Send + Sync {
         Ok(self.list(folder)?.into_iter().map(|item| item.name).collect())
     }
 
+    /// Those of [`Storage::names`] that sort after `name`: where a store can begin there, at the cost of these alone.
+    fn names_after(&self, folder: &str, name: &str) -> Result<Vec<String>, DiskError> {
+        let mut names = self.names(folder)?;
+        names.retain(|other| other.as_str() > name);
+        Ok(names)
+    }
+
     /// Whether a folder must exist before anything comes into it, and its absence means that something is lost.
     fn has_folders(&self) -> bool;
 

@@ -13,6 +13,9 @@ pub(crate) const TEMPORARY: &str = "tmp";
 pub(crate) const LEDGER: &str = "ledger";
 pub(crate) const HOSTS: &str = "hosts";
 pub(crate) const DETAILS: &str = "details";
+pub(crate) const WITNESS: &str = "witness";
+pub(crate) const CACHE: &str = "cache";
+pub(crate) const CHAPTERS: &str = "cache/chapters";
 
 /// The name of a ledger entry.
 pub(crate) fn entry(position: u64) -> String {
@@ -24,8 +27,23 @@ pub(crate) fn entry_name(position: u64) -> String {
     format!("{position:020}")
 }
 
+/// A chapter: the ledger's entries up to and including this position, in one object. Can be deleted at any time.
+pub(crate) fn chapter(last: u64) -> String {
+    format!("{CHAPTERS}/{}", entry_name(last))
+}
+
 pub(crate) fn detail(id: &ObjectId) -> String {
     format!("{DETAILS}/{id}")
+}
+
+/// Where heads of another vault lie.
+pub(crate) fn witness(vault: &str) -> String {
+    format!("{WITNESS}/{vault}")
+}
+
+/// Where a damaged object is moved.
+pub(crate) fn quarantine(host: &HostId, kind: Kind, id: &ObjectId) -> String {
+    format!("quarantine/{host}/{}/{id}", kind.folder())
 }
 
 pub(crate) fn host(host: &HostId) -> String {

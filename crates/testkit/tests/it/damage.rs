@@ -2,6 +2,7 @@
 
 use crate::disks::Bench;
 use std::sync::Arc;
+use vow_base::disk::Disk;
 use vow_base::vault::{Deposit, Kind, Retrieve, VaultError};
 use vow_testkit::fixture::{FakeHost, Object};
 use vow_testkit::{Dice, FixedClock, MemDisk};
@@ -204,4 +205,36 @@ fn another_signing_key_than_the_vaults_signs_nothing() {
     snapshot.put(&patient.deposit).unwrap();
     let error = snapshot.commit(&patient.deposit).unwrap_err().to_string();
     assert!(error.contains("vault.key"), "{error}");
+}
+
+#[test]
+fn a_long_ledger_is_read_by_chapters_that_are_believed_no_more_than_entries() {
+    let patient = Patient::with_commits(1);
+    let note = |n: u64| patient.vault.set_rules(&format!("# {n}"), "a test").unwrap().position;
+    while note(0) < 1100 {}
+    let reads = |disk: &MemDisk| {
+        let before = disk.operations().len();
+        let vault = Vault::open(Arc::new(disk.clone()), Arc::new(FixedClock(2)), "/v".as_ref()).unwrap();
+        assert_eq!(vault.state().unwrap().position, 1100);
+        let ledger = |path: &std::path::Path| path.starts_with("/v/ledger") || path.starts_with("/v/cache");
+        disk.operations()[before..].iter().filter(|done| ledger(&done.path)).count()
+    };
+    let chapter: std::path::PathBuf = format!("/v/cache/chapters/{:020}", 1024).into();
+    assert!(reads(&patient.disk) < 200, "a chapter and what came after it");
+
+    // Damaged, forged or cut chapters cost reads and nothing else. The ledger itself says what is so.
+    let entry = patient.disk.read(&Patient::entry(7), 4096).unwrap();
+    for damage in 0..4 {
+        let disk = patient.disk.crash(|_| vow_testkit::mem_disk::Fate::Kept);
+        disk.damage(&chapter, |bytes| match damage {
+            0 => bytes.truncate(1000),
+            1 => bytes.clear(),
+            2 => bytes.splice(0..4, [0xff; 4]).for_each(drop),
+            _ => bytes.extend_from_slice(&entry),
+        });
+        assert!(reads(&disk) > 1024, "{damage}");
+    }
+    patient.disk.damage(&chapter, |bytes| bytes[5000] ^= 1);
+    assert_eq!(patient.reopened().state().unwrap().position, 1100, "a chapter that tells another story");
+    assert!(patient.vault.verify_ledger().unwrap().problems.is_empty());
 }

@@ -1,5 +1,6 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod cable;
 mod damage;
 mod fidelity;
 mod full_disk;

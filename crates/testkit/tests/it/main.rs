@@ -10,4 +10,5 @@ mod nth_failure;
 mod power_cut;
 mod publish;
 mod scenario;
+mod second_vault;
 mod sync_failure;

@@ -1,0 +1,115 @@
+//! Reading a whole ledger again, trusting nothing that is in memory; and making again what only helps.
+
+use crate::state::State;
+use crate::tree;
+use crate::vault::Vault;
+use vow_base::ObjectId;
+use vow_base::receipt::Receipt;
+use vow_base::vault::{Kind, Retrieve, VaultError};
+
+/// What a ledger holds, verified entry by entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerReport {
+    /// Entries, each signed by this vault and naming the one before it.
+    pub entries: u64,
+    /// Hash of the newest one: what other vaults and hosts can be asked about.
+    pub head: Option<ObjectId>,
+    /// Snapshots that are kept.
+    pub kept: u64,
+    /// Everything that is wrong, for people. A sound ledger has nothing here.
+    pub problems: Vec<String>,
+}
+
+impl Vault {
+    /// Reads every entry and every detail again and verifies each signature and each link; every kept snapshot's manifest must be there.
+    ///
+    /// # Errors
+    /// The storage cannot be read. What is wrong with the ledger is in the report.
+    pub fn verify_ledger(&self) -> Result<LedgerReport, VaultError> {
+        let mut report = LedgerReport::default();
+        let mut state = State::default();
+        let storage = &*self.inner.storage;
+        for (position, name) in (1u64..).zip(storage.names(tree::LEDGER)?) {
+            if name != tree::entry_name(position) {
+                report.problems.push(format!("position {position} is missing: {name:?} stands in its place"));
+                return Ok(report);
+            }
+            let stored = self.entry(position)?;
+            let entry = match Receipt::open(&stored) {
+                Ok(entry) if entry.vault_key == self.inner.key.0 => entry,
+                Ok(_) => {
+                    report.problems.push(format!("position {position} is signed by another vault"));
+                    return Ok(report);
+                }
+                Err(error) => {
+                    report.problems.push(format!("position {position}: {error}"));
+                    return Ok(report);
+                }
+            };
+            if entry.position != position || entry.previous != report.head {
+                report.problems.push(format!("position {position} does not follow the entry before it"));
+                return Ok(report);
+            }
+            let mut detail = None;
+            if State::needs_detail(entry.event) {
+                match self.inner.ledger.detail(&entry.manifest) {
+                    Ok(read) => detail = Some(read),
+                    Err(error) => report.problems.push(format!("position {position}: {error}")),
+                }
+            }
+            state.apply(&entry, detail.as_ref());
+            report.head = Some(ObjectId::of(&stored));
+            report.entries = position;
+        }
+        for (host, known) in &state.hosts {
+            for snapshot in known.kept() {
+                report.kept += 1;
+                let id = snapshot.receipt.manifest;
+                if let Err(error) = self.inner.get(host, Kind::Manifest, &id) {
+                    report.problems.push(format!("snapshot {} is kept, but {error}", id.short()));
+                }
+            }
+        }
+        if let Some(doubt) = state.clock_doubt {
+            let hours = doubt.after.saturating_sub(doubt.before) / 3_600_000_000_000;
+            report.problems.push(format!(
+                "the clock jumped by {hours} hours at position {}: nothing expires before somebody looks at it",
+                doubt.position
+            ));
+        }
+        Ok(report)
+    }
+
+    /// Makes every folder again that a host that has joined needs and that is gone, and forgets every cache. How many folders were made.
+    ///
+    /// Objects are not made from nothing: a scrub finds what is missing and heals it from another level.
+    pub fn rebuild(&self) -> Result<u64, VaultError> {
+        let storage = &*self.inner.storage;
+        let mut made = 0;
+        for folder in [tree::TEMPORARY, tree::LEDGER, tree::HOSTS, tree::DETAILS] {
+            if !storage.is_folder(folder)? {
+                storage.make_folder(folder)?;
+                made += 1;
+            }
+        }
+        for key in self.hosts()? {
+            let host = key.host_id();
+            for kind in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
+                for folder in tree::folders(&host, kind) {
+                    if !storage.is_folder(&folder)? {
+                        storage.make_folder(&folder)?;
+                        made += 1;
+                    }
+                }
+            }
+        }
+        if storage.has_folders() && storage.is_folder(tree::CACHE)? {
+            for item in storage.list(tree::CACHE)? {
+                if let Some(stat) = &item.stat {
+                    storage.remove(&format!("{}/{}", tree::CACHE, item.name), stat)?;
+                }
+            }
+        }
+        Ok(made)
+    }
+}

@@ -1,0 +1,175 @@
+//! Heads of other vaults' ledgers, as they were seen: a vault that was rolled back, or tells two stories, contradicts one of them.
+
+use crate::local::ENTRIES_AT_ONCE;
+use crate::tree;
+use crate::vault::{Vault, text_error};
+use vow_base::ObjectId;
+use vow_base::clock::Nanos;
+use vow_base::id::{hex, sha256};
+use vow_base::publish::PublishError;
+use vow_base::receipt::{ENVELOPE, Receipt};
+use vow_base::sign::PublicKey;
+use vow_base::vault::{VaultError, Watch};
+
+/// Heads of so many vaults are kept: nobody watches more, and nobody can fill a vault with heads of vaults that do not exist.
+const VAULTS_MAX: usize = 64;
+/// A newer head of the same vault is kept only so long after the one before it.
+const PAUSE: Nanos = 3600 * 1_000_000_000;
+
+/// What a vault's ledger shows, compared with what was seen of it before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Story {
+    /// It goes on from what was seen: the newest position.
+    Continues(u64),
+    /// It is empty, and nothing was ever seen of it.
+    Empty,
+    /// It is shorter than it was.
+    RolledBack {
+        /// The newest position seen before.
+        seen: u64,
+        /// The newest position now.
+        now: u64,
+    },
+    /// An entry is another one than it was.
+    Rewritten {
+        /// Its position.
+        position: u64,
+    },
+}
+
+impl Vault {
+    /// Keeps a head of another vault as evidence. Older ones than the newest seen, and ones too many, are let go in silence.
+    ///
+    /// One that contradicts what was seen before is kept beside it: whoever looks at the folder sees both.
+    pub fn witness_head(&self, stored: &[u8]) -> Result<(), VaultError> {
+        self.keep_head(stored, PAUSE)
+    }
+
+    fn keep_head(&self, stored: &[u8], pause: Nanos) -> Result<(), VaultError> {
+        let head = open(stored)?;
+        let vault = PublicKey(head.vault_key);
+        if vault == self.inner.key {
+            return Ok(());
+        }
+        let storage = &*self.inner.storage;
+        let id = hex(&sha256(&vault.0));
+        if let Some(seen) = self.newest_seen(&vault)? {
+            let known = open(&seen)?;
+            let early = head.received.saturating_sub(known.received) < pause;
+            if head.position < known.position || head.position > known.position && early {
+                return Ok(());
+            }
+        } else {
+            storage.make_folder(tree::WITNESS)?;
+            if storage.names(tree::WITNESS)?.len() >= VAULTS_MAX {
+                return Ok(());
+            }
+            storage.make_folder(&tree::witness(&id))?;
+        }
+        let name = format!("{}/{}", tree::witness(&id), tree::entry_name(head.position));
+        match storage.create(&name, stored, None) {
+            Ok(_) => Ok(()),
+            Err(PublishError::Occupied { .. }) => {
+                let contradiction = format!("{name}.{}", ObjectId::of(stored).short());
+                storage.create(&contradiction, stored, None).map(|_| ()).map_err(text_error)
+            }
+            Err(other) => Err(text_error(other)),
+        }
+    }
+
+    /// Follows another vault's ledger from the newest head seen of it, verifying every link, and remembers its head.
+    ///
+    /// Nothing is remembered of a ledger that contradicts what was seen.
+    pub fn follow(&self, other: &dyn Watch) -> Result<Story, VaultError> {
+        let key = other.vault_key();
+        let seen = match self.newest_seen(&key)? {
+            Some(stored) => Some((open(&stored)?.position, stored)),
+            None => None,
+        };
+        let Some(head) = other.head()? else {
+            return Ok(seen.map_or(Story::Empty, |(seen, _)| Story::RolledBack { seen, now: 0 }));
+        };
+        let newest = by(&key, &head)?;
+        let (mut position, mut last) = (0, None);
+        if let Some((seen, stored)) = seen {
+            if newest.position < seen {
+                return Ok(Story::RolledBack { seen, now: newest.position });
+            }
+            let now = other.entries(seen - 1)?.into_iter().next();
+            if now.is_none_or(|now| now != stored) {
+                return Ok(Story::Rewritten { position: seen });
+            }
+            (position, last) = (seen, Some(ObjectId::of(&stored)));
+        }
+        while position < newest.position {
+            let entries = other.entries(position)?;
+            if entries.is_empty() {
+                return Err(broken(&key, position + 1, "it is not given out"));
+            }
+            for stored in entries {
+                let entry = by(&key, &stored)?;
+                if entry.position != position + 1 || entry.previous != last {
+                    return Err(broken(&key, position + 1, "it does not follow the entry before it"));
+                }
+                (position, last) = (entry.position, Some(ObjectId::of(&stored)));
+                if position == newest.position && stored != head {
+                    return Err(broken(&key, position, "it is not the head that was shown"));
+                }
+            }
+        }
+        self.keep_head(&head, 0)?;
+        Ok(Story::Continues(position))
+    }
+
+    /// The newest head seen of a vault.
+    fn newest_seen(&self, vault: &PublicKey) -> Result<Option<Vec<u8>>, VaultError> {
+        let storage = &*self.inner.storage;
+        let folder = tree::witness(&hex(&sha256(&vault.0)));
+        if !storage.is_folder(&folder)? {
+            return Ok(None);
+        }
+        // Names sort by position; contradictions have a longer name after the first one's.
+        let names = storage.names(&folder)?;
+        let Some(newest) = names.iter().rev().find(|name| !name.contains('.')) else { return Ok(None) };
+        Ok(Some(storage.read(&format!("{folder}/{newest}"), ENVELOPE.limit_bytes as u64)?))
+    }
+}
+
+impl Watch for Vault {
+    fn vault_key(&self) -> PublicKey {
+        self.inner.key
+    }
+
+    fn head(&self) -> Result<Option<Vec<u8>>, VaultError> {
+        Ok(self.inner.ledger.head()?.map(|head| head.to_vec()))
+    }
+
+    fn entries(&self, after: u64) -> Result<Vec<Vec<u8>>, VaultError> {
+        let newest = self.state()?.position;
+        let last = newest.min(after.saturating_add(ENTRIES_AT_ONCE));
+        (after + 1..=last).map(|position| self.entry(position)).collect()
+    }
+
+    fn witness(&self, head: &[u8]) -> Result<(), VaultError> {
+        self.witness_head(head)
+    }
+}
+
+fn open(stored: &[u8]) -> Result<Receipt, VaultError> {
+    Receipt::open(stored).map_err(|source| VaultError::Signed { what: "a ledger entry".into(), source })
+}
+
+/// An entry that this vault signed.
+fn by(vault: &PublicKey, stored: &[u8]) -> Result<Receipt, VaultError> {
+    let entry = open(stored)?;
+    if entry.vault_key == vault.0 {
+        Ok(entry)
+    } else {
+        Err(broken(vault, entry.position, "another vault signed it"))
+    }
+}
+
+fn broken(vault: &PublicKey, position: u64, reason: &str) -> VaultError {
+    let place = format!("key {}", &hex(&vault.0)[..12]);
+    VaultError::Ledger { place, position, reason: reason.into() }
+}
