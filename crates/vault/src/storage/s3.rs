@@ -224,7 +224,14 @@ impl Storage for S3Storage {
 
     fn list(&self, folder: &str) -> Result<Vec<Item>, DiskError> {
         let prefix = self.inner.store.address.folder(folder)?;
-        self.run("list", folder, |store| async move { store.list(&prefix).await })
+        self.run("list", folder, |store| async move { store.list(&prefix, None).await })
+    }
+
+    fn names_after(&self, folder: &str, name: &str) -> Result<Vec<String>, DiskError> {
+        let prefix = self.inner.store.address.folder(folder)?;
+        let listed = self.run("list", folder, |store| async move { store.list(&prefix, Some(name)).await });
+        // A folder of the very name comes after it with its slash, and not without.
+        Ok(listed?.into_iter().map(|item| item.name).filter(|found| found.as_str() > name).collect())
     }
 
     fn has_folders(&self) -> bool {

@@ -5,7 +5,7 @@
 //! gone; what is hidden without one is shown as if it were not hidden.
 
 use super::failure::Failure;
-use super::listing::{BucketPages, Found, Seen, walk};
+use super::listing::{BucketPages, Found, Seen, Start, walk};
 use super::store::{Store, stat_of};
 use crate::storage::Stat;
 use std::sync::atomic::Ordering;
@@ -89,7 +89,7 @@ impl Store {
         let mut suspects = Vec::new();
         // Of the key that is being walked over: whether a marker is its newest version.
         let (mut key, mut by_marker) = (String::new(), false);
-        walk(&pages, &prefix, &mut |seen| {
+        walk(&pages, &prefix, Start::Beginning, &mut |seen| {
             let Seen::Object(found) = seen else { return };
             if found.key != key {
                 key.clone_from(&found.key);

@@ -74,14 +74,15 @@ pub(super) struct BucketPages<'a> {
     pub(super) versions: bool,
 }
 
-/// Goes over everything, from the first page to the last. What was seen before an error is worth nothing.
+/// Goes over everything from there on, to the last page. What was seen before an error is worth nothing.
 pub(super) async fn walk(
     pages: &impl Pages,
     prefix: &str,
+    start: Start,
     sink: &mut impl FnMut(Seen),
 ) -> Result<(), Failure> {
     let mut order = Order { versions: pages.shows_versions(), ..Order::default() };
-    let mut from = Start::Beginning;
+    let mut from = start;
     let mut tokens = HashSet::new();
     // What was seen last and has to be seen again.
     let mut expected: Option<String> = None;

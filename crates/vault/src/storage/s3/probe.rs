@@ -3,7 +3,7 @@
 //! An object is stored with a short lock, and then everything is tried that must not work. What the bucket's settings say is not asked.
 
 use super::failure::Failure;
-use super::listing::{BucketPages, Seen, walk};
+use super::listing::{BucketPages, Seen, Start, walk};
 use super::store::Store;
 use jiff::Timestamp;
 use std::fmt;
@@ -248,7 +248,7 @@ impl Store {
         let is_old =
             |stored: Timestamp| stored.saturating_add(self.options.probe_lock * 2).is_ok_and(|end| end < now);
         let mut old = Vec::new();
-        walk(&pages, &prefix, &mut |seen| match seen {
+        walk(&pages, &prefix, Start::Beginning, &mut |seen| match seen {
             Seen::Object(found) if found.key != but && is_old(found.stored) => old.push(found),
             _ => {}
         })

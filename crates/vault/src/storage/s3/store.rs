@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::admin::{Admin, object_headers};
 use super::failure::{Failure, Note};
-use super::listing::{BucketPages, Found, Seen, walk};
+use super::listing::{BucketPages, Found, Seen, Start, walk};
 use super::locks::Known;
 use super::signing::Extra;
 use super::{S3Options, xml};
@@ -207,12 +207,13 @@ impl Store {
         }
     }
 
-    /// Everything in a folder.
-    pub(super) async fn list(&self, prefix: &str) -> Result<Vec<Item>, Failure> {
+    /// Everything in a folder, or what sorts after a name in it.
+    pub(super) async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Item>, Failure> {
         let pages = BucketPages { admin: &self.admin, prefix, folders: true, versions: self.versions };
         let mut folders = Vec::new();
         let mut names: BTreeMap<String, Vec<Found>> = BTreeMap::new();
-        walk(&pages, prefix, &mut |seen| match seen {
+        let start = after.map_or(Start::Beginning, |name| Start::After(format!("{prefix}{name}")));
+        walk(&pages, prefix, start, &mut |seen| match seen {
             Seen::Folder(folder) => {
                 folders.push(folder[prefix.len()..].trim_end_matches('/').to_owned());
             }

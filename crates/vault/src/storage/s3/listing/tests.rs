@@ -41,7 +41,7 @@ impl Store {
 
     fn walk(&self) -> Result<Vec<String>, Failure> {
         let mut keys = Vec::new();
-        now(walk(self, "p/", &mut |seen| match seen {
+        now(walk(self, "p/", Start::Beginning, &mut |seen| match seen {
             Seen::Object(found) => keys.push(found.key),
             Seen::Folder(folder) => keys.push(folder),
         }))?;
@@ -89,7 +89,8 @@ fn every_length_in_every_size_of_page() {
 
 #[test]
 fn faults_are_errors_and_never_a_shorter_list() {
-    let faults: [(&str, fn(usize, &mut Page)); 9] = [
+    type Fault = fn(usize, &mut Page);
+    let faults: [(&str, Fault); 9] = [
         ("an empty end", |n, page| {
             if n == 2 {
                 *page = Page::default();
@@ -166,7 +167,7 @@ fn a_lost_page_is_an_error_wherever_it_is() {
             }
         }
         let lossy = Lossy(store, lost);
-        let walked = now(walk(&lossy, "p/", &mut |_| {}));
+        let walked = now(walk(&lossy, "p/", Start::Beginning, &mut |_| {}));
         assert!(walked.is_err(), "page {lost}");
     }
 }
@@ -190,7 +191,7 @@ fn what_a_sweep_removes_meanwhile_is_no_fault() {
         }
     }
     let mut count = 0;
-    now(walk(&Swept(Store::new(20, 4)), "p/", &mut |_| count += 1)).expect("whole");
+    now(walk(&Swept(Store::new(20, 4)), "p/", Start::Beginning, &mut |_| count += 1)).expect("whole");
     assert_eq!(count, 19);
 }
 
@@ -222,7 +223,7 @@ fn many_versions_of_one_name_and_many_folders_follow_the_token() {
         }
     }
     let mut seen = Vec::new();
-    now(walk(&Folders, "p/", &mut |it| seen.push(it))).expect("whole");
+    now(walk(&Folders, "p/", Start::Beginning, &mut |it| seen.push(it))).expect("whole");
     assert_eq!(seen.len(), 9);
     assert_eq!(seen[8], Seen::Folder("p/08/".into()));
 }
