@@ -34,6 +34,12 @@ pub(super) struct Admin {
     pub(super) patience: Duration,
 }
 
+/// An answer that is a success.
+pub(super) struct Answer {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
 /// What nobody can delete before its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Retention {
@@ -48,7 +54,7 @@ impl Admin {
     /// Whether the bucket keeps every version of a name.
     pub(super) async fn versioning(&self) -> Result<bool, Failure> {
         let answer = self.send(Method::GET, "", &[("versioning", Some(""))], HeaderMap::new(), None).await?;
-        let versioning: xml::Versioning = xml::document(&answer, &VERSIONING)?;
+        let versioning: xml::Versioning = xml::document(&answer.body, &VERSIONING)?;
         Ok(versioning.status.as_deref() == Some("Enabled"))
     }
 
@@ -63,29 +69,25 @@ impl Admin {
             }
             other => other?,
         };
-        let configuration: xml::LockConfiguration = xml::document(&answer, &["ObjectLockConfiguration"])?;
+        let configuration: xml::LockConfiguration =
+            xml::document(&answer.body, &["ObjectLockConfiguration"])?;
         Ok(configuration.object_lock_enabled.as_deref() == Some("Enabled"))
     }
 
-    /// The lock of an object; `None` when it has none.
+    /// The lock of an object; `None` when it has none, or these credentials lack the right to see it.
     pub(super) async fn retention(
         &self,
         key: &str,
         version: Option<&str>,
     ) -> Result<Option<Retention>, Failure> {
-        let query = [("retention", Some("")), ("versionId", version)];
-        let answer = self.send(Method::GET, key, &query, HeaderMap::new(), None).await;
-        let answer = match answer {
-            Err(failure)
-                if failure.has_code("NoSuchObjectLockConfiguration")
-                    || failure.has_code("ObjectLockConfigurationNotFoundError") =>
-            {
-                return Ok(None);
-            }
-            other => other?,
-        };
-        let retention: xml::Retention = xml::document(&answer, &["Retention"])?;
-        Ok(Some(Retention { strict: retention.mode == "COMPLIANCE", until: retention.retain_until_date }))
+        let query = [("versionId", version)];
+        let headers = self.send(Method::HEAD, key, &query, HeaderMap::new(), None).await?.headers;
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let Some(mode) = text("x-amz-object-lock-mode") else { return Ok(None) };
+        let until = text("x-amz-object-lock-retain-until-date").and_then(|until| until.parse().ok());
+        let until =
+            until.ok_or_else(|| Failure::Senseless("it is locked, and until when is no date".into()))?;
+        Ok(Some(Retention { strict: mode == "COMPLIANCE", until }))
     }
 
     /// Asks for a lock in compliance mode until then.
@@ -112,7 +114,7 @@ impl Admin {
         key: &str,
         version: Option<&str>,
         force: bool,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Answer, Failure> {
         let mut headers = HeaderMap::new();
         if force {
             headers.insert("x-amz-bypass-governance-retention", HeaderValue::from_static("true"));
@@ -121,7 +123,7 @@ impl Admin {
     }
 
     /// Puts bytes under a key whatever stands there: only to see whether that is possible.
-    pub(super) async fn overwrite(&self, key: &str, bytes: Bytes) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn overwrite(&self, key: &str, bytes: Bytes) -> Result<Answer, Failure> {
         self.send(Method::PUT, key, &[], HeaderMap::new(), Some(bytes)).await
     }
 
@@ -145,7 +147,7 @@ impl Admin {
     ) -> Result<T, Failure> {
         self.repeatedly(async || {
             let answer = self.once(Method::GET, "", query, HeaderMap::new(), None).await?;
-            xml::document(&answer, &[root])
+            xml::document(&answer.body, &[root])
         })
         .await
     }
@@ -157,7 +159,7 @@ impl Admin {
         query: &Query<'_>,
         headers: HeaderMap,
         body: Option<Bytes>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Answer, Failure> {
         self.repeatedly(async || self.once(method.clone(), key, query, headers.clone(), body.clone()).await)
             .await
     }
@@ -185,7 +187,7 @@ impl Admin {
         query: &Query<'_>,
         mut headers: HeaderMap,
         body: Option<Bytes>,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<Answer, Failure> {
         let mut url = format!("{}/{key}", self.endpoint);
         let given = query.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
         for (number, (name, value)) in given.enumerate() {
@@ -210,7 +212,8 @@ impl Admin {
             return Err(failure);
         }
         let response = response.map_err(|error| super::failure::transport(&error))?;
-        xml::collect(response.into_body(), ANSWER_LIMIT_BYTES).await
+        let (parts, body) = response.into_parts();
+        Ok(Answer { headers: parts.headers, body: xml::collect(body, ANSWER_LIMIT_BYTES).await? })
     }
 }
 

@@ -183,7 +183,9 @@ impl Store {
             Some(lock) => {
                 findings.push(Finding::LockIgnored(format!("it ends at {} instead of {until}", lock.until)))
             }
-            None => findings.push(ignored("it was accepted, and the object has none")),
+            None => findings.push(ignored(
+                "it was accepted, and the object has none (or these credentials lack s3:GetObjectRetention)",
+            )),
         }
         let earlier = self.now().saturating_add(self.options.probe_lock / 2).unwrap_or(until);
         let shortened = self.admin.set_retention(key, Some(version), earlier).await;

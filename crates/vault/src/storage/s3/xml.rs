@@ -172,14 +172,6 @@ pub(super) struct LockConfiguration {
     pub(super) object_lock_enabled: Option<String>,
 }
 
-/// `GetObjectRetention`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Retention {
-    pub(super) mode: String,
-    pub(super) retain_until_date: Timestamp,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

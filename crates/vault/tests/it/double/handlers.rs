@@ -139,7 +139,12 @@ impl S3 for Handlers {
         let input = request.input;
         let bucket = self.bucket(&input.bucket)?;
         let version = bucket.find(&input.key, input.version_id.as_deref(), self.silent())?;
+        let (mode, until) = version.lock.clone().unzip();
+        let modes = (ObjectLockMode::COMPLIANCE, ObjectLockMode::GOVERNANCE);
+        let mode = mode.map(|strict| ObjectLockMode::from_static(if strict { modes.0 } else { modes.1 }));
         Ok(S3Response::new(HeadObjectOutput {
+            object_lock_mode: mode,
+            object_lock_retain_until_date: until,
             content_length: Some(version.bytes.len() as i64),
             e_tag: Some(ETag::Strong(version.e_tag.clone())),
             last_modified: Some(version.stored.into()),
@@ -225,35 +230,6 @@ impl S3 for Handlers {
         Ok(S3Response::new(GetObjectLockConfigurationOutput {
             object_lock_configuration: Some(configuration),
         }))
-    }
-
-    async fn get_object_retention(
-        &self,
-        request: S3Request<GetObjectRetentionInput>,
-    ) -> S3Result<S3Response<GetObjectRetentionOutput>> {
-        let input = request.input;
-        let bucket = self.bucket(&input.bucket)?;
-        let version = bucket.find(&input.key, input.version_id.as_deref(), self.silent());
-        // Amazon's answer when the newest version is a marker is another one than for an object.
-        let version = version.map_err(|error| {
-            let is_marker = error.headers().is_some();
-            if !is_marker {
-                return error;
-            }
-            let mut other = s3_error!(MethodNotAllowed);
-            other.set_headers(error.headers().cloned().unwrap_or_default());
-            other
-        })?;
-        let Some((strict, until)) = version.lock.clone() else {
-            return Err(s3_error!(NoSuchObjectLockConfiguration));
-        };
-        let mode =
-            if strict { ObjectLockRetentionMode::COMPLIANCE } else { ObjectLockRetentionMode::GOVERNANCE };
-        let retention = ObjectLockRetention {
-            mode: Some(ObjectLockRetentionMode::from_static(mode)),
-            retain_until_date: Some(until),
-        };
-        Ok(S3Response::new(GetObjectRetentionOutput { retention: Some(retention) }))
     }
 
     async fn put_object_retention(
