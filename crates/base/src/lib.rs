@@ -7,6 +7,7 @@ pub mod clock;
 pub mod copy;
 pub mod detail;
 pub mod disk;
+pub mod fingerprint;
 pub mod id;
 pub mod manifest;
 pub mod pack_list;
@@ -15,4 +16,5 @@ pub mod receipt;
 pub mod sign;
 pub mod vault;
 
+pub use fingerprint::Fingerprint;
 pub use id::{HostId, ObjectId};

@@ -90,6 +90,11 @@ impl PublicKey {
     pub fn host_id(&self) -> HostId {
         HostId(sha256(&self.0))
     }
+
+    /// Whether it is a key at all, and not one of the few for which anybody can make signatures that verify.
+    pub fn is_sound(&self) -> bool {
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
+    }
 }
 
 /// One kind of signed object.
@@ -152,6 +157,21 @@ mod tests {
         }
         let other = SigningKey::from_seed(&[8; 32]);
         assert_eq!(ENVELOPE.verify(&stored, &other.public()), Err(SignError::Signature));
+    }
+
+    #[test]
+    fn keys_that_anybody_can_sign_for_are_not_sound() {
+        assert!(SigningKey::from_seed(&[7; 32]).public().is_sound());
+        // The neutral element, the point of order two, and no point at all.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut minus_one = [0xff; 32];
+        (minus_one[0], minus_one[31]) = (0xec, 0x7f);
+        let mut none = [0; 32];
+        none[0] = 2;
+        for weak in [neutral, minus_one, none] {
+            assert!(!PublicKey(weak).is_sound(), "{weak:?}");
+        }
     }
 
     #[test]

@@ -135,12 +135,69 @@ pub enum VaultError {
         /// How that was seen.
         reason: String,
     },
+    /// No answer could be had, however often it was asked.
+    #[error("the vault at {place} cannot be reached: {reason}")]
+    Unreachable {
+        /// Its address.
+        place: String,
+        /// How the last try ended.
+        reason: String,
+    },
+    /// It takes no more requests, bytes or snapshots from this key for now.
+    #[error("the vault at {place} takes no more for now: {reason}")]
+    Limited {
+        /// Its address.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Its disk, its reserve or this host's share of it is full.
+    #[error("the vault at {place} is full: {reason}")]
+    Full {
+        /// Its address.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// Its storage fails.
+    #[error("the storage of the vault at {place} fails: {reason}")]
+    Storage {
+        /// Its address.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
+    /// It has nothing of the kind for this key: absent, foreign or not allowed.
+    #[error("the vault at {place} has no {what} for this key")]
+    NotForThisKey {
+        /// Its address.
+        place: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// It does not keep to the protocol.
+    #[error("the vault at {place} does not keep to the protocol: {reason}")]
+    Protocol {
+        /// Its address.
+        place: String,
+        /// How that was seen.
+        reason: String,
+    },
 }
 
 impl VaultError {
     /// Whether the place is full, so that freeing space there and running again will help.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Disk(e) if e.is_full())
+        match self {
+            Self::Disk(error) => error.is_full(),
+            Self::Full { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is known of the vault because it could not be asked.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
     }
 }
 
@@ -182,8 +239,8 @@ pub trait Retrieve: Send + Sync {
 
 /// A vault that lets others watch over it: its ledger can be followed, and it can be told what was seen elsewhere.
 pub trait Watch: Send + Sync {
-    /// The vault's key, as it was pinned.
-    fn vault_key(&self) -> PublicKey;
+    /// The vault's key, which fits what was pinned.
+    fn vault_key(&self) -> Result<PublicKey, VaultError>;
     /// Stored bytes of the newest ledger entry; `None` when there is none yet.
     fn head(&self) -> Result<Option<Vec<u8>>, VaultError>;
     /// Stored bytes of the entries after this position, in order, as many as fit into one answer; none when there are no more.

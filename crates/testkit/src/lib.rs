@@ -1,9 +1,10 @@
 //! What the tests of Vow share: a disk in memory that fails and loses power on demand, fixtures, a clock, dice; and for the tests
-//! of the real binary: hosts, trees that are hard to back up, file systems of their own.
+//! of the real binary: hosts, trees that are hard to back up, file systems of their own; a network that cuts, drips and loses.
 // Fixtures stop the test that uses them; there is nobody to return an error to.
 #![allow(clippy::unwrap_used)]
 
 pub mod cable;
+pub mod chaos_proxy;
 pub mod clock;
 pub mod dice;
 pub mod fixture;
@@ -15,6 +16,7 @@ pub mod shell;
 pub mod tree;
 
 pub use cable::Lab;
+pub use chaos_proxy::{ChaosProxy, Fault};
 pub use clock::FixedClock;
 pub use dice::Dice;
 pub use host::Host;

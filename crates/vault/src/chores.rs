@@ -2,6 +2,8 @@
 //!
 //! A chore that fails is done again sooner than one that succeeded, and its failure is kept until it succeeds: nobody reads logs.
 
+pub mod duties;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

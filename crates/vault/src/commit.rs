@@ -28,6 +28,12 @@ impl HostDeposit {
                 return Ok(snapshot.receipt.clone());
             }
             refuse_fork(&known, &manifest, id)?;
+            let own = (Kind::Manifest, *id);
+            if !known.accepts(&own) {
+                // An attempt that was cut short left it, and it was condemned since. One that is being removed has to be waited for.
+                vault.revive(&self.host, own)?;
+                continue;
+            }
             let before = known.kept().next_back().map(|snapshot| self.named_by(&snapshot.receipt.manifest));
             let before = before.unwrap_or_default();
             let objects = self.require(&manifest, &known, &before)?;

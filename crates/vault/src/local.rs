@@ -1,5 +1,6 @@
 //! What only somebody on the vault's own machine may do, and what everybody who keeps watch over a vault may see.
 
+use crate::retention::Policy;
 use crate::state::State;
 use crate::vault::Vault;
 use std::sync::Arc;
@@ -39,9 +40,12 @@ impl Vault {
         })
     }
 
-    /// Sets the rules of retention. Tightening works after a delay: see the rules in force before.
+    /// Sets the rules of retention. Loosening works at once, tightening after a delay: see [`crate::retention`].
+    ///
+    /// The ledger gets every rule, also those that the text leaves at their defaults: defaults of a later version change nothing.
     pub fn set_rules(&self, text: &str, note: &str) -> Result<Receipt, VaultError> {
-        let detail = Detail::new(note).with_text(text);
+        let policy = Policy::parse(text).map_err(|bad| VaultError::Refused(format!("these rules: {bad}")))?;
+        let detail = Detail::new(note).with_text(policy.to_string());
         self.until_appended(|state| self.inner.append_event(state.position, Event::Rules, None, &detail))
     }
 

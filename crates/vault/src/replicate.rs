@@ -58,7 +58,7 @@ impl Vault {
         progress: &(dyn Fn(u64) -> ControlFlow<()> + Sync),
     ) -> Result<Replication, VaultError> {
         let mut report = Replication::default();
-        if from.vault_key() == self.inner.key {
+        if from.vault_key()? == self.inner.key {
             let message = "a vault cannot be replicated into itself: both have the same key";
             return Err(VaultError::Refused(message.into()));
         }

@@ -1,5 +1,9 @@
 //! What the ledger amounts to: the fold of its entries, a pure function. `docs/vault.md`, "The ledger decides".
 
+use crate::remembered::{self, Remembered};
+use crate::retention::settle_times;
+use crate::storage::Stat;
+use crate::sweep;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use vow_base::clock::Nanos;
@@ -25,14 +29,35 @@ pub struct State {
     pub newest: Option<Nanos>,
     /// What is known of each host that has, or had, anything here.
     pub hosts: BTreeMap<HostId, Arc<HostState>>,
-    /// Versions of the rules, oldest first: since when, and the text.
-    pub rules: Vec<(Nanos, Arc<str>)>,
+    /// Versions of the rules, oldest first.
+    pub rules: Vec<RulesVersion>,
     /// Deletions that were announced and not finished, by the id of their detail.
     pub deleting: BTreeMap<ObjectId, Deletion>,
     /// Position and time of every pass of a sweep, oldest first.
     pub passes: Vec<(u64, Nanos)>,
     /// Why the vault's clock cannot be trusted, until a person says that it can.
     pub clock_doubt: Option<ClockDoubt>,
+    /// Entries on both sides of each jump of the clock, and those in which a person confirmed it.
+    turns: Vec<Turn>,
+}
+
+/// A version of the rules of retention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RulesVersion {
+    /// Position of the entry that set them.
+    pub position: u64,
+    /// Since when they are in force.
+    pub since: Nanos,
+    /// What was set.
+    pub text: Arc<str>,
+}
+
+/// An entry that tells something about the clock.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    position: u64,
+    time: Nanos,
+    confirmed: bool,
 }
 
 /// What the ledger says of one host.
@@ -55,7 +80,20 @@ pub struct SnapshotState {
     /// When it expired, if it did.
     pub expired: Option<Nanos>,
     /// Marks put on it, oldest first.
-    pub marks: Vec<(Nanos, Mark)>,
+    pub marks: Vec<Marked>,
+    /// Of one that expired: what it was.
+    pub remembered: Option<Remembered>,
+}
+
+/// A mark that was put on a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marked {
+    /// Position of the entry that put it.
+    pub position: u64,
+    /// When.
+    pub time: Nanos,
+    /// Which.
+    pub mark: Mark,
 }
 
 /// Since when an object is condemned.
@@ -76,8 +114,8 @@ pub struct Deletion {
     pub position: u64,
     /// When it was announced.
     pub since: Nanos,
-    /// Which objects.
-    pub objects: Arc<[Object]>,
+    /// Which objects, and as what each was seen; `None` for one that was not there.
+    pub objects: Arc<[(Object, Option<Stat>)]>,
 }
 
 /// Two entries whose times do not fit.
@@ -105,10 +143,10 @@ impl State {
     /// Takes the next entry, with its detail where [`State::needs_detail`] says so.
     pub(crate) fn apply(&mut self, entry: &Receipt, detail: Option<&Detail>) {
         let (at, time) = (entry.position, entry.received);
-        if let Some(before) = self.newest
-            && (time.saturating_sub(before) > GAP_MAX || before.saturating_sub(time) > BACK_MAX)
-        {
-            self.clock_doubt = Some(ClockDoubt { position: at, before, after: time });
+        if let Some(doubt) = self.jump_to(time) {
+            self.clock_doubt = Some(doubt);
+            self.turns.push(Turn { position: self.position, time: doubt.before, confirmed: false });
+            self.turns.push(Turn { position: at, time, confirmed: false });
         }
         self.position = at;
         self.newest = Some(time);
@@ -116,8 +154,10 @@ impl State {
         match entry.event {
             Event::Committed => self.host(entry).commit(entry),
             Event::Expired => {
+                let mut remembered = detail.map(|detail| remembered::parse(&detail.text)).unwrap_or_default();
                 for snapshot in self.host(entry).named(&objects) {
                     snapshot.expired.get_or_insert(time);
+                    snapshot.remembered = remembered.remove(&snapshot.receipt.manifest);
                 }
             }
             Event::Condemned => {
@@ -137,32 +177,63 @@ impl State {
                     host.deleting.insert(*object, entry.manifest);
                 }
                 let host = entry.host_id();
-                let deletion = Deletion { host, position: at, since: time, objects: objects.into() };
+                let text = detail.map(|detail| detail.text.as_str()).unwrap_or_default();
+                let seen = objects.into_iter().zip(sweep::seen::parse(text)).collect();
+                let deletion = Deletion { host, position: at, since: time, objects: seen };
                 self.deleting.insert(entry.manifest, deletion);
             }
             Event::Deleted => {
                 if let Some(deletion) = self.deleting.remove(&entry.manifest) {
                     let host = self.host(entry);
-                    for object in &*deletion.objects {
+                    for (object, _) in &*deletion.objects {
                         host.deleting.remove(object);
                     }
                 }
             }
             Event::Rules => {
                 let text = detail.map(|detail| detail.text.as_str()).unwrap_or_default();
-                self.rules.push((time, text.into()));
+                self.rules.push(RulesVersion { position: at, since: time, text: text.into() });
             }
             Event::Marked => {
                 if let Some(mark) = detail.and_then(|detail| detail.mark) {
                     for snapshot in self.host(entry).named(&objects) {
-                        snapshot.marks.push((time, mark));
+                        snapshot.marks.push(Marked { position: at, time, mark });
                     }
                 }
             }
-            Event::Clock => self.clock_doubt = None,
+            Event::Clock => {
+                self.clock_doubt = None;
+                self.turns.push(Turn { position: at, time, confirmed: true });
+            }
             Event::Pass => self.passes.push((at, time)),
             Event::Witnessed | Event::Healed => {}
         }
+    }
+
+    /// What an entry appended at `time` would put in doubt.
+    fn jump_to(&self, time: Nanos) -> Option<ClockDoubt> {
+        let before = self.newest?;
+        let jumps = time.saturating_sub(before) > GAP_MAX || before.saturating_sub(time) > BACK_MAX;
+        jumps.then_some(ClockDoubt { position: self.position + 1, before, after: time })
+    }
+
+    /// Why nothing may expire or be deleted at `now`: the clock is in doubt, or would be with the next entry.
+    pub fn doubt_at(&self, now: Nanos) -> Option<ClockDoubt> {
+        self.clock_doubt.or_else(|| self.jump_to(now))
+    }
+
+    /// The time of an entry, as right as it can be known from where the clock jumped and where a person confirmed it.
+    pub(crate) fn settled(&self, position: u64, time: Nanos) -> Nanos {
+        if self.turns.is_empty() {
+            return time;
+        }
+        let (before, from): (Vec<Turn>, Vec<Turn>) =
+            self.turns.iter().partition(|turn| turn.position < position);
+        let this = Turn { position, time, confirmed: false };
+        let at = before.len();
+        let story: Vec<_> =
+            before.into_iter().chain([this]).chain(from).map(|turn| (turn.time, turn.confirmed)).collect();
+        settle_times(&story)[at]
     }
 
     fn host(&mut self, entry: &Receipt) -> &mut HostState {
@@ -178,7 +249,12 @@ impl State {
 impl HostState {
     fn commit(&mut self, entry: &Receipt) {
         self.by_manifest.insert(entry.manifest, self.snapshots.len());
-        self.snapshots.push(SnapshotState { receipt: entry.clone(), expired: None, marks: Vec::new() });
+        self.snapshots.push(SnapshotState {
+            receipt: entry.clone(),
+            expired: None,
+            marks: Vec::new(),
+            remembered: None,
+        });
     }
 
     fn named(&mut self, objects: &[Object]) -> impl Iterator<Item = &mut SnapshotState> {

@@ -54,6 +54,11 @@ pub(crate) fn host_key(of: &HostId) -> String {
     format!("{}/host.pub", host(of))
 }
 
+/// What the host and its tenant are called.
+pub(crate) fn about(of: &HostId) -> String {
+    format!("{}/about", host(of))
+}
+
 pub(crate) fn kind(of: &HostId, kind: Kind) -> String {
     format!("{}/{}", host(of), kind.folder())
 }

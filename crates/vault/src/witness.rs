@@ -81,7 +81,7 @@ impl Vault {
     ///
     /// Nothing is remembered of a ledger that contradicts what was seen.
     pub fn follow(&self, other: &dyn Watch) -> Result<Story, VaultError> {
-        let key = other.vault_key();
+        let key = other.vault_key()?;
         let seen = match self.newest_seen(&key)? {
             Some(stored) => Some((open(&stored)?.position, stored)),
             None => None,
@@ -136,8 +136,8 @@ impl Vault {
 }
 
 impl Watch for Vault {
-    fn vault_key(&self) -> PublicKey {
-        self.inner.key
+    fn vault_key(&self) -> Result<PublicKey, VaultError> {
+        Ok(self.inner.key)
     }
 
     fn head(&self) -> Result<Option<Vec<u8>>, VaultError> {

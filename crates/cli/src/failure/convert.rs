@@ -50,7 +50,27 @@ impl From<VaultError> for Failure {
                 Exit::NotFound,
                 "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration",
             ),
-            VaultError::Refused(_) => (Exit::Failed, ""),
+            VaultError::Refused(_) | VaultError::Full { .. } => (Exit::Failed, ""),
+            VaultError::Unreachable { .. } => (
+                Exit::Failed,
+                "check the address, the network, and whether the vault is running; the next run sends it what it lacks",
+            ),
+            VaultError::Limited { .. } => {
+                (Exit::Busy, "run the command again later, or have the vault's limits for this host raised")
+            }
+            VaultError::Storage { .. } => (
+                Exit::Failed,
+                "look at the vault's log and disk; what was acknowledged before is safe, and the next run sends the rest",
+            ),
+            VaultError::NotForThisKey { .. } => (
+                Exit::NotFound,
+                "check that this key was granted what it is used for: a host's key cannot read, a restorer's cannot write",
+            ),
+            VaultError::Protocol { .. } => (
+                Exit::Failed,
+                "compare the versions of vow on both sides; when they agree, do not trust this vault before somebody has \
+                 found out why",
+            ),
             VaultError::Signed { .. } | VaultError::Ledger { .. } => (
                 Exit::Failed,
                 "do not trust this vault before somebody has found out why; use another one meanwhile",

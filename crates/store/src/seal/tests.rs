@@ -73,3 +73,38 @@ fn a_sealer_never_uses_a_number_twice() {
     let refused = sealer.seal(Part::Record(RecordType::Data), &mut b"x".to_vec(), 0);
     assert_eq!(refused, Err(SealError::Exhausted("too many records in a pack")));
 }
+
+#[test]
+fn nonces_are_those_of_the_format_document() {
+    let nonce = |number| *PackKey::nonce(number).as_ref();
+    assert_eq!(nonce(0), [0; 12]);
+    assert_eq!(nonce(0x0102_0304), [0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 0]);
+    assert_eq!(nonce(TAIL_RECORD), [0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 1]);
+}
+
+#[test]
+fn a_number_that_was_left_out_is_not_used_again() {
+    let session = SessionKey::generate().expect("random");
+    let (mut sealer, header) = PackSealer::new(&session, b"blob", Suite::Aes).expect("a sealer");
+    let mut bytes = header.clone();
+    let first = bytes.len();
+    sealer.seal(Part::Trailer, &mut bytes, first).expect("an empty record");
+    sealer.skip();
+    let second = bytes.len();
+    sealer.seal(Part::Trailer, &mut bytes, second).expect("an empty record");
+    let opener = PackOpener::new(&Header::parse(&header).expect("a header"), &session).expect("the session");
+    let open = |number, range: std::ops::Range<usize>| {
+        opener.open_part(number, Part::Trailer, &mut bytes[range].to_vec()).is_ok()
+    };
+    assert!(open(0, first..second) && open(2, second..bytes.len()));
+    assert!(!open(1, second..bytes.len()));
+}
+
+#[test]
+fn a_header_without_a_key_blob_is_as_long_as_its_fields() {
+    let session = SessionKey::generate().expect("random");
+    let (_, header) = PackSealer::new(&session, b"", Suite::Aes).expect("a sealer");
+    assert_eq!(header.len(), PREFIX_BYTES);
+    assert_eq!(Header::length(&header), Ok(PREFIX_BYTES));
+    assert!(Header::length(&header[..PREFIX_BYTES - 1]).is_err());
+}

@@ -243,8 +243,8 @@ impl Retrieve for Liar<'_> {
 }
 
 impl Watch for Liar<'_> {
-    fn vault_key(&self) -> PublicKey {
-        self.vault.public_key()
+    fn vault_key(&self) -> Result<PublicKey, VaultError> {
+        Ok(self.vault.public_key())
     }
     fn head(&self) -> Result<Option<Vec<u8>>, VaultError> {
         self.vault.head()
@@ -358,4 +358,41 @@ fn folders_that_are_gone_are_made_again() {
     );
     assert_eq!(pair.near.objects(&host, Kind::Pack).unwrap().len(), 3);
     pair.assert_whole(&pair.near, &pair.taken);
+}
+
+#[test]
+fn a_vault_left_to_itself_sweeps_scrubs_and_replicates() {
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+    use vow_vault::chores::{Chores, Standing, duties};
+    let mut pair = Pair::new(2);
+    let day = Duration::from_secs(86400);
+    let chores = |pair: &Pair| {
+        Chores::new(vec![
+            duties::sweep(pair.far.clone(), day).unwrap(),
+            duties::replicate(pair.far.clone(), "near", Arc::new(pair.near.clone()), day),
+            duties::scrub(pair.far.clone(), vec![Arc::new(pair.near.clone())], day),
+        ])
+    };
+    let round = |pair: &Pair| -> Vec<Standing> {
+        let chores = chores(pair);
+        while chores.do_one(&FixedClock(9), &AtomicBool::new(false), &|_| {}) {}
+        chores.standing()
+    };
+    let good = |standing: &[Standing]| standing.iter().all(|chore| matches!(chore.said, Some(Ok(_))));
+    let standing = round(&pair);
+    assert!(good(&standing), "{standing:?}");
+    pair.assert_whole(&pair.far, &pair.taken);
+
+    // Damage at both ends: the far one heals what the near one has, and says what nobody has.
+    let (one, two) = (pair.taken[0].of_kind(Kind::Pack)[0].id, pair.taken[1].of_kind(Kind::Pack)[0].id);
+    for (disk, id) in [(&pair.far_disk, one), (&pair.far_disk, two), (&pair.disk, two)] {
+        disk.damage(&pair.path(Kind::Pack, &id), |bytes| bytes[50] ^= 1);
+    }
+    pair.take();
+    let standing = round(&pair);
+    assert!(matches!(&standing[1].said, Some(Ok(text)) if text.contains("1 snapshots")), "{standing:?}");
+    assert!(matches!(&standing[2].said, Some(Err(text)) if text.contains(&two.to_string())), "{standing:?}");
+    pair.assert_whole(&pair.far, &pair.taken[..1]);
+    pair.assert_whole(&pair.far, &pair.taken[2..]);
 }

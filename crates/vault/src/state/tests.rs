@@ -54,7 +54,7 @@ fn an_object_is_accepted_or_on_its_way_out_never_both() {
     assert!(story.host().accepts(&pack(2)));
     let deletion = story.about(Event::Deleting, &[pack(1)]);
     assert!(!story.host().accepts(&pack(1)) && story.host().condemned.is_empty());
-    assert_eq!(*story.state.deleting[&deletion].objects, [pack(1)]);
+    assert_eq!(*story.state.deleting[&deletion].objects, [(pack(1), None)]);
     story.add(Event::Deleted, deletion, None);
     // Sent again, it is an object like any other.
     assert!(story.host().accepts(&pack(1)) && story.state.deleting.is_empty());
@@ -99,5 +99,43 @@ fn marks_are_kept_in_order() {
         story.add(Event::Marked, ObjectId::of(&detail.to_stored()), Some(&detail));
     }
     let marks: Vec<_> = story.host().snapshot(&one).expect("known").marks.clone();
-    assert_eq!(marks, [(2 * HOUR, Mark::Pinned), (3 * HOUR, Mark::Released)]);
+    let mark = |position, mark| Marked { position, time: position as Nanos * HOUR, mark };
+    assert_eq!(marks, [mark(2, Mark::Pinned), mark(3, Mark::Released)]);
+}
+
+#[test]
+fn times_are_settled_by_jumps_and_confirmations() {
+    let mut story = Story::default();
+    let pass = |story: &mut Story| {
+        story.add(Event::Pass, ObjectId([0; 32]), None);
+        (story.state.position, story.time)
+    };
+    let settled = |story: &Story, (position, time)| story.state.settled(position, time) / HOUR;
+    let right = pass(&mut story);
+    assert_eq!(settled(&story, right), 1);
+    // Ten years ahead.
+    story.time += 87_600 * HOUR;
+    let (ahead, still) = (pass(&mut story), pass(&mut story));
+    assert_eq!((settled(&story, right), settled(&story, ahead), settled(&story, still)), (1, 87_602, 87_603));
+    story.time = 5 * HOUR;
+    let (back, _) = (pass(&mut story), story.add(Event::Clock, ObjectId([0; 32]), None));
+    assert_eq!(story.state.clock_doubt, None);
+    // It was not later than when the clock was confirmed.
+    assert_eq!([right, ahead, still, back].map(|entry| settled(&story, entry)), [1, 7, 7, 7]);
+    // Fifty years behind: an entry is not older than the one before it.
+    story.time -= 438_000 * HOUR;
+    let behind = pass(&mut story);
+    assert_eq!([right, ahead, behind].map(|entry| settled(&story, entry)), [1, 7, 7]);
+}
+
+#[test]
+fn the_clock_is_in_doubt_before_an_entry_says_so() {
+    let mut story = Story::default();
+    assert_eq!(story.state.doubt_at(i64::MAX), None, "nothing to compare with");
+    story.add(Event::Pass, ObjectId([0; 32]), None);
+    let now = story.time;
+    assert_eq!(story.state.doubt_at(now + 36 * HOUR), None);
+    assert_eq!(story.state.doubt_at(now - HOUR), None);
+    assert!(story.state.doubt_at(now + 36 * HOUR + 1).is_some());
+    assert!(story.state.doubt_at(now - HOUR - 1).is_some());
 }

@@ -111,7 +111,12 @@ impl Storage for DirStorage {
         self.disk.sync_dir(&self.path(folder))
     }
 
-    fn remove(&self, name: &str, _seen: &Stat) -> Result<(), DiskError> {
+    fn remove(&self, name: &str, seen: &Stat) -> Result<(), DiskError> {
+        if self.stat(name)?.as_ref() != Some(seen) {
+            // It is gone, or it was sent again after it had been removed. Nobody but the holder of the lock removes, and a name that
+            // is there is never replaced: so it cannot change between this look and the removal.
+            return Ok(());
+        }
         match self.disk.remove(&self.path(name)) {
             Err(error) if error.is_absent() => Ok(()),
             other => other,

@@ -59,7 +59,7 @@ impl Failure {
     /// Whether the same request can have another answer in a moment.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500..=599),
+            Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500 | 502..=504),
             Self::Broken(_) => true,
             Self::Senseless(_) | Self::TooShort | Self::Unwanted(_) => false,
         }

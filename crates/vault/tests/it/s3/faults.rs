@@ -30,7 +30,7 @@ fn a_store_that_is_busy_for_a_moment_is_asked_again() {
 #[test]
 fn a_store_that_stays_busy_is_an_error_soon_enough() {
     let double = Double::start();
-    let patience = Duration::from_secs(2);
+    let patience = Duration::from_millis(500);
     let storage = double.storage_with("a", S3Options { patience, ..options() });
     storage.create("there", b"bytes", None).unwrap();
     for fault in [&double.faults.slow_down, &double.faults.internal_error, &double.faults.hang_up] {
