@@ -24,6 +24,7 @@ mod fuse;
 mod join;
 mod ledger;
 mod local;
+mod lock;
 mod objects;
 mod remembered;
 pub mod replicate;

@@ -8,6 +8,7 @@
 //! their runtime's `spawn_blocking`.
 
 use super::{Item, Space, Stat, Storage, Upload};
+use futures_util::{StreamExt, TryStreamExt};
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -43,6 +44,8 @@ use upload::{Buffer, S3Upload};
 const OBJECT_LIMIT_BYTES: usize = 65 * 1024 * 1024;
 /// What is moved into quarantine is at most this large.
 const READ_LIMIT_BYTES: u64 = OBJECT_LIMIT_BYTES as u64;
+/// Requests at once, where something is done to many objects.
+const AT_ONCE: usize = 32;
 /// Threads for the connections. The work is done by the threads that call.
 const THREADS: usize = 2;
 
@@ -175,6 +178,22 @@ impl S3Storage {
         self.inner.runtime.block_on(work(store)).map_err(|failure| failure.at(action, &store.address, name))
     }
 
+    /// Does something to many objects, several at once; what it came to, in order.
+    fn each<'a, T, F: Future<Output = Result<T, Failure>>>(
+        &'a self,
+        action: &'static str,
+        names: &'a [String],
+        work: impl Fn(&'a Store, String) -> F,
+    ) -> Result<Vec<T>, DiskError> {
+        let store = &self.inner.store;
+        let one = |name: &'a String| {
+            let worked = store.address.key(name).map(|key| work(store, key));
+            async move { worked?.await.map_err(|failure| failure.at(action, &store.address, name)) }
+        };
+        let all = futures_util::stream::iter(names).map(one).buffered(AT_ONCE);
+        self.inner.runtime.block_on(all.try_collect())
+    }
+
     fn key(&self, name: &str) -> Result<String, DiskError> {
         self.inner.store.address.key(name)
     }
@@ -220,6 +239,10 @@ impl Storage for S3Storage {
     fn stat(&self, name: &str) -> Result<Option<Stat>, DiskError> {
         let key = self.key(name)?;
         self.run("look at", name, |store| async move { store.stat(&key).await })
+    }
+
+    fn stats(&self, names: &[String]) -> Result<Vec<Option<Stat>>, DiskError> {
+        self.each("look at", names, |store, key| async move { store.stat(&key).await })
     }
 
     fn list(&self, folder: &str) -> Result<Vec<Item>, DiskError> {
@@ -277,6 +300,17 @@ impl Storage for S3Storage {
                 (other, _) => other,
             }
         })
+    }
+
+    fn locks(&self) -> bool {
+        self.inner.store.locks
+    }
+
+    fn extend_locks(&self, names: &[String], until: Nanos) -> Result<(), DiskError> {
+        if !self.inner.store.locks {
+            return Ok(());
+        }
+        self.each("lock", names, |store, key| async move { store.extend_lock(&key, until).await }).map(|_| ())
     }
 
     fn extend_lock(&self, name: &str, until: Nanos) -> Result<(), DiskError> {

@@ -8,3 +8,4 @@ mod moto;
 mod real_bucket;
 mod retention;
 mod s3;
+mod vaults;

@@ -19,6 +19,8 @@ pub(super) enum Failure {
     Senseless(String),
     /// An object of which more was asked than there is.
     TooShort,
+    /// An object that is longer than it may be.
+    TooLong(u64),
     /// Not sent: what was asked makes no sense.
     Unwanted(String),
 }
@@ -61,7 +63,7 @@ impl Failure {
         match self {
             Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500 | 502..=504),
             Self::Broken(_) => true,
-            Self::Senseless(_) | Self::TooShort | Self::Unwanted(_) => false,
+            Self::Senseless(_) | Self::TooShort | Self::TooLong(_) | Self::Unwanted(_) => false,
         }
     }
 
@@ -92,6 +94,7 @@ impl Failure {
             Self::Broken(_) => ErrorKind::ConnectionAborted,
             Self::Senseless(_) => ErrorKind::InvalidData,
             Self::TooShort => ErrorKind::UnexpectedEof,
+            Self::TooLong(_) => ErrorKind::FileTooLarge,
             Self::Unwanted(_) => ErrorKind::InvalidInput,
         };
         io::Error::new(kind, self.to_string())
@@ -105,6 +108,7 @@ impl fmt::Display for Failure {
             Self::Broken(text) => write!(f, "the store did not answer: {text}"),
             Self::Senseless(text) => write!(f, "the store's answer makes no sense: {text}"),
             Self::TooShort => f.write_str("the object ends before that"),
+            Self::TooLong(length) => write!(f, "its {length} bytes are more than the format allows"),
             Self::Unwanted(text) => f.write_str(text),
         }
     }

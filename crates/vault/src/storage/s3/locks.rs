@@ -4,40 +4,39 @@ use super::failure::Failure;
 use super::store::Store;
 use jiff::Timestamp;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use vow_base::clock::Nanos;
-use vow_base::id::sha256;
 
-/// For so many objects it is remembered until when they are locked: some 50 MB.
-const KNOWN_LIMIT: usize = 1 << 20;
-/// So much longer than the rules say a lock may be asked for: the vault's clock and the store's may differ.
-const LEEWAY: Duration = Duration::from_secs(86_400);
+/// For so many objects it is remembered until when they are locked: some 100 MB, where there are so many.
+const KNOWN_LIMIT: usize = 1 << 22;
+/// The longest lock that rules can ask for, and a year.
+const LONGEST: Duration = Duration::from_secs((3650 + 365) * 86_400);
 
-/// Until when objects are known to be locked. Locks never get shorter, so what is known stays true.
+/// Until when objects are known to be locked, in seconds since 1970. Locks never get shorter, so what is known stays true.
 #[derive(Default)]
-pub(super) struct Known(Mutex<HashMap<[u8; 16], i64>>);
+pub(super) struct Known {
+    ends: Mutex<HashMap<u64, u32>>,
+    /// Keys by a hash that nobody outside can choose names for.
+    hash: RandomState,
+}
 
 impl Known {
-    /// Seconds since 1970.
-    fn until(&self, key: &str) -> i64 {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(&short(key)).copied().unwrap_or(i64::MIN)
+    pub(super) fn covers(&self, key: &str, until: Timestamp) -> bool {
+        let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        ends.get(&self.hash.hash_one(key)).is_some_and(|end| i64::from(*end) >= ceil(until))
     }
 
     pub(super) fn remember(&self, key: &str, until: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_LIMIT {
+        let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.len() >= KNOWN_LIMIT {
             // Costs questions, no lock.
-            known.clear();
+            ends.clear();
         }
-        known.insert(short(key), until.as_second());
+        ends.insert(self.hash.hash_one(key), u32::try_from(until.as_second()).unwrap_or(u32::MAX));
     }
-}
-
-fn short(key: &str) -> [u8; 16] {
-    let [short, _] = *sha256(key.as_bytes()).as_chunks::<16>().0 else { return [0; 16] };
-    short
 }
 
 impl Store {
@@ -56,12 +55,10 @@ impl Store {
         if !self.locks {
             return Ok(());
         }
-        let wrong = || Failure::Unwanted(format!("{until} is no time that a lock can last until"));
-        let until = Timestamp::from_nanosecond(until.into()).map_err(|_| wrong())?;
-        if self.known.until(key) >= ceil(until) {
+        let until = self.by_its_clock(until)?;
+        if self.known.covers(key, until) {
             return Ok(());
         }
-        self.refuse_endless(until)?;
         let version = match self.admin.retention(key, None).await {
             Ok(Some(retention)) if retention.strict && retention.until >= until => {
                 self.known.remember(key, retention.until);
@@ -90,16 +87,14 @@ impl Store {
         Ok(())
     }
 
-    /// A lock cannot be taken back. A clock that jumped must not make one that lasts for years.
-    fn refuse_endless(&self, until: Timestamp) -> Result<(), Failure> {
-        let longest = self.options.lock + self.options.grace * 2 + LEEWAY;
-        let latest = self.now().saturating_add(longest).unwrap_or(Timestamp::MAX);
-        if until <= latest {
-            return Ok(());
-        }
-        Err(Failure::Unwanted(format!(
-            "a lock until {until} is longer than the rules say, by the store's clock: look at the vault's clock"
-        )))
+    /// A time of this machine's clock by the store's, which is the one that locks end by. A lock cannot be taken back: a clock that
+    /// jumped must not make one that lasts for years.
+    pub(super) fn by_its_clock(&self, until: Nanos) -> Result<Timestamp, Failure> {
+        let until = i128::from(until) + i128::from(self.skew.load(Ordering::Relaxed));
+        let longest = self.now().saturating_add(LONGEST).unwrap_or(Timestamp::MAX);
+        Timestamp::from_nanosecond(until).ok().filter(|until| *until <= longest).ok_or_else(|| {
+            Failure::Unwanted("the lock asked for is longer than any rules say: look at the clock".into())
+        })
     }
 }
 

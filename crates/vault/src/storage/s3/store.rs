@@ -96,7 +96,7 @@ impl Store {
         let result = self.open(key, None).await?;
         let size = result.meta.size;
         if size > limit_bytes {
-            return Err(Failure::Senseless(format!("its {size} bytes are more than the format allows")));
+            return Err(Failure::TooLong(size));
         }
         self.bytes(result, size).await
     }

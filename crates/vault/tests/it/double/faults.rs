@@ -28,6 +28,10 @@ pub(crate) struct Faults {
     pub(crate) repeat_token: AtomicBool,
     /// Listings go on, and nobody says where.
     pub(crate) no_token: AtomicBool,
+    /// Locks cannot be set.
+    pub(crate) refuse_locks: AtomicBool,
+    /// So many requests pass before the faults that follow begin.
+    pub(crate) pass: AtomicUsize,
     /// So many requests are answered with 503.
     pub(crate) slow_down: AtomicUsize,
     /// So many requests are answered with 500.

@@ -242,6 +242,9 @@ impl S3 for Handlers {
         if !checked {
             return Err(s3_error!(InvalidRequest, "Missing required header for this request: Content-MD5"));
         }
+        if Faults::on(&self.faults.refuse_locks) {
+            return Err(s3_error!(AccessDenied));
+        }
         let mut bucket = self.bucket(&input.bucket)?;
         let now = Timestamp::from(bucket.now());
         let (mode, until) = input

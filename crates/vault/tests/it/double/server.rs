@@ -119,13 +119,14 @@ impl Front {
         let target = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let target = target.trim_start_matches(&format!("/{BUCKET}/")).to_owned();
         self.requests.lock().expect("nobody panicked").push(format!("{method} {target}"));
-        if Faults::counts_down(&self.faults.hang_up) {
+        let passes = Faults::counts_down(&self.faults.pass);
+        if !passes && Faults::counts_down(&self.faults.hang_up) {
             return Err(HungUp);
         }
-        if Faults::counts_down(&self.faults.slow_down) {
+        if !passes && Faults::counts_down(&self.faults.slow_down) {
             return Ok(error(503, "SlowDown", "Please reduce your request rate."));
         }
-        if Faults::counts_down(&self.faults.internal_error) {
+        if !passes && Faults::counts_down(&self.faults.internal_error) {
             return Ok(error(500, "InternalError", "We encountered an internal error. Please try again."));
         }
         let is_listing =
@@ -136,7 +137,8 @@ impl Front {
         let service = self.service.clone();
         let mut answered = hyper::service::Service::call(&service, request).await.map_err(|_| HungUp)?;
         answered.headers_mut().insert("date", self.date());
-        if method == http::Method::PUT
+        if !passes
+            && method == http::Method::PUT
             && answered.status().is_success()
             && Faults::counts_down(&self.faults.lose_answer)
         {
