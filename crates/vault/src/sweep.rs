@@ -136,7 +136,7 @@ impl Vault {
         let mut expiring: HashSet<ObjectId> = plan.expired().map(|snapshot| snapshot.manifest).collect();
         look.mark(vault, state, &expiring)?;
         let known = state.of_host(&host);
-        if !look.list(vault, &known, go_on)? {
+        if !look.list(vault, &known, report.now, go_on)? {
             return Ok(None);
         }
         let rules = deciding(versions, &look.tenant, report.now);

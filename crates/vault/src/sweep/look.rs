@@ -15,6 +15,8 @@ use vow_base::{HostId, ObjectId};
 
 const KINDS: [Kind; 4] = [Kind::Manifest, Kind::List, Kind::Index, Kind::Pack];
 
+/// A commit puts its manifest and appends its entry within this time.
+const COMMIT_MAX: Term = Term::hours(1);
 /// How far ahead of the vault's clock that of its storage may be.
 const SKEW: Term = Term::days(1);
 
@@ -114,14 +116,17 @@ impl Look {
         &mut self,
         vault: &Inner,
         known: &HostState,
+        now: Nanos,
         tell: &dyn Fn(u64) -> bool,
     ) -> Result<bool, VaultError> {
         // Manifests first: those that the ledger does not know are marked before anything is compared.
         for kind in KINDS {
             let listed = vault.objects(&self.host, kind)?;
             if kind == Kind::Manifest {
-                for (id, _) in &listed {
-                    self.mark_unreceipted(vault, known, id)?;
+                for (id, stat) in &listed {
+                    // One that came just now is being committed.
+                    let counts = now >= COMMIT_MAX.after(stat.stored);
+                    self.mark_unreceipted(vault, known, id, counts)?;
                 }
             }
             self.objects += listed.len() as u64;
@@ -160,6 +165,7 @@ impl Look {
         vault: &Inner,
         known: &HostState,
         id: &ObjectId,
+        counts: bool,
     ) -> Result<(), VaultError> {
         if known.snapshot(id).is_some() || !known.accepts(&(Kind::Manifest, *id)) {
             return Ok(());
@@ -168,7 +174,7 @@ impl Look {
         if is_superseded(known, &manifest) {
             return Ok(());
         }
-        self.unreceipted += 1;
+        self.unreceipted += usize::from(counts);
         match self.protected.add(vault, &self.host, *id, &manifest) {
             // It never was whole, or is not any more.
             Err(VaultError::Absent { .. }) => Ok(()),

@@ -213,6 +213,54 @@ fn a_ledger_that_lost_its_end_costs_nobody_a_snapshot() {
 }
 
 #[test]
+fn a_commit_that_comes_between_is_no_finding() {
+    let (start, host, mut dice) = (Scene::new(false), FakeHost::new(1), Dice::new(11));
+    daily(&start, &host, 3, &mut dice);
+    let more = packs(2, &mut dice);
+    let snapshot = host.snapshot_of(4, &more, &mut dice);
+    for n in (0..).step_by(7) {
+        let scene = start.fork();
+        let (vault, deposit) = (scene.vault(), scene.join(&host));
+        let snapshot = snapshot.clone();
+        // Its own operations come between two of the sweep's.
+        scene
+            .store
+            .at_operation(n, Box::new(move || send(&deposit, &snapshot, 3, || {}).expect("a snapshot")));
+        let report = sweep(&vault).expect("a sweep");
+        assert!(!report.needs_attention(), "{n}: {}", report.summary());
+        scene.check(false);
+        if !scene.store.heal() {
+            break;
+        }
+        assert_eq!(scene.model(|model| model.kept().len()), 3);
+    }
+}
+
+#[test]
+fn a_pass_that_did_not_come_to_its_end_is_none() {
+    let (start, host, mut dice) = (Scene::new(true), FakeHost::new(1), Dice::new(12));
+    daily(&start, &host, 4, &mut dice);
+    let trial = start.fork();
+    let before = trial.store.operations();
+    let vault = trial.vault();
+    let opened = trial.store.operations() - before;
+    sweep(&vault).expect("a sweep");
+    let whole = trial.store.operations() - before - opened;
+    // It dies with everything done but the entry that says so: that is created last.
+    let scene = start.fork();
+    let vault = scene.vault();
+    scene.store.fail_at(whole - 1, super::store::Fault::Killed);
+    sweep(&vault).expect_err("killed");
+    scene.store.heal();
+    assert!(scene.vault().state().expect("state").hosts[&host.id()].condemned.len() > 5);
+    scene.clock.advance(DAY + HOUR);
+    let report = scene.sweep().expect("a sweep");
+    assert_eq!(report.hosts[0].deleted.objects, 0, "condemned a grace ago, but by no whole pass");
+    scene.clock.advance(HOUR);
+    assert!(scene.sweep().expect("a sweep").hosts[0].deleted.objects > 5);
+}
+
+#[test]
 fn an_object_that_the_store_holds_is_tried_again_later() {
     let (scene, host, mut dice) = (Scene::new(false), FakeHost::new(1), Dice::new(9));
     let sent = daily(&scene, &host, 4, &mut dice);

@@ -173,13 +173,15 @@ impl MemStore {
             turn.pass();
         }
         let mut shared = self.shared();
+        let due = shared.surprise.as_ref().is_some_and(|(at, _)| *at == shared.operations);
+        if let Some((_, surprise)) = due.then(|| shared.surprise.take()).flatten() {
+            // It may use the storage.
+            drop(shared);
+            surprise();
+            shared = self.shared();
+        }
         let number = shared.operations;
         shared.operations += 1;
-        if shared.surprise.as_ref().is_some_and(|(at, _)| *at == number)
-            && let Some((_, surprise)) = shared.surprise.take()
-        {
-            surprise();
-        }
         match &mut shared.wanted {
             Some((wanted, noted)) if *wanted == action && noted.is_none() => *noted = Some(number),
             _ => {}
