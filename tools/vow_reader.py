@@ -34,6 +34,8 @@ except ImportError as missing:
 
 MIB = 1 << 20
 MAX_CONTENT = 16 * MIB
+MAX_GROUP = MIB
+MAX_GROUP_CHUNKS = 1024
 MAX_PACK = 64 * MIB
 MAX_RECORDS = 4_194_304
 MAX_KEY_BLOB = 16_384
@@ -144,10 +146,11 @@ def verify(args):
         raise Refused("the pack list names a pack twice")
     if snapshot.root_reference.pack not in packs.allowed:
         raise Refused("the pack of the root record is not in the pack list")
-    records = stored = 0
+    records = groups = stored = 0
     for pack_id in listed:
         pack = packs.get(pack_id)
-        records += pack.check_everything(snapshot.ids)
+        more_records, more_groups = pack.check_everything(snapshot.ids)
+        records, groups = records + more_records, groups + more_groups
         stored += pack.size
     missing = sum(not snapshot.vault.check_index_segment(manifest, segment) for segment in manifest.index)
     counts = Counts()
@@ -155,7 +158,7 @@ def verify(args):
         counts.add(entry)
         for _ in snapshot.content(entry, table):
             pass
-    print(f"verified {manifest.id}: {counts}; {len(listed)} packs, {records} records, {stored} bytes stored")
+    print(f"verified {manifest.id}: {counts}; {len(listed)} packs, {records} records ({groups} groups), {stored} bytes stored")
     if missing:
         say(f"vow_reader: note: {missing} index segments are absent; no restore needs them")
     return 0
@@ -354,7 +357,7 @@ class Vault:
             stored = read_object(self.place("hosts", manifest.host, "index", name), name, MAX_INDEX, what)
         except Missing:
             return False
-        if stored[:8] != b"VOWINDX1" or stored[8:9] not in (b"\1", b"\2") or len(stored) < 58:
+        if stored[:8] != b"VOWINDX2" or stored[8:9] not in (b"\1", b"\2") or len(stored) < 58:
             raise Refused(f"{what} is not an index segment")
         return True
 
@@ -369,6 +372,16 @@ class Reference(NamedTuple):
     stored: int
     length: int
     id: bytes
+    start: int
+    whole: int
+
+    @property
+    def is_part(self):
+        return (self.start, self.length) != (0, self.whole)
+
+    @property
+    def place(self):
+        return self.pack, self.record, self.offset, self.stored, self.whole
 
 
 class Table:
@@ -378,17 +391,26 @@ class Table:
         self.what = fields.what
         self.packs = fields.ids(0, b"")
         self.chunks = fields.array(1, [])
+        self.records = {}  # what the rows used so far say about each record
 
     def __len__(self):
         return len(self.chunks)
 
     def __getitem__(self, position):
         row = self.chunks[position]
-        if not (type(row) is list and len(row) == 6 and all(map(is_number, row[:5])) and is_bytes(row[5], 32)):
+        if not (type(row) is list and len(row) in (6, 8)):
+            raise Refused(f"{self.what} holds a malformed chunk reference")
+        if not (all(map(is_number, row[:5])) and is_bytes(row[5], 32) and all(map(is_number, row[6:]))):
             raise Refused(f"{self.what} holds a malformed chunk reference")
         if row[0] >= len(self.packs):
             raise Refused(f"{self.what} refers to a pack it does not name")
-        return Reference(self.packs[row[0]], *row[1:])
+        start, whole = row[6:] or (0, row[4])
+        reference = Reference(self.packs[row[0]], *row[1:6], start, whole)
+        if start + reference.length > whole or (reference.is_part and whole > MAX_GROUP):
+            raise Refused(f"{self.what} refers to a chunk beyond its record")
+        if self.records.setdefault(reference.place[:2], reference.place) != reference.place:
+            raise Refused(f"{self.what} says different things about record {reference.record} of a pack")
+        return reference
 
 
 @dataclass(slots=True)
@@ -416,13 +438,13 @@ class Snapshot:
     def __init__(self, vault, manifest, identities):
         self.vault, self.manifest = vault, manifest
         self.packs = Packs(vault.place("hosts", manifest.host, "packs"), identities)
-        self.bundles = Recent(4)
+        self.bundles, self.groups = Recent(4), Recent(4)
         row = manifest.root
         if not (len(row) == 5 and is_bytes(row[0], 32) and all(map(is_number, row[1:]))):
             raise Refused(f"manifest {manifest.id} has a malformed root reference")
         # The root's id cannot be checked before its id secret is known. Its pack is the one the signed manifest names, bit
         # for bit (Packs checks that), so that it is as good as signed; and its id must then be the one in the trailer.
-        self.root_reference = reference = Reference(row[0].hex(), *row[1:], None)
+        self.root_reference = reference = Reference(row[0].hex(), *row[1:], None, 0, row[4])
         pack = self.packs.get(reference.pack)
         content = pack.record(reference.record, ROOT, reference.offset, reference.stored, reference.length)
         root = decode(content, "the root record")
@@ -437,12 +459,24 @@ class Snapshot:
         self.problems = len(root.array(8, []))
 
     def read(self, reference, kind):
-        content = self.packs.get(reference.pack).record(
-            reference.record, kind, reference.offset, reference.stored, reference.length
-        )
+        """The content of a chunk. Groups are kept a while: the next chunks of a file are likely to be in the same."""
+        what = f"record {reference.record} of pack {reference.pack}"
+        if not reference.is_part:
+            content = self._record(reference, kind)
+        elif kind != DATA:
+            raise Refused(f"{what} is referred to as a group, but is not data")
+        else:
+            if reference.place not in self.groups:
+                self.groups[reference.place] = self._record(reference, kind)
+            content = self.groups[reference.place][reference.start : reference.start + reference.length]
         if self.ids.of(kind, content) != reference.id:
-            raise Refused(f"record {reference.record} of pack {reference.pack} does not have the id it is known by")
+            raise Refused(f"{what} does not have the id it is known by")
         return content
+
+    def _record(self, reference, kind):
+        return self.packs.get(reference.pack).record(
+            reference.record, kind, reference.offset, reference.stored, reference.whole
+        )
 
     def entries(self):
         """Yields each (entry, reference table of its leaf), in order."""
@@ -725,21 +759,26 @@ class Pack:
         fields = decode(self.record(count + 1, TRAILER, offset, stored, stored - 17), f"the trailer of {self.what}")
         rows = fields.array(0)
         for row in rows:
-            if not (type(row) is list and len(row) == 4 and all(map(is_number, row[:3])) and is_bytes(row[3], 32)):
+            if not (type(row) is list and len(row) == 4 and all(map(is_number, row[:3]))):
+                fields.refuse(0)
+            if not is_bytes(row[3], 32) and not is_group(*row):
                 fields.refuse(0)
         if len(rows) != count:
             raise Refused(f"the trailer of {self.what} does not list its {count} records")
         return rows, offset
 
     def check_everything(self, ids):
-        """Opens every record and compares it with the trailer; the number of records."""
+        """Opens every record and compares it with the trailer; the number of records, and of groups among them."""
         rows, end = self.trailer()
         offset = self.body
-        for number, (kind, stored, length, chunk_id) in enumerate(rows):
+        for number, (kind, stored, length, held) in enumerate(rows):
             if not DATA <= kind <= ROOT or offset + stored > end:
                 raise Refused(f"the trailer of {self.what} is wrong about record {number}")
-            if ids.of(kind, self.record(number, kind, offset, stored, length)) != chunk_id:
-                raise Refused(f"record {number} of {self.what} does not have its id")
+            content, at = memoryview(self.record(number, kind, offset, stored, length)), 0
+            for part, chunk_id in [[length, held]] if type(held) is bytes else held:
+                if ids.of(kind, content[at : at + part]) != chunk_id:
+                    raise Refused(f"record {number} of {self.what} does not have its id")
+                at += part
             offset += stored
         padding = end - offset
         if padding and any(self.record(len(rows), PADDING, offset, padding, padding - 17)):
@@ -747,7 +786,17 @@ class Pack:
         bare = self.size - padding
         if self.size % (1 << max(12, bare.bit_length() - 7)):
             raise Refused(f"{self.what} is not padded to its step")
-        return len(rows)
+        return len(rows), sum(type(row[3]) is list for row in rows)
+
+
+def is_group(kind, _, length, chunks):
+    """Whether the last element of a trailer's row is a list of the chunks in the record."""
+    if not (type(chunks) is list and 2 <= len(chunks) <= MAX_GROUP_CHUNKS and kind == DATA and length <= MAX_GROUP):
+        return False
+    for chunk in chunks:
+        if not (type(chunk) is list and len(chunk) == 2 and is_number(chunk[0]) and chunk[0] and is_bytes(chunk[1], 32)):
+            return False
+    return sum(part for part, _ in chunks) == length
 
 
 def decompress(payload, length, what):

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use vow_fuzz::{assert_paths, memory};
 use vow_store::listing::tree::{LeafBuilder, read_leaf};
 use vow_store::listing::{Content, Kind};
+use vow_store::record::ChunkRef;
 
 /// What one leaf may cost however it is made: the paths and references that it may hold in all.
 const FIXED_COST: usize = 192 << 20;
@@ -36,10 +37,17 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-    // The writer knows one row for each record; a reader need not refuse a table that contradicts itself.
-    let mut rows = HashMap::new();
+    // References say the same about a record. The writer knows one row for each start in it; a reader need not refuse a table that
+    // has another length or id there.
+    let (mut records, mut rows) = (HashMap::new(), HashMap::new());
+    for chunk in entries.iter().flat_map(|entry| entry.content.chunks()) {
+        assert!(chunk.is_possible(), "a chunk beyond its record");
+        let record = (chunk.place, chunk.whole);
+        assert_eq!(*records.entry((chunk.place.pack, chunk.place.record)).or_insert(record), record);
+    }
     let mut chunks = entries.iter().flat_map(|entry| entry.content.chunks());
-    if chunks.all(|chunk| *rows.entry((chunk.place.pack, chunk.place.record)).or_insert(*chunk) == *chunk) {
+    let at = |chunk: &ChunkRef<_>| (chunk.place.pack, chunk.place.record, chunk.start);
+    if chunks.all(|chunk| *rows.entry(at(chunk)).or_insert(*chunk) == *chunk) {
         let mut builder = LeafBuilder::default();
         entries.iter().for_each(|entry| builder.push(entry));
         assert_eq!(read_leaf(&builder.finish().1), Ok(entries));

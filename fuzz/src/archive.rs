@@ -12,9 +12,9 @@ use vow_base::vault::{self, Retrieve, VaultError};
 use vow_base::{HostId, ObjectId};
 use vow_store::archive::{Archive, ArchiveError, Snapshot, SnapshotInfo};
 use vow_store::compress::{DEFAULT_LEVEL, Packer};
-use vow_store::keys::ChunkId;
 use vow_store::listing::tree::{LeafBuilder, write_chunk_list};
 use vow_store::listing::{Content, Entry, Kind, Node, Root, Time};
+use vow_store::pack::{Held, Part};
 use vow_store::record::{ChunkRef, Place};
 
 /// The pack that never changes; the one that holds the input; the one that holds the root (its name is its hash).
@@ -129,13 +129,28 @@ pub fn root(top: Node) -> Root {
     }
 }
 
-/// A reference to a record of a pack made here.
+/// A reference to the first chunk in a record of a pack made here.
 pub fn reference(pack: ObjectId, sealed: &Pack, record: usize) -> ChunkRef<ObjectId> {
+    references(pack, sealed, record)[0]
+}
+
+/// References to all chunks in a record of a pack made here.
+pub fn references(pack: ObjectId, sealed: &Pack, record: usize) -> Vec<ChunkRef<ObjectId>> {
     let row = &sealed.rows[record];
     let after: u32 = sealed.rows[record..].iter().map(|row| row.stored).sum();
     let offset = sealed.bytes.len() as u32 - after;
     let place = Place { pack, record: record as u32, offset, stored: row.stored };
-    ChunkRef { place, length: row.length, id: ChunkId(row.id.0) }
+    let Held::Group(parts) = &row.held else {
+        let Held::Chunk(id) = row.held else { unreachable!("it is a group or a chunk") };
+        return vec![ChunkRef::alone(place, row.length, id)];
+    };
+    let mut start = 0;
+    let one = |part: &Part| {
+        let chunk = ChunkRef { place, start, length: part.length, whole: row.length, id: part.id };
+        start += part.length;
+        chunk
+    };
+    parts.iter().map(one).collect()
 }
 
 /// An empty file.
@@ -159,7 +174,8 @@ pub fn entry(path: &[u8]) -> Entry<ObjectId> {
     }
 }
 
-/// The pack that never changes: records 0 to 2 are data, 3 a chunk list, 4 and 5 leaves, 6 a node above them.
+/// The pack that never changes: records 0 to 2 are data, 3 and 4 groups (the second is not what it says), 5 a chunk list, 6 and 7
+/// leaves, 8 a node above them.
 pub fn fixed() -> Pack {
     let mut pack = Pack::default();
     pack.stored(1, &[b'b'; 100]);
@@ -168,6 +184,9 @@ pub fn fixed() -> Pack {
     let mut packer = Packer::new(DEFAULT_LEVEL).expect("zstd");
     let (codec, payload) = packer.pack(&text);
     pack.record(1, &[&[codec as u8], payload].concat(), text.len() as u32, &text);
+    let parts = [&b"one "[..], b"and two ", b"and three"];
+    pack.group(&[b"\0", &parts.concat()[..]].concat(), &parts);
+    pack.group(b"\0one and twi and three", &parts);
     pack.stored(4, &write_chunk_list(&[reference(FIXED, &pack, 1), reference(FIXED, &pack, 2)]));
     let (one, other) =
         (leaf(&entries(&pack)), leaf(&[Entry { kind: Kind::Dir, ..entry(b"m") }, entry(b"m/x")]));
@@ -188,7 +207,7 @@ pub fn leaf(entries: &[Entry<ObjectId>]) -> Vec<u8> {
 /// A node above the two leaves of the pack that never changes.
 pub fn fixed_node(pack: &Pack) -> Node {
     let child = |path: &[u8], record| (path.to_vec(), reference(FIXED, pack, record));
-    Node { depth: 1, children: vec![child(b"a", 4), child(b"m", 5)] }
+    Node { depth: 1, children: vec![child(b"a", 6), child(b"m", 7)] }
 }
 
 /// Entries of every kind, whose data lies in the first records of `pack`.
@@ -198,15 +217,20 @@ pub fn entries(pack: &Pack) -> Vec<Entry<ObjectId>> {
     let slice = Content::Slice { chunk: chunk(0), offset: 60, digest: IDS.slice_digest(&[b'b'; 40]) };
     let xattrs = vec![(b"user.a".to_vec(), vec![0, 255]), (b"user.b".to_vec(), Vec::new())];
     let link = Some((7, u64::MAX));
+    let parts = references(FIXED, pack, 3);
+    // Out of order, and one of them twice.
+    let group = vec![parts[2], parts[0], parts[1], parts[1], parts[0]];
     vec![
         Entry { kind: Kind::Dir, xattrs, ancestor: true, ..entry(b"a") },
         Entry { size: 250, content: chunks.clone(), link, ..entry(b"a/big") },
         Entry { kind: Kind::BlockDevice, device: Some((8, 1)), ..entry(b"a/dev") },
         Entry { kind: Kind::Fifo, mtime: Time { secs: -5, nanos: 999_999_999 }, ..entry(b"a/fifo") },
+        Entry { size: 33, content: Content::Chunks(group), ..entry(b"a/group") },
         Entry { size: 250, content: chunks.clone(), link, ..entry(b"a/hard") },
         Entry { size: 9000, extents: Some(Vec::new()), ..entry(b"a/hole") },
         Entry { kind: Kind::Symlink, target: b"../b".to_vec(), ..entry(b"a/link") },
-        Entry { size: 250, content: Content::Lists(vec![chunk(3)]), changed: true, ..entry(b"a/lists") },
+        Entry { size: 250, content: Content::Lists(vec![chunk(5)]), changed: true, ..entry(b"a/lists") },
+        Entry { size: 21, content: Content::Chunks(references(FIXED, pack, 4)), ..entry(b"a/lying") },
         Entry { size: 40, content: slice, ..entry(b"a/small") },
         Entry {
             size: 9000,

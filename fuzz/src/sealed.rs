@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 use vow_base::id::sha256;
 use vow_store::keys::IdKeys;
-use vow_store::pack::Row;
+use vow_store::pack::{Held, Part, Row};
 use vow_store::session::{Identities, SessionKey};
 
 /// An identity for this folder alone; it protects nothing.
@@ -81,7 +81,17 @@ impl Pack {
         self.seal(self.rows.len() as u32, kind, plaintext);
         let stored = plaintext.len() as u32 + 16;
         let typed = vow_store::record::RecordType::from_tag(kind).expect("types 1 to 5 only");
-        self.rows.push(Row { kind, stored, length, id: IDS.id(typed, content) });
+        self.rows.push(Row { kind, stored, length, held: Held::Chunk(IDS.id(typed, content)) });
+        offset
+    }
+
+    /// Adds a group of these chunks, with a plaintext that may be anything (codec byte first).
+    pub fn group(&mut self, plaintext: &[u8], chunks: &[&[u8]]) -> u32 {
+        let length = chunks.iter().map(|chunk| chunk.len() as u32).sum();
+        let offset = self.record(1, plaintext, length, &[]);
+        let id = |chunk: &[u8]| IDS.id(vow_store::record::RecordType::Data, chunk);
+        let parts = chunks.iter().map(|chunk| Part { length: chunk.len() as u32, id: id(chunk) });
+        self.rows.last_mut().expect("just added").held = Held::Group(parts.collect());
         offset
     }
 
@@ -129,7 +139,7 @@ pub fn trailer(rows: &[Row]) -> Vec<u8> {
 
 /// An index segment with any plaintext (codec byte first).
 pub fn index_segment(plaintext: &[u8]) -> Vec<u8> {
-    let head = [b"VOWINDX1", &[1][..], &SALT].concat();
+    let head = [b"VOWINDX2", &[1][..], &SALT].concat();
     let key: [u8; 32] = expand(&INDEX_SECRET, &SALT, &[b"vow v1 index"]);
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("32 bytes"));
     let sealed = seal(&key, [0; 12], &head, plaintext);

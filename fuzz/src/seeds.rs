@@ -8,12 +8,16 @@ use std::path::Path;
 use vow_base::ObjectId;
 use vow_base::manifest::{ENVELOPE, Manifest, Status};
 use vow_base::pack_list::PackList;
-use vow_fuzz::archive::{FIXED, commit, entries, fixed, fixed_node, leaf, manifest, reference, root};
-use vow_fuzz::sealed::{IDENTITY, Pack, SESSION, header_prefix, trailer};
+use vow_fuzz::archive::{
+    FIXED, commit, entries, fixed, fixed_node, leaf, manifest, reference, references, root,
+};
+use vow_fuzz::sealed::{IDENTITY, IDS, Pack, SESSION, header_prefix, trailer};
 use vow_fuzz::signing_key;
 use vow_store::compress::{DEFAULT_LEVEL, Packer};
 use vow_store::listing::Node;
 use vow_store::listing::tree::write_chunk_list;
+use vow_store::pack::{Held, Part};
+use vow_store::record::RecordType;
 
 fn write(target: &str, seeds: &[&[u8]]) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus-seeds").join(target);
@@ -55,6 +59,7 @@ fuzz_target!(
         listing();
         signed();
         texts();
+        protocol();
     },
     |_nothing: &[u8]| {}
 );
@@ -68,6 +73,10 @@ fn packs() {
     let three = trailer(&pack.rows[..3]);
     let bent = |wrong: [u8; 3], count: u8, payload: &[u8]| [&wrong[..], &[count, 0], payload].concat();
     let whole = trailer(&pack.rows);
+    // The first record taken for two chunks; the fuzzer cannot find their ids.
+    let halves = [20, 20].map(|length| Part { length, id: IDS.id(RecordType::Data, &[1; 20]) });
+    pack.rows[0].held = Held::Group(halves.into());
+    let grouped = trailer(&pack.rows);
     write(
         "pack_trailer",
         &[
@@ -75,6 +84,8 @@ fn packs() {
             &bent([0; 3], 3, &three),
             &bent([0; 3], 3, &wide(&three)),
             &bent([0, 0, 1], 5, &whole),
+            &bent([0; 3], 5, &grouped),
+            &bent([0; 3], 5, &wide(&grouped)),
         ],
     );
     let text = b"all work and no play ".repeat(20);
@@ -89,23 +100,36 @@ fn packs() {
     let (bomb, frame, plain) = (unpack(1 << 20, &bomb), unpack(420, &frame), unpack(4, b"\0text"));
     write("unpack", &[&bomb, &frame, &plain, &unpack(1000, &bomb[4..])]);
     write("age_blob", &[&[&[0], SESSION.blob].concat(), &[&[7][..], &[1; 32]].concat(), &[7]]);
-    let row = |seed: u8| [[seed; 32].as_slice(), &[0, 0, 0, 0], &[seed; 16]].concat();
-    let segment = [&[1, 0, 0, 0][..], &[9; 32], &row(1), &row(2)].concat();
+    let row =
+        |seed: u8, numbers: [u32; 7]| [&[seed; 32][..], &numbers.map(u32::to_le_bytes).concat()].concat();
+    let (alone, part) = (row(1, [0, 3, 400, 90, 80, 0, 80]), row(2, [0, 4, 490, 90, 80, 20, 300]));
+    let segment = [&[1, 0, 0, 0][..], &[9; 32], &alone, &part].concat();
     write("index_segment", &[&[&[0][..], &segment].concat(), &packed(&segment)]);
 }
 
 fn listing() {
     let pack = fixed();
     let entries = entries(&pack);
-    let (all, one) = (leaf(&entries), leaf(&entries[8..9]));
+    let (all, one, group) = (leaf(&entries), leaf(&entries[10..11]), leaf(&entries[4..5]));
     write(
         "leaf",
-        &[&all, &leaf(&entries[..2]), &one, &leaf(&entries[9..]), &leaf(&[]), &wide(&all), &wide(&one)],
+        &[
+            &all,
+            &leaf(&entries[..2]),
+            &one,
+            &leaf(&entries[11..]),
+            &leaf(&[]),
+            &wide(&all),
+            &wide(&one),
+            &group,
+            &wide(&group),
+        ],
     );
     let list = write_chunk_list(&[1, 2, 1].map(|record| reference(FIXED, &pack, record)));
-    write("chunk_list", &[&list, &wide(&list), &write_chunk_list(&[])]);
+    let groups = write_chunk_list(&[references(FIXED, &pack, 3), references(FIXED, &pack, 4)].concat());
+    write("chunk_list", &[&list, &wide(&list), &write_chunk_list(&[]), &groups, &wide(&groups)]);
     let low = fixed_node(&pack);
-    let high = Node { depth: 2, children: vec![(b"a".to_vec(), reference(FIXED, &pack, 6))] };
+    let high = Node { depth: 2, children: vec![(b"a".to_vec(), reference(FIXED, &pack, 8))] };
     write("node", &[&low.write(), &high.write(), &wide(&low.write())]);
     write(
         "root",
@@ -127,6 +151,10 @@ fn listing() {
             &mode(1, &list),
             &nodes.0,
             &nodes.1,
+            &mode(0, &group),
+            &mode(0, &wide(&group)),
+            &mode(1, &groups),
+            &mode(1, &wide(&groups)),
         ],
     );
     write("paths", &[b"etc/hosts\xfeetc", b"a/../b", b"a//b\xfe", b"a.b\xfea/b"]);
@@ -185,4 +213,53 @@ fn texts() {
         b"files@2000-02-29",
     ];
     write("snapshot_spec", &specs);
+    let specs: [&[u8]; 4] =
+        [b"files@latest", b"0123abcd:/etc/a:b/", b"web-1/files@2026-11-20:/", b"x:/srv/\xff"];
+    write("spec", &specs);
+    config(&recipient);
+}
+
+fn config(recipient: &str) {
+    let least = format!(
+        "[host]\ntenant = \"acme\"\nname = \"web-1\"\nrecipients = [\"{recipient}\"]\n\n[[vault]]\nname = \"local\"\npath = \"vault\"\n\n\
+         [[source]]\nname = \"files\"\ntype = \"files\"\npaths = [\"/etc\"]\n"
+    );
+    let whole = format!(
+        "# a plan\n[host]\ntenant = 'acme'\nname = \"web-1\"\nrecipients = [\n  \"{recipient}\", # the safe\n]\n\
+         keys = \"/etc/vow/keys\"\nstate = \"../state\"\ncompression = 19\n\n\
+         [[vault]]\nname = \"usb\"\npath = \"/mnt/\\u00fcsb\"\nfingerprint = \"SHA256:{}\"\n\n\
+         [[source]]\nname = \"home\"\ntype = \"files\"\npaths = [\"/home\", \"/srv\"]\nexclude = [\"*.tmp\", \"/home/*/.cache\"]\n\
+         one_file_system = true\nexclude_caches = false\nschedule = \"*/15 0-6,22 1 1-12/2 7\"\n",
+        "ab".repeat(32)
+    );
+    let inline = format!(
+        "vault = [{{ name = \"a\", path = \"a\" }}]\nsource = [{{ name = \"b\", type = \"files\", paths = [\"/\"] }}]\n\
+         host = {{ tenant = \"t\", name = \"h\", recipients = [\"{recipient}\"] }}\n"
+    );
+    write("config", &[least.as_bytes(), whole.as_bytes(), inline.as_bytes()]);
+}
+
+fn protocol() {
+    let a = "0a".repeat(32);
+    let seeds = [
+        "/v1/vault".to_owned(),
+        format!("/v1/hosts/{a}/packs/{a}"),
+        format!("/v1/hosts/{a}/index/missing"),
+        format!("/v1/hosts/{a}/receipts"),
+        "after=42".to_owned(),
+        format!("after={a}"),
+        "bytes=10-4095".to_owned(),
+        format!("https://vault.example.net:8443#{a}.{}4", "7".repeat(25)),
+        "https://[2001:db8::1]:443".to_owned(),
+        format!(r#"{{"vault":"{a}","protocol":1,"software":"vow","time":5,"role":"write","host":"{a}"}}"#),
+        format!(r#"{{"secret":"{}","tenant":"acme","name":"web-1","readers":["{a}"]}}"#, "a".repeat(26)),
+        r#"{"receipts":["Vk9X"],"more":true}"#.to_owned(),
+        format!(r#"{{"objects":[["{a}",7]],"more":false}}"#),
+        format!(r#"{{"ids":["{a}"]}}"#),
+        format!(r#"{{"error":"missing","message":"no","missing":[["packs","{a}"]],"count":1}}"#),
+        format!(r#"{{"hosts":[{{"key":"{a}","tenant":"acme","name":"web-1"}}]}}"#),
+        r#"{"software":"vow","time":1,"counts":{"hosts":1},"findings":[{"kind":"clock","message":"x","since":3}]}"#
+            .to_owned(),
+    ];
+    write("protocol", &seeds.each_ref().map(String::as_bytes));
 }

@@ -105,6 +105,16 @@ pub enum VaultError {
     /// A manifest was refused because these objects are not in the vault.
     #[error("the vault lacks {} objects that the manifest names", .0.len())]
     Missing(Vec<(Kind, ObjectId)>),
+    /// The bytes that were sent do not hash to the name; nothing was stored.
+    #[error("refused: {kind} {id}: the bytes sent hash to {found}")]
+    WrongHash {
+        /// Its kind.
+        kind: Kind,
+        /// Its id.
+        id: ObjectId,
+        /// What they hash to.
+        found: ObjectId,
+    },
     /// The vault refuses, for good.
     #[error("refused: {0}")]
     Refused(String),

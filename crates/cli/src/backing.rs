@@ -1,22 +1,29 @@
 //! One run: every source of the plan that was asked for, into every level that can be reached.
 
+mod learned;
 mod levels;
 mod remembered;
 mod report;
+mod spooling;
 
 pub(crate) use levels::Levels;
 pub(crate) use report::{exit_of, print_human, status_of, summary};
+pub(crate) use spooling::{SPOOL, Waits, folder as spool_folder};
 
 use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
+use crate::level::is_passing;
 use crate::signals;
 use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
+use vow_base::vault::VaultError;
+use vow_sources::adapter::{self, Capture};
 use vow_sources::files::{Files, FilesError, FilesOptions};
-use vow_store::backup::{BackupOptions, BackupReport, HostKeys, Level, backup};
+use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
+use vow_store::source::Source;
 
 /// Threads that read directories ahead of the engine; more only compete with it.
 const READERS_MAX: usize = 8;
@@ -31,6 +38,8 @@ pub(crate) struct Order<'c> {
     pub(crate) dry_run: bool,
     /// Accept a source that used to have content and has none now.
     pub(crate) allow_empty: bool,
+    /// Accept that another database server answers than the one on record.
+    pub(crate) accept_server: bool,
 }
 
 /// What came of it.
@@ -39,6 +48,10 @@ pub(crate) struct Run {
     pub(crate) sources: Vec<SourceRun>,
     /// The levels.
     pub(crate) levels: Levels,
+    /// What waits on this host at the end.
+    pub(crate) waits: Result<Waits, Failure>,
+    /// Levels that do not show any more what they signed, and what is wrong with them.
+    pub(crate) contradictions: Vec<(String, Failure)>,
     /// Nothing was sent.
     pub(crate) dry_run: bool,
     /// A signal came before every source was done.
@@ -55,15 +68,20 @@ pub(crate) struct SourceRun {
     pub(crate) problems: Problems,
     /// By level, in the order of the plan: whether the snapshot is there.
     pub(crate) levels: Vec<(String, Result<(), Failure>)>,
+    /// Whether it waits in the spool.
+    pub(crate) spooled: bool,
+    /// The level that took nothing any more in the midst of it, when that may pass.
+    lost: Option<(String, Failure)>,
 }
 
 /// Runs the order. An error means that nothing was begun.
 pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     let keys = hostkeys::load(order.config)?;
-    let mut levels = Levels::open(order.config, &keys.signing.public());
+    let mut levels = Levels::open(order.config, &keys.signing);
     levels.refuse_none()?;
     let run_id = random_run_id().map_err(|e| Failure::failed("the system gave no randomness").because(&e))?;
     if !order.dry_run {
+        levels.send_spool(ui);
         levels.catch_up(ui);
     }
     let mut sources = Vec::new();
@@ -71,31 +89,85 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
         if signals::received().is_some() {
             break;
         }
-        sources.push(one_source(ui, order, plan, &keys, levels.open_levels(), run_id));
+        sources.push(one_source(ui, order, plan, &keys, &mut levels, run_id));
     }
     if !order.dry_run && signals::received().is_none() {
         levels.catch_up(ui);
+        levels.close(ui);
     }
     for source in &mut sources {
         source.levels = levels.outcomes(source.result.as_mut().ok());
     }
     let cut_short = sources.iter().any(|source| matches!(source.failure_exit(), Some(Exit::Signal(_))));
     let interrupted = cut_short || sources.len() < order.sources.len();
-    Ok(Run { sources, levels, dry_run: order.dry_run, interrupted })
+    let (waits, contradictions) = (levels.waiting(), levels.contradictions());
+    Ok(Run { sources, levels, waits, contradictions, dry_run: order.dry_run, interrupted })
 }
 
+/// Captures one source; once more, into the spool, when the last level that took it went away meanwhile.
 fn one_source(
     ui: Ui,
     order: &Order<'_>,
     plan: &SourcePlan,
     keys: &HostKeys,
-    levels: Vec<Level>,
+    levels: &mut Levels,
+    run: [u8; 16],
+) -> SourceRun {
+    loop {
+        let takers = levels.takers();
+        let mut source = attempt(ui, order, plan, keys, &takers, run);
+        let lost = source.lost.take();
+        let Some((name, failure)) = lost else { return source };
+        levels.lose(&name, failure);
+        let has_spool = |levels: &[Level]| levels.iter().any(|level| level.name == SPOOL);
+        let next = levels.takers();
+        if source.result.is_ok() || has_spool(&takers) || !has_spool(&next) || signals::received().is_some() {
+            return source;
+        }
+        ui.warn(&format!("{}: {name} went away; once more, into the spool of this host", plan.name));
+    }
+}
+
+fn attempt(
+    ui: Ui,
+    order: &Order<'_>,
+    plan: &SourcePlan,
+    keys: &HostKeys,
+    levels: &[Level],
     run: [u8; 16],
 ) -> SourceRun {
     let task = Task::new(ui, &plan.name);
-    let result = capture(order, plan, keys, &levels, run, &task, ui);
+    let mut result = capture(order, plan, keys, levels, run, &task, ui);
     let problems = task.finish();
-    SourceRun { source: plan.name.clone(), result, problems, levels: Vec::new() }
+    let lost = match &mut result {
+        Ok(report) => report.levels.iter().find_map(|level| lost(&level.name, level.outcome.as_ref().err()?)),
+        Err(NoSnapshot { lost, .. }) => lost.take().map(|lost| *lost),
+    };
+    let spooled = result
+        .as_ref()
+        .is_ok_and(|report| report.levels.iter().any(|level| level.name == SPOOL && level.outcome.is_ok()));
+    let result = result.map_err(|error| error.failure);
+    SourceRun { source: plan.name.clone(), result, problems, levels: Vec::new(), spooled, lost }
+}
+
+/// Why a source has no snapshot.
+struct NoSnapshot {
+    failure: Failure,
+    lost: Option<Box<(String, Failure)>>,
+}
+
+impl From<Failure> for NoSnapshot {
+    fn from(failure: Failure) -> Self {
+        Self { failure, lost: None }
+    }
+}
+
+/// A level that went away, by what it said last.
+fn lost(name: &str, error: &VaultError) -> Option<(String, Failure)> {
+    (name != SPOOL && is_passing(error)).then(|| {
+        let failure = Failure::failed(error.to_string());
+        (name.to_owned(), failure.hint("the next run sends it what it lacks"))
+    })
 }
 
 fn capture(
@@ -106,12 +178,8 @@ fn capture(
     run: [u8; 16],
     task: &Task,
     ui: Ui,
-) -> Outcome<BackupReport> {
+) -> Result<BackupReport, NoSnapshot> {
     let config = order.config;
-    let remembered = remembered::load(config, &plan.name, ui);
-    let options = FilesOptions { allow_empty: order.allow_empty, remembered, ..files_options(config, plan) };
-    let files = Files::new(options).map_err(|e| unusable(plan, &e))?;
-    let counts = files.root_counts();
     let options = BackupOptions {
         tenant: config.tenant.clone(),
         host: config.host.clone(),
@@ -125,13 +193,46 @@ fn capture(
         software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
         run,
     };
-    let made = backup(Box::new(files), &options, keys, &config.state, levels, &SystemClock, &task.monitor);
-    let report =
-        made.map_err(|e| Failure::from(e).during(format!("the source {} was not backed up", plan.name)))?;
+    let back_up = |source: Box<dyn Source>| {
+        let made = backup(source, &options, keys, &config.state, levels, &SystemClock, &task.monitor);
+        made.map_err(|error| {
+            let lost = match &error {
+                BackupError::NoLevel { level, source } => lost(level, source).map(Box::new),
+                _ => None,
+            };
+            let failure = Failure::from(error).during(format!("the source {} was not backed up", plan.name));
+            NoSnapshot { failure: advise(failure), lost }
+        })
+    };
+    if let Some(postgres) = &plan.postgres {
+        let remembered = learned::load(config, &plan.name)?.filter(|_| !order.accept_server);
+        let begun =
+            postgres.begin(&adapter::Run { dry_run: order.dry_run, remembered }).map_err(Failure::failed)?;
+        let report = back_up(begun.source)?;
+        if let Some(identifier) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
+            learned::save(config, &plan.name, &identifier, ui);
+        }
+        return Ok(report);
+    }
+    let remembered = remembered::load(config, &plan.name, ui);
+    let files = FilesOptions { allow_empty: order.allow_empty, remembered, ..files_options(config, plan) };
+    let files = Files::new(files).map_err(|e| unusable(plan, &e))?;
+    let counts = files.root_counts();
+    let report = back_up(Box::new(files))?;
     if report.snapshot.is_some() {
         remembered::save(config, &plan.name, &counts.get(), ui);
     }
     Ok(report)
+}
+
+/// What to do about a server that is not the one on record.
+fn advise(failure: Failure) -> Failure {
+    match failure.line().contains("system identifier") {
+        true => failure.hint(
+            "find out which server answers there; when it is the right one, run again with --accept-server",
+        ),
+        false => failure,
+    }
 }
 
 /// What the plan says about a source of files.
@@ -149,6 +250,10 @@ fn files_options(config: &Config, plan: &SourcePlan) -> FilesOptions {
 
 /// Whether the options of a source make sense; looks at no path.
 pub(crate) fn check_source(config: &Config, plan: &SourcePlan) -> Outcome<()> {
+    if plan.postgres.is_some() {
+        // Everything that can be said without connecting was said when the plan was read.
+        return Ok(());
+    }
     Files::new(files_options(config, plan)).map(|_| ()).map_err(|e| unusable(plan, &e))
 }
 

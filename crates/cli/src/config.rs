@@ -2,14 +2,21 @@
 
 mod file;
 mod find;
+mod rate;
 mod schedule;
+mod shown;
 
-pub(crate) use file::check_name;
+pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use std::fmt;
 use std::path::{Path, PathBuf};
+use vow_base::Fingerprint;
+use vow_base::sign::PublicKey;
+use vow_protocol::Address;
+use vow_sources::postgres::PostgresOptions;
 use vow_store::session::Recipient;
 
 /// The plan of one host.
@@ -24,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) host: String,
     /// Whom snapshots are sealed to.
     pub(crate) recipients: Vec<Recipient>,
+    /// Keys of restorers that a vault is told of when this host joins it.
+    pub(crate) readers: Vec<PublicKey>,
     /// Folder of the host's keys.
     pub(crate) keys: PathBuf,
     /// Folder of the host's own records and caches.
@@ -42,9 +51,61 @@ pub(crate) struct VaultPlan {
     /// Its name.
     pub(crate) name: String,
     /// Where it is.
-    pub(crate) path: PathBuf,
-    /// The fingerprint of its key, when it is pinned.
-    pub(crate) fingerprint: Option<String>,
+    pub(crate) place: Place,
+    /// The fingerprint of its key, when it is pinned; always behind an address.
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// Bytes per second that uploads may take.
+    pub(crate) limit_upload: Option<u64>,
+    /// Bytes per second that downloads may take.
+    pub(crate) limit_download: Option<u64>,
+    /// Whether what it cannot take while it is away waits on this host.
+    pub(crate) spool: bool,
+}
+
+/// Where a vault is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Place {
+    /// In a folder; an absolute path.
+    Folder(PathBuf),
+    /// Behind a network.
+    Address(Address),
+}
+
+impl Place {
+    /// The place that a text names: an address, or else a path.
+    pub(crate) fn of_text(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Folder(PathBuf::from(text)), Self::Address)
+    }
+
+    /// Whether a level at such a place has a spool when the plan does not say.
+    pub(crate) fn default_spool(&self) -> bool {
+        matches!(self, Self::Address(_))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+impl VaultPlan {
+    /// A vault at this place, with every option as it is when the plan does not say.
+    pub(crate) fn at(name: impl Into<String>, place: Place) -> Self {
+        let (name, spool) = (name.into(), place.default_spool());
+        Self { name, place, fingerprint: None, limit_upload: None, limit_download: None, spool }
+    }
+
+    /// Its folder, when it is in one.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Folder(path) => Some(path),
+            Place::Address(_) => None,
+        }
+    }
 }
 
 /// One source of the plan.
@@ -52,11 +113,11 @@ pub(crate) struct VaultPlan {
 pub(crate) struct SourcePlan {
     /// Its name.
     pub(crate) name: String,
-    /// Its type; only `files` in this version.
+    /// Its type: `files` or `postgres`.
     pub(crate) kind: String,
-    /// What is captured.
+    /// What is captured: of `files`.
     pub(crate) paths: Vec<PathBuf>,
-    /// What is not.
+    /// What is not: patterns of `files`, names of databases.
     pub(crate) exclude: Vec<String>,
     /// Stay on the file systems of the paths.
     pub(crate) one_file_system: bool,
@@ -64,6 +125,8 @@ pub(crate) struct SourcePlan {
     pub(crate) exclude_caches: bool,
     /// When it is due; not used yet.
     pub(crate) schedule: Option<String>,
+    /// What a source of type `postgres` needs to know.
+    pub(crate) postgres: Option<Box<PostgresOptions>>,
 }
 
 /// Which options of a source were left out and stand at their defaults.
@@ -88,13 +151,20 @@ impl Config {
                 .because(&error)
                 .hint("give an existing file with --config FILE, or make one with `vow init`")
         })?;
-        file::parse(&text, &absolute, origin)
+        parse(&text, &absolute, origin)
     }
 
     /// Every folder of Vow's own that this plan names: none of them is ever captured.
     pub(crate) fn own_paths(&self) -> Vec<PathBuf> {
-        let vaults = self.vaults.iter().map(|vault| vault.path.clone());
+        let vaults = self.vaults.iter().filter_map(VaultPlan::folder).map(Path::to_owned);
         vaults.chain([self.state.clone(), self.keys.clone()]).collect()
+    }
+
+    /// No vault of the plan has this name.
+    pub(crate) fn no_vault(&self, name: &str, or: &str) -> Failure {
+        let names: Vec<_> = self.vaults.iter().map(|plan| plan.name.as_str()).collect();
+        Failure::new(Exit::NotFound, format!("there is no vault {name:?} in {}", self.file.display()))
+            .hint(format!("name one of these: {}; {or}", names.join(", ")))
     }
 
     /// The sources with these names; all of them when none is named.

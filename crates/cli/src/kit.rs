@@ -1,7 +1,8 @@
 //! The recovery kit: a standard age identity file whose comment lines say what else a bare machine needs.
 
+use crate::config::Place;
 use crate::ui;
-use std::path::{Path, PathBuf};
+use vow_base::Fingerprint;
 use vow_base::clock::{Clock, SystemClock};
 use vow_base::id::{from_hex, hex};
 use vow_base::sign::PublicKey;
@@ -17,8 +18,19 @@ const HEAD: &str = "# vow recovery kit";
 pub(crate) struct Kit {
     /// The hosts, by name, with the keys that verify their manifests.
     pub(crate) hosts: Vec<(String, PublicKey)>,
-    /// The vaults: name, place and fingerprint.
-    pub(crate) vaults: Vec<(String, PathBuf, String)>,
+    /// The vaults.
+    pub(crate) vaults: Vec<KitVault>,
+}
+
+/// A vault as a kit names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KitVault {
+    /// Its name in the plan.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) place: Place,
+    /// Which one it is.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 impl Kit {
@@ -34,13 +46,13 @@ impl Kit {
         for (name, key) in &self.hosts {
             text.push_str(&format!("# host {name} {}\n", hex(&key.0)));
         }
-        for (name, place, fingerprint) in &self.vaults {
+        for KitVault { name, place, fingerprint } in &self.vaults {
             // A name with a line break would end the comment.
-            text.push_str(&format!("# vault {name} {} {fingerprint}\n", ui::plain(&place.to_string_lossy())));
+            text.push_str(&format!("# vault {name} {} {fingerprint}\n", ui::plain(&place.to_string())));
         }
-        if let Some((_, place, _)) = self.vaults.first() {
-            let place = ui::plain(&place.to_string_lossy());
-            text.push_str(&format!("# restore: vow snapshots --vault {place} --identity THIS_FILE\n"));
+        if !self.vaults.is_empty() {
+            text.push_str("# look:    vow snapshots --identity THIS_FILE\n");
+            text.push_str("# restore: vow restore SOURCE@latest --identity THIS_FILE --target DIR\n");
         }
         text.push_str(secret.trim_end());
         text.push('\n');
@@ -60,17 +72,21 @@ impl Kit {
             if let Some(rest) = line.strip_prefix("# vault ")
                 && let Some((name, rest)) = rest.trim().split_once(' ')
                 && let Some((place, fingerprint)) = rest.rsplit_once(' ')
-                && fingerprint.starts_with("SHA256:")
+                && let Ok(fingerprint) = fingerprint.parse()
             {
-                kit.vaults.push((name.to_owned(), PathBuf::from(place), fingerprint.to_owned()));
+                kit.vaults.push(KitVault {
+                    name: name.to_owned(),
+                    place: Place::of_text(place),
+                    fingerprint,
+                });
             }
         }
         kit
     }
 
     /// The fingerprint on record for a vault at this place.
-    pub(crate) fn fingerprint_of(&self, place: &Path) -> Option<&str> {
-        self.vaults.iter().find(|(_, path, _)| path == place).map(|(_, _, fingerprint)| fingerprint.as_str())
+    pub(crate) fn fingerprint_of(&self, place: &Place) -> Option<Fingerprint> {
+        self.vaults.iter().find(|vault| vault.place == *place).map(|vault| vault.fingerprint)
     }
 }
 
@@ -83,10 +99,17 @@ mod tests {
         let (secret, recipient) = vow_store::session::new_identity();
         let kit = Kit {
             hosts: vec![("web-1".into(), PublicKey([7; 32]))],
-            vaults: vec![("local".into(), "/var/lib/my vault".into(), format!("SHA256:{}", "ab".repeat(32)))],
+            vaults: ["/var/lib/my vault", "https://vault.example.net:8443", "https://[::1]:9000"]
+                .map(|place| KitVault {
+                    name: "local".into(),
+                    place: Place::of_text(place),
+                    fingerprint: Fingerprint([0xab; 32]),
+                })
+                .into(),
         };
         let text = kit.text(&secret, &recipient);
         assert_eq!(Kit::parse(&text), kit);
+        assert!(matches!(kit.vaults[1].place, Place::Address(_)));
         assert!(vow_store::session::Identities::parse(&text).is_ok());
         assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("AGE-SECRET-KEY-")));
     }

@@ -1,14 +1,16 @@
 //! Making a new plan: keys, vault, recovery identity and `vow.toml`, all of it or nothing.
 
+use crate::config::Place;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
-use crate::kit::Kit;
+use crate::kit::{Kit, KitVault};
 use crate::signals;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::{Disk, RealDisk};
 use vow_base::publish::{parent, publish};
@@ -87,7 +89,11 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
         let (secret, recipient) = new_identity();
         let kit = Kit {
             hosts: vec![(plan.host.clone(), host_key)],
-            vaults: vec![("local".into(), vault.clone(), fingerprint.clone())],
+            vaults: vec![KitVault {
+                name: "local".into(),
+                place: Place::Folder(vault.clone()),
+                fingerprint: Fingerprint::of(&store.public_key()),
+            }],
         };
         undo.files.push(recovery.clone());
         hostkeys::write_secret(recovery, &kit.text(&secret, &recipient))?;

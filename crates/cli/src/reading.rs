@@ -1,26 +1,35 @@
 //! Opening vaults to read from them: by the plan, or by a path and a recovery kit alone.
 
+mod chosen;
+
 use crate::app::Context;
+use crate::backing;
 use crate::config::{Config, VaultPlan};
+use crate::evidence::Evidence;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::identity::{self, Identity};
-use std::path::{Path, PathBuf};
+use crate::level::{self, HostView};
+use crate::sent::Sent;
+use crate::ui::plural;
+pub(crate) use chosen::address_and_pin;
+use chosen::chosen;
+use std::path::PathBuf;
 use std::sync::Arc;
-use vow_base::clock::SystemClock;
-use vow_base::disk::RealDisk;
 use vow_base::sign::PublicKey;
+use vow_base::vault::Retrieve;
 use vow_store::archive::{Archive, ArchiveError, Snapshot, SnapshotInfo};
-use vow_vault::Vault;
+use vow_store::spool::Spool;
 
 /// Which vault to read, and what opens it.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ReadArgs {
-    /// Read this vault only: its name in the configuration, or the path of its folder
+    /// Read this vault only: its name in the configuration, the path of its folder, or its address
     ///
-    /// With a path no configuration is needed: an identity file, best a whole recovery kit, is enough.
-    #[arg(long, value_name = "NAME|PATH")]
+    /// With a path or an address no configuration is needed: a recovery kit is enough. An address without a kit needs the
+    /// fingerprint behind it: https://HOST:PORT#FINGERPRINT.
+    #[arg(long, value_name = "NAME|PATH|URL")]
     pub(crate) vault: Option<PathBuf>,
     /// File with the age identity that opens snapshots
     ///
@@ -54,24 +63,17 @@ pub(crate) struct Reading {
     pub(crate) places: Vec<Place>,
     /// Those that could not.
     pub(crate) unreachable: Vec<(String, Failure)>,
+    /// What waits on this host for vaults that are away: it can be listed, not opened.
+    pub(crate) spool: Option<Place>,
     /// The plan, when there is one.
     pub(crate) config: Option<Config>,
-}
-
-/// Opens the folder of a vault and checks that it is the one expected.
-pub(crate) fn open_vault(path: &Path, fingerprint: Option<&str>) -> Outcome<Vault> {
-    let vault = Vault::open(Arc::new(RealDisk), Arc::new(SystemClock), path)?;
-    if let Some(expected) = fingerprint {
-        vault.expect_fingerprint(expected)?;
-    }
-    Ok(vault)
 }
 
 impl Reading {
     /// Opens what the arguments and the configuration name.
     pub(crate) fn open(cx: &Context, args: &ReadArgs, need: Need) -> Outcome<Self> {
-        let (config, plans) = chosen(cx, args.vault.as_deref())?;
         let flag = args.identity.as_deref();
+        let (config, plans) = chosen(cx, args)?;
         let nearby =
             config.as_ref().and_then(|config| config.file.parent()).map(|dir| dir.join("recovery.agekey"));
         let identity = match need {
@@ -79,25 +81,64 @@ impl Reading {
             Need::Optional | Need::Nothing => identity::given(flag)?,
         };
         let trusted = trusted(config.as_ref(), identity.as_ref())?;
-        let mut reading = Self { places: Vec::new(), unreachable: Vec::new(), config };
+        let spool = if args.vault.is_none() { config.as_ref().and_then(spool) } else { None };
+        let mut reading = Self { places: Vec::new(), unreachable: Vec::new(), spool, config };
         for plan in plans {
-            let on_record = identity.as_ref().and_then(|identity| identity.kit.fingerprint_of(&plan.path));
-            let fingerprint = plan.fingerprint.as_deref().or(on_record);
-            match open_vault(&plan.path, fingerprint) {
+            match reading.vault(cx, &plan, need, identity.as_ref()) {
                 Ok(vault) => {
                     let keys = identity.as_ref().map(|identity| identity.keys.clone());
-                    let archive = Archive::new(Arc::new(vault), keys, trusted.clone());
+                    let archive = Archive::new(vault, keys, trusted.clone());
                     reading.places.push(Place { name: plan.name, archive });
                 }
                 Err(failure) => reading.unreachable.push((plan.name, failure)),
             }
         }
-        reading.refuse_none(cx)?;
+        reading.refuse_none(cx, need)?;
         Ok(reading)
     }
 
-    fn refuse_none(&mut self, cx: &Context) -> Outcome<()> {
-        if self.places.is_empty() {
+    fn vault(
+        &self,
+        cx: &Context,
+        plan: &VaultPlan,
+        need: Need,
+        identity: Option<&Identity>,
+    ) -> Outcome<Arc<dyn Retrieve>> {
+        let on_record = identity.and_then(|identity| identity.kit.fingerprint_of(&plan.place));
+        let opened = level::open_to_read(plan, plan.fingerprint.or(on_record), identity);
+        if opened.is_err() && need == Need::Nothing && plan.folder().is_none() {
+            // A host may not read there; what it sent, it can list all the same.
+            return self.view(cx, plan).unwrap_or(opened);
+        }
+        opened
+    }
+
+    /// The vault as its host remembers it, with the receipts that it shows now; `None` when this is none of its hosts.
+    fn view(&self, cx: &Context, plan: &VaultPlan) -> Option<Outcome<Arc<dyn Retrieve>>> {
+        let config = self.config.as_ref()?;
+        let keys = hostkeys::load(config).ok()?;
+        let view = || -> Outcome<HostView> {
+            let level = level::open_as_host(plan, &keys.signing)?;
+            let mut evidence = Evidence::load(&config.state, &plan.name, keys.signing.public().host_id())?;
+            evidence.compare(&*level.notary, plan.fingerprint.is_some())?;
+            let sent = Arc::new(Sent::new(&config.state));
+            Ok(HostView::new(keys.signing.public(), evidence.receipts(), sent))
+        };
+        Some(view().map(|view| {
+            if view.unknown > 0 {
+                cx.ui.note(&format!(
+                    "{}: {} more, of which this host remembers nothing, can be listed with the identity",
+                    plan.name,
+                    plural(view.unknown, "snapshot")
+                ));
+            }
+            Arc::new(view) as Arc<dyn Retrieve>
+        }))
+    }
+
+    fn refuse_none(&mut self, cx: &Context, need: Need) -> Outcome<()> {
+        let listed = need == Need::Nothing && self.spool.is_some();
+        if self.places.is_empty() && !listed {
             let (name, failure) = self.unreachable.remove(0);
             let others = self.unreachable.iter().map(|(name, failure)| format!("{name}: {}", failure.line()));
             let others: Vec<_> = others.collect();
@@ -142,9 +183,30 @@ impl Reading {
                 refused.unwrap_or_else(|| Failure::new(Exit::NotFound, format!("no snapshot is {spec:?}")))
             );
         };
+        self.warn_of_newer(cx, spec, info);
         let having = found.iter().filter(|(_, other)| other.id == info.id).map(|(place, _)| *place);
         open_first(cx, info, &having.collect::<Vec<_>>())
     }
+
+    /// An older snapshot is never taken for the latest in silence.
+    fn warn_of_newer(&self, cx: &Context, spec: &str, found: &SnapshotInfo) {
+        let waiting = self.spool.as_ref().and_then(|spool| spool.archive.find(spec).ok());
+        if let Some(newer) = waiting.filter(|waiting| waiting.manifest.sequence > found.manifest.sequence) {
+            cx.ui.warn(&format!(
+                "snapshot {} is newer, but waits on this host: it can be opened when `vow backup` has brought it to a vault",
+                newer.id.short()
+            ));
+        }
+    }
+}
+
+/// What waits on this host, when anything does.
+fn spool(config: &Config) -> Option<Place> {
+    let host = hostkeys::load_public(config).ok()?;
+    let spool = Spool::new(&backing::spool_folder(&config.state), host);
+    let waits = spool.waiting().is_ok_and(|waiting| !waiting.is_empty());
+    let archive = |spool| Archive::new(Arc::new(spool), None, vec![host]);
+    waits.then(|| Place { name: backing::SPOOL.to_owned(), archive: archive(spool) })
 }
 
 /// Opens a snapshot from the first of these vaults that can.
@@ -166,49 +228,6 @@ pub(crate) fn open_first(cx: &Context, info: &SnapshotInfo, places: &[&Place]) -
         }
     }
     Err(first.unwrap_or_else(|| Failure::failed("the snapshot cannot be opened")))
-}
-
-/// The plan and those of its vaults that are meant; or a path alone.
-fn chosen(cx: &Context, vault: Option<&Path>) -> Outcome<(Option<Config>, Vec<VaultPlan>)> {
-    let Some(vault) = vault else {
-        let config = Config::load(cx.config.as_deref())?;
-        let plans = config.vaults.clone();
-        return Ok((Some(config), plans));
-    };
-    let as_path = || -> Outcome<VaultPlan> {
-        let path = std::path::absolute(vault).map_err(|e| Failure::io("find", vault, e))?;
-        Ok(VaultPlan { name: vault.display().to_string(), path, fingerprint: None })
-    };
-    let text = vault.to_string_lossy();
-    let is_path = text.contains('/') || text.starts_with('.');
-    if is_path && cx.config.is_none() {
-        return Ok((None, vec![as_path()?]));
-    }
-    // A name needs the plan. A configuration given by hand lends its host key to a path as well.
-    match Config::load(cx.config.as_deref()) {
-        Ok(config) => {
-            let plan =
-                config.vaults.iter().find(|plan| plan.name == text || is_path && same(&plan.path, vault));
-            match plan.cloned() {
-                Some(plan) => Ok((Some(config), vec![plan])),
-                None if is_path || vault.is_dir() => Ok((Some(config), vec![as_path()?])),
-                None => {
-                    let names: Vec<_> = config.vaults.iter().map(|plan| plan.name.as_str()).collect();
-                    Err(Failure::new(
-                        Exit::NotFound,
-                        format!("there is no vault {text:?} in {}", config.file.display()),
-                    )
-                    .hint(format!("name one of these: {}; or give a path", names.join(", "))))
-                }
-            }
-        }
-        Err(_) if cx.config.is_none() && vault.is_dir() => Ok((None, vec![as_path()?])),
-        Err(failure) => Err(failure),
-    }
-}
-
-fn same(known: &Path, given: &Path) -> bool {
-    std::path::absolute(given).is_ok_and(|given| given == known)
 }
 
 /// The keys to believe: this host's own, and those in the recovery kit.

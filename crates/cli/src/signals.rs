@@ -3,11 +3,13 @@
 use crate::exit::Exit;
 use crate::ui;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use vow_store::monitor::Monitor;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
+/// Set by the first signal: for whoever waits and cannot be told otherwise.
+static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 static RUNNING: Mutex<Vec<Weak<Monitor>>> = Mutex::new(Vec::new());
 
 /// Starts to listen. Called once, before anything is done.
@@ -24,6 +26,7 @@ pub(crate) fn install() {
                 });
                 continue;
             }
+            stop_flag().store(true, Ordering::SeqCst);
             let again = RECEIVED.swap(signal, Ordering::SeqCst) != 0;
             let monitors = running();
             if again || monitors.is_empty() {
@@ -40,6 +43,11 @@ pub(crate) fn install() {
 /// The signal that asked this process to stop.
 pub(crate) fn received() -> Option<i32> {
     Some(RECEIVED.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+}
+
+/// True from the first signal on.
+pub(crate) fn stop_flag() -> Arc<AtomicBool> {
+    STOP.get_or_init(Arc::default).clone()
 }
 
 /// Makes signals cancel this monitor for as long as it lives.

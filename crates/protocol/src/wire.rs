@@ -155,6 +155,11 @@ pub struct Status {
     pub clock_doubt: Option<String>,
     /// Position of the newest ledger entry; 0 when there is none.
     pub ledger: u64,
+    /// Id of that entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<Hex<ObjectId>>,
+    /// Deletions that were announced and not finished.
+    pub deletions_unfinished: u64,
     /// Space, where the storage knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space: Option<Space>,
@@ -168,6 +173,34 @@ pub struct Status {
     pub scrub: Option<Pass>,
     /// What somebody must look at.
     pub findings: Vec<Finding>,
+    /// Every host that has joined, by its id.
+    pub hosts: Vec<HostHealth>,
+}
+
+/// What a vault has of one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostHealth {
+    /// Its id.
+    pub host: Hex<HostId>,
+    /// The customer it belongs to; empty when it joined without one.
+    #[serde(default)]
+    pub tenant: String,
+    /// Its name; empty when it joined without one.
+    #[serde(default)]
+    pub name: String,
+    /// When its newest snapshot was received; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_commit: Option<Nanos>,
+    /// Snapshots that are kept.
+    pub snapshots: u64,
+    /// Bytes stored; at least this much while they are being counted.
+    pub bytes: u64,
+    /// Objects that are condemned.
+    #[serde(default)]
+    pub condemned: u64,
+    /// Whether it was shut out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub revoked: bool,
 }
 
 /// The space of a vault, in bytes.

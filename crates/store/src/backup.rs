@@ -12,14 +12,17 @@ mod commit;
 mod doom;
 mod engine;
 mod extents;
+mod group;
 mod links;
 mod owners;
 mod packs;
+mod pipe;
 mod plan;
 mod queue;
 mod read;
 mod rebuild;
 mod state;
+mod stream;
 
 use crate::chunker::Chunker;
 use crate::index::LocalIndex;
@@ -63,6 +66,8 @@ pub struct Level {
     pub name: String,
     /// The vault, in the role of this host.
     pub deposit: Arc<dyn Deposit>,
+    /// No other level can be read to bring this one up to date: what it lacks is not built upon, but sent again.
+    pub alone: bool,
 }
 
 /// What to capture, and as what.

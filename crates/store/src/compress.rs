@@ -2,6 +2,7 @@
 
 use crate::record::CONTENT_LIMIT_BYTES;
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
 
 /// The level that wins the table in `docs/performance.md`.
 pub const DEFAULT_LEVEL: i32 = 1;
@@ -33,30 +34,61 @@ pub enum CodecError {
 
 /// Compresses; keeps its working memory between calls.
 pub struct Packer {
+    level: i32,
     compressor: Compressor<'static>,
+    /// For what is cut finely; made when first needed.
+    fine: Option<Compressor<'static>>,
     buffer: Vec<u8>,
 }
 
 impl Packer {
     /// With this zstd level.
     pub fn new(level: i32) -> std::io::Result<Self> {
-        Ok(Self { compressor: Compressor::new(level)?, buffer: Vec::new() })
+        Ok(Self { level, compressor: Compressor::new(level)?, fine: None, buffer: Vec::new() })
     }
 
     /// The payload to store for `content`: compressed when that saves at least 1/32.
     pub fn pack<'a>(&'a mut self, content: &'a [u8]) -> (Codec, &'a [u8]) {
-        if looks_incompressible(content) {
-            return (Codec::Stored, content);
+        pack(&mut self.compressor, &mut self.buffer, content)
+    }
+
+    /// The same for database dumps and disk images, whose like parts lie further apart than the lowest levels look.
+    pub fn pack_fine<'a>(&'a mut self, content: &'a [u8]) -> (Codec, &'a [u8]) {
+        if self.fine.is_none() && self.level <= FINE_LEVEL_MAX {
+            self.fine = fine(self.level).ok();
         }
-        // Room for what is worth keeping only: zstd gives up early when the output would be larger.
-        let room = content.len() - content.len() / 32;
-        if self.buffer.len() < room {
-            self.buffer.resize(room, 0);
-        }
-        match self.compressor.compress_to_buffer(content, &mut self.buffer[..room]) {
-            Ok(length) => (Codec::Zstd, &self.buffer[..length]),
-            Err(_) => (Codec::Stored, content),
-        }
+        pack(self.fine.as_mut().unwrap_or(&mut self.compressor), &mut self.buffer, content)
+    }
+}
+
+/// Up to this level finely cut data is compressed with [`FINE`]; higher ones look far by themselves.
+const FINE_LEVEL_MAX: i32 = 2;
+/// A window of a whole group, and a table that remembers all of it: what the lowest levels use forgets a group of 1 MiB while it is
+/// read. Measured in `docs/performance.md`.
+const FINE: [CParameter; 3] = [CParameter::WindowLog(20), CParameter::HashLog(17), CParameter::MinMatch(6)];
+
+fn fine(level: i32) -> std::io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(level)?;
+    FINE.into_iter().try_for_each(|parameter| compressor.set_parameter(parameter))?;
+    Ok(compressor)
+}
+
+fn pack<'a>(
+    compressor: &mut Compressor<'static>,
+    buffer: &'a mut Vec<u8>,
+    content: &'a [u8],
+) -> (Codec, &'a [u8]) {
+    if looks_incompressible(content) {
+        return (Codec::Stored, content);
+    }
+    // Room for what is worth keeping only: zstd gives up early when the output would be larger.
+    let room = content.len() - content.len() / 32;
+    if buffer.len() < room {
+        buffer.resize(room, 0);
+    }
+    match compressor.compress_to_buffer(content, &mut buffer[..room]) {
+        Ok(length) => (Codec::Zstd, &buffer[..length]),
+        Err(_) => (Codec::Stored, content),
     }
 }
 

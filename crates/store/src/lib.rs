@@ -20,3 +20,4 @@ pub mod restore;
 pub mod seal;
 pub mod session;
 pub mod source;
+pub mod spool;

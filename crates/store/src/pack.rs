@@ -1,12 +1,13 @@
 //! Packs: immutable encrypted objects that hold many records. Section 3 of `docs/format.md`.
 
 mod build;
+mod held;
 mod view;
 
 pub use build::{BuildError, PackBuilder, SealedPack};
+pub use held::{Held, Part};
 pub use view::{PackView, ViewError};
 
-use crate::keys::ChunkId;
 use minicbor::{Decode, Encode};
 
 /// The writer closes a pack when its records exceed this.
@@ -17,7 +18,7 @@ pub(crate) const TAIL_BYTES: usize = 16 + crate::seal::TAG_BYTES;
 pub(crate) const RECORDS_MAX: u32 = 1 << 18;
 
 /// One row of a trailer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Row {
     /// Number of the record type.
     #[n(0)]
@@ -28,9 +29,9 @@ pub struct Row {
     /// Length of the content in bytes.
     #[n(2)]
     pub length: u32,
-    /// Id of the content.
-    #[cbor(n(3), with = "chunk_id")]
-    pub id: ChunkId,
+    /// What the content is.
+    #[n(3)]
+    pub held: Held,
 }
 
 #[derive(Default, Encode, Decode)]

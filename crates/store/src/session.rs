@@ -1,9 +1,14 @@
 //! Session keys and the age recipients they are wrapped for. F2 of the design: one random key per run, wrapped once.
 
+mod credential;
+
+pub use credential::restore_credential;
+
 use age::secrecy::ExposeSecret;
 use std::io::{Read, Write};
 use std::str::FromStr;
 use vow_base::id::sha256;
+use vow_base::sign::SigningKey;
 use zeroize::{Zeroize, Zeroizing};
 
 /// The longest key blob that is written or read, in bytes.
@@ -118,7 +123,11 @@ impl SessionKey {
 }
 
 /// The secret halves that open snapshots.
-pub struct Identities(Vec<Box<dyn age::Identity + Send + Sync>>);
+pub struct Identities {
+    keys: Vec<Box<dyn age::Identity + Send + Sync>>,
+    /// Seeds of the keys that they give towards vaults.
+    seeds: Vec<Zeroizing<[u8; 32]>>,
+}
 
 impl Identities {
     /// Reads a standard age identity file.
@@ -129,14 +138,20 @@ impl Identities {
         if identities.is_empty() {
             return Err(SessionError::Identity("it holds no AGE-SECRET-KEY line".into()));
         }
-        Ok(Self(identities))
+        let seeds = text.lines().filter_map(credential::seed).collect();
+        Ok(Self { keys: identities, seeds })
+    }
+
+    /// The keys by which vaults know whoever holds these identities: one for each X25519 identity, in the file's order.
+    pub fn restore_credentials(&self) -> Vec<SigningKey> {
+        self.seeds.iter().map(|seed| SigningKey::from_seed(seed)).collect()
     }
 
     /// Opens a key blob.
     pub fn unwrap(&self, blob: &[u8]) -> Result<SessionKey, SessionError> {
         let damaged = |e: &dyn std::fmt::Display| SessionError::Blob(e.to_string());
         let decryptor = age::Decryptor::new(blob).map_err(|e| damaged(&e))?;
-        let keys = self.0.iter().map(|i| &**i as &dyn age::Identity);
+        let keys = self.keys.iter().map(|i| &**i as &dyn age::Identity);
         let mut reader = decryptor.decrypt(keys).map_err(|e| match e {
             age::DecryptError::NoMatchingKeys => SessionError::WrongIdentity,
             other => damaged(&other),

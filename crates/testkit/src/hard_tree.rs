@@ -53,6 +53,15 @@ fn sizes(folder: &Path, dice: &mut Dice) {
         }
     }
     fs::write(folder.join("zeros"), vec![0; 3 * MIB + 5]).expect("written");
+    // Cut finely: chunks that share records, equal ones among them, and noise that does not compress.
+    fs::write(folder.join("zeros.img"), vec![0; 3 * MIB + 5]).expect("written");
+    let block = dice.bytes(300 * KIB);
+    for size in [97 * KIB, 260 * KIB, MIB, 3 * MIB + 1] {
+        let text: Vec<u8> = (0..size / 8).flat_map(|at| format!("{at:07}\n").into_bytes()).collect();
+        fs::write(folder.join(format!("dump-{size}.sql")), text).expect("written");
+    }
+    let mixed = [&block[..], &vec![0; 700 * KIB], &block, &dice.bytes(500 * KIB), &block].concat();
+    fs::write(folder.join("mixed.img"), mixed).expect("written");
 }
 
 fn names(folder: &Path) {

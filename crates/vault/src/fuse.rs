@@ -29,6 +29,11 @@ impl Fuse {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
         Self { disk, blown: Blown::default() }
     }
+
+    /// Which sync failed, and how, if one did.
+    pub(crate) fn blown(&self) -> Option<String> {
+        self.blown.0.get().cloned()
+    }
 }
 
 impl Blown {

@@ -14,6 +14,7 @@
 //! A receipt in the ledger is what makes a manifest count. A manifest without one is a commit that was cut short; committing it
 //! again completes it. After a sync that failed, a vault that is open takes no more writes; reading goes on.
 
+pub mod access;
 mod chapters;
 pub mod chores;
 mod commit;
@@ -21,16 +22,19 @@ mod create;
 mod deposit;
 mod entries;
 mod fuse;
+mod heads;
 mod join;
 mod ledger;
 mod local;
 mod lock;
 mod objects;
+mod pages;
 mod remembered;
 pub mod replicate;
 pub mod retention;
 mod retrieve;
 pub mod scrub;
+pub mod server;
 pub mod state;
 pub mod storage;
 pub mod sweep;
@@ -41,7 +45,9 @@ mod verify;
 mod witness;
 
 pub use deposit::HostDeposit;
+pub use heads::HeadsSeen;
 pub use objects::Put;
+pub use pages::Page;
 pub use vault::Vault;
 pub use verify::LedgerReport;
 pub use witness::Story;

@@ -13,7 +13,7 @@ use vow_base::vault::{Kind, VaultError};
 use vow_base::{HostId, ObjectId};
 
 /// No pack is shorter than its fixed header fields and its tail: section 3 of `docs/format.md`.
-const PACK_MIN_BYTES: u64 = 76 + 32;
+pub(crate) const PACK_MIN_BYTES: u64 = 76 + 32;
 /// Objects that are looked at with one call of the storage.
 const LOOK_AT_ONCE: usize = 10_000;
 
@@ -166,9 +166,7 @@ impl Put {
 fn put_error(kind: Kind, id: ObjectId, error: PublishError) -> VaultError {
     match error {
         PublishError::Disk(error) => error.into(),
-        PublishError::WrongHash { found, .. } => {
-            VaultError::Refused(format!("{kind} {id}: the bytes sent hash to {found}"))
-        }
+        PublishError::WrongHash { found, .. } => VaultError::WrongHash { kind, id, found },
         PublishError::Occupied { reason, .. } => VaultError::Damaged { kind, id, reason },
     }
 }

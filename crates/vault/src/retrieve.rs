@@ -80,7 +80,8 @@ impl Inner {
         Ok(objects)
     }
 
-    fn foreign(&self, folder: &str, name: &str) -> VaultError {
+    /// For something that stands where it has no business.
+    pub(crate) fn foreign(&self, folder: &str, name: &str) -> VaultError {
         let error = Error::new(ErrorKind::InvalidData, format!("{name:?} does not belong there"));
         DiskError::at("list", format!("{}/{folder}", self.storage.place()).as_ref())(error).into()
     }

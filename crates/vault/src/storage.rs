@@ -115,6 +115,21 @@ pub trait Storage: Send + Sync {
     /// Removes what unfinished writes left more than this long ago; how many. Where nothing can be left over: none.
     fn clear_unfinished(&self, older_than: Duration) -> Result<u64, DiskError>;
 
+    /// Bytes in which a long object is best read one piece after the other.
+    fn piece_bytes(&self) -> usize {
+        PIECE_BYTES
+    }
+
+    /// Whether an [`Upload`] holds all its bytes in memory until it is finished.
+    fn buffers_uploads(&self) -> bool {
+        false
+    }
+
+    /// Why nothing is stored any more, when that is so until the program is started anew.
+    fn halted(&self) -> Option<String> {
+        None
+    }
+
     /// Free and whole space in bytes, where that is known.
     fn space(&self) -> Result<Option<Space>, DiskError>;
 }

@@ -141,7 +141,7 @@ impl Vault {
         }
         let rules = deciding(versions, &look.tenant, report.now);
         let (mut condemn, mut delete) =
-            (look.condemnable(&known, &rules, report.now), look.deletable(state, &rules, report.now));
+            (look.condemnable(state, &rules, report.now), look.deletable(state, &rules, report.now));
         if look.lacking.is_some() && !options.despite_lacking {
             // Either the listing is not whole, or the host lost something: nobody takes more away before somebody has looked.
             expiring.clear();

@@ -16,6 +16,8 @@ pub(crate) const DETAILS: &str = "details";
 pub(crate) const WITNESS: &str = "witness";
 pub(crate) const CACHE: &str = "cache";
 pub(crate) const CHAPTERS: &str = "cache/chapters";
+pub(crate) const TOKENS: &str = "tokens";
+pub(crate) const GRANTS: &str = "grants";
 
 /// The name of a ledger entry.
 pub(crate) fn entry(position: u64) -> String {
@@ -41,6 +43,31 @@ pub(crate) fn witness(vault: &str) -> String {
     format!("{WITNESS}/{vault}")
 }
 
+/// A join token, by the hash of its secret in hexadecimal digits.
+pub(crate) fn token(hash: &str) -> String {
+    format!("{TOKENS}/{hash}")
+}
+
+/// Which key used it.
+pub(crate) fn token_used(hash: &str) -> String {
+    format!("{TOKENS}/{hash}.used")
+}
+
+/// What the key with this id was granted.
+pub(crate) fn grants_of(key: &HostId) -> String {
+    format!("{GRANTS}/{key}")
+}
+
+/// One grant, or what takes it away.
+pub(crate) fn grant(key: &HostId, what: &str) -> String {
+    format!("{}/{what}", grants_of(key))
+}
+
+/// Customer and name of a host.
+pub(crate) fn about(of: &HostId) -> String {
+    format!("{}/about", host(of))
+}
+
 /// Where a damaged object is moved.
 pub(crate) fn quarantine(host: &HostId, kind: Kind, id: &ObjectId) -> String {
     format!("quarantine/{host}/{}/{id}", kind.folder())
@@ -52,11 +79,6 @@ pub(crate) fn host(host: &HostId) -> String {
 
 pub(crate) fn host_key(of: &HostId) -> String {
     format!("{}/host.pub", host(of))
-}
-
-/// What the host and its tenant are called.
-pub(crate) fn about(of: &HostId) -> String {
-    format!("{}/about", host(of))
 }
 
 pub(crate) fn kind(of: &HostId, kind: Kind) -> String {

@@ -13,6 +13,10 @@ use vow_base::vault::{VaultError, Watch};
 
 /// Heads of so many vaults are kept: nobody watches more, and nobody can fill a vault with heads of vaults that do not exist.
 const VAULTS_MAX: usize = 64;
+/// Of these, so many that a host may have brought: one that lies cannot keep out what others have seen.
+const VAULTS_OF_HOSTS_MAX: usize = 16;
+/// So many contradictions of one vault are kept: one is enough to convict it, and nobody fills a disk with more.
+const CONTRADICTIONS_MAX: usize = 8;
 /// A newer head of the same vault is kept only so long after the one before it.
 const PAUSE: Nanos = 3600 * 1_000_000_000;
 
@@ -42,10 +46,15 @@ impl Vault {
     ///
     /// One that contradicts what was seen before is kept beside it: whoever looks at the folder sees both.
     pub fn witness_head(&self, stored: &[u8]) -> Result<(), VaultError> {
-        self.keep_head(stored, PAUSE)
+        self.keep_head(stored, PAUSE, VAULTS_MAX)
     }
 
-    fn keep_head(&self, stored: &[u8], pause: Nanos) -> Result<(), VaultError> {
+    /// The same for a head that somebody brings who is trusted with little, or with much: only the latter can name many vaults.
+    pub fn witness_from(&self, stored: &[u8], trusted: bool) -> Result<(), VaultError> {
+        self.keep_head(stored, PAUSE, if trusted { VAULTS_MAX } else { VAULTS_OF_HOSTS_MAX })
+    }
+
+    fn keep_head(&self, stored: &[u8], pause: Nanos, vaults_max: usize) -> Result<(), VaultError> {
         let head = open(stored)?;
         let vault = PublicKey(head.vault_key);
         if vault == self.inner.key {
@@ -61,7 +70,7 @@ impl Vault {
             }
         } else {
             storage.make_folder(tree::WITNESS)?;
-            if storage.names(tree::WITNESS)?.len() >= VAULTS_MAX {
+            if storage.names(tree::WITNESS)?.len() >= vaults_max {
                 return Ok(());
             }
             storage.make_folder(&tree::witness(&id))?;
@@ -70,6 +79,10 @@ impl Vault {
         match storage.create(&name, stored, None) {
             Ok(_) => Ok(()),
             Err(PublishError::Occupied { .. }) => {
+                let names = storage.names(&tree::witness(&id))?;
+                if names.iter().filter(|name| name.contains('.')).count() >= CONTRADICTIONS_MAX {
+                    return Ok(());
+                }
                 let contradiction = format!("{name}.{}", ObjectId::of(stored).short());
                 storage.create(&contradiction, stored, None).map(|_| ()).map_err(text_error)
             }
@@ -117,7 +130,7 @@ impl Vault {
                 }
             }
         }
-        self.keep_head(&head, 0)?;
+        self.keep_head(&head, 0, VAULTS_MAX)?;
         Ok(Story::Continues(position))
     }
 
@@ -147,7 +160,7 @@ impl Watch for Vault {
     fn entries(&self, after: u64) -> Result<Vec<Vec<u8>>, VaultError> {
         let newest = self.state()?.position;
         let last = newest.min(after.saturating_add(ENTRIES_AT_ONCE));
-        (after + 1..=last).map(|position| self.entry(position)).collect()
+        (after.saturating_add(1)..=last).map(|position| self.entry(position)).collect()
     }
 
     fn witness(&self, head: &[u8]) -> Result<(), VaultError> {

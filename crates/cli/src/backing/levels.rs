@@ -1,67 +1,109 @@
 //! The levels of a run: which can be reached, which lag behind, and what each said.
 
-use crate::config::{Config, VaultPlan};
+use super::spooling::Spooling;
+use crate::config::{Config, Place, VaultPlan};
+use crate::evidence::{Evidence, Kept};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::reading::open_vault;
+use crate::level::{self, is_passing};
+use crate::sent::Sent;
 use crate::ui::{Task, Ui, plural};
-use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
-use vow_base::sign::PublicKey;
+use vow_base::copy::lacking;
+use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::{Deposit, Retrieve, VaultError};
 use vow_base::{HostId, ObjectId};
 use vow_store::backup::{BackupReport, Level};
-use vow_vault::Vault;
 
 /// Every level of the plan.
 pub(crate) struct Levels {
-    host: HostId,
-    levels: Vec<State>,
+    pub(super) host: PublicKey,
+    pub(super) levels: Vec<State>,
+    pub(super) sent: Arc<Sent>,
+    pub(super) spooling: Spooling,
+    state: PathBuf,
 }
 
-struct State {
-    name: String,
-    opened: Result<Opened, Failure>,
+pub(super) struct State {
+    pub(super) plan: VaultPlan,
+    pub(super) opened: Result<Opened, Away>,
     /// Why it still lacks snapshots that another level has.
     behind: Option<Failure>,
+    /// Why it still lacks snapshots that wait in the spool.
+    pub(super) unsent: Option<Failure>,
 }
 
-struct Opened {
-    vault: Vault,
-    deposit: Arc<dyn Deposit>,
+pub(super) struct Opened {
+    pub(super) kept: Arc<Kept>,
+    /// Absent where this host may only add.
+    pub(super) retrieve: Option<Arc<dyn Retrieve>>,
+}
+
+/// Why a level cannot be used in this run.
+pub(super) struct Away {
+    pub(super) failure: Failure,
+    /// Whether it may come back by itself.
+    pub(super) passing: bool,
+    /// What is held of it.
+    pub(super) evidence: Option<Box<Evidence>>,
 }
 
 impl Levels {
-    /// Opens what can be opened.
-    pub(crate) fn open(config: &Config, host: &PublicKey) -> Self {
-        let one =
-            |plan: &VaultPlan| State { name: plan.name.clone(), opened: open(plan, host), behind: None };
-        Self { host: host.host_id(), levels: config.vaults.iter().map(one).collect() }
+    /// Opens what can be opened, and compares it with what is held of it.
+    pub(crate) fn open(config: &Config, key: &SigningKey) -> Self {
+        let sent = Arc::new(Sent::new(&config.state));
+        let one = |plan: &VaultPlan| State {
+            plan: plan.clone(),
+            opened: open(plan, key, config, &sent),
+            behind: None,
+            unsent: None,
+        };
+        let levels = config.vaults.iter().map(one).collect();
+        let (spooling, state) = (Spooling::new(config, key.public()), config.state.clone());
+        Self { host: key.public(), levels, sent: sent.clone(), spooling, state }
     }
 
-    /// Refuses a run that no level could take.
+    /// Refuses a run whose snapshots could go nowhere, not even into the spool.
     pub(crate) fn refuse_none(&self) -> Outcome<()> {
-        if self.levels.iter().any(|level| level.opened.is_ok()) {
+        if self.levels.iter().any(|level| level.opened.is_ok()) || self.needs_spool() {
             return Ok(());
         }
-        let mut exits = self.levels.iter().filter_map(|level| Some(level.opened.as_ref().err()?.exit));
+        let mut exits = self.levels.iter().filter_map(|level| Some(level.away()?.failure.exit));
         let first = exits.next().unwrap_or(Exit::Failed);
         let exit = if exits.all(|exit| exit == first) { first } else { Exit::Failed };
         let mut failure = Failure::new(exit, "no vault of the plan can be reached; nothing was backed up");
         for level in &self.levels {
-            if let Err(error) = &level.opened {
-                failure.causes.push(format!("{}: {}", level.name, error.line()));
-                failure.hint = failure.hint.or_else(|| error.hint.clone());
+            if let Err(away) = &level.opened {
+                failure.causes.push(format!("{}: {}", level.plan.name, away.failure.line()));
+                failure.hint = failure.hint.or_else(|| away.failure.hint.clone());
             }
         }
         Err(failure)
     }
 
-    /// Those that can take a snapshot.
-    pub(crate) fn open_levels(&self) -> Vec<Level> {
+    /// Those that can take a snapshot; the spool when one is away that nothing here could bring up to date later.
+    pub(crate) fn takers(&self) -> Vec<Level> {
         let open = self.levels.iter().filter_map(|level| Some((level, level.opened.as_ref().ok()?)));
-        open.map(|(level, opened)| Level { name: level.name.clone(), deposit: opened.deposit.clone() })
-            .collect()
+        let alone = !self.levels.iter().any(|level| level.readable().is_some());
+        let open = open.map(|(level, opened)| Level {
+            name: level.plan.name.clone(),
+            deposit: opened.kept.clone(),
+            alone,
+        });
+        open.chain(self.needs_spool().then(|| self.spool_level())).collect()
+    }
+
+    /// Leaves a level alone for the rest of the run: every source would wait for it again.
+    pub(crate) fn lose(&mut self, name: &str, failure: Failure) {
+        let host = self.host_id();
+        let level = self.levels.iter_mut().find(|level| level.plan.name == name);
+        let level =
+            level.filter(|level| level.opened.is_ok() && matches!(level.plan.place, Place::Address(_)));
+        if let Some(level) = level {
+            let evidence = Evidence::load(&self.state, name, host).ok().map(Box::new);
+            level.opened = Err(Away { failure, passing: true, evidence });
+        }
     }
 
     /// Copies to each level what another one has and it has not. No source is read for that.
@@ -73,7 +115,7 @@ impl Levels {
             // What one level could not give, another one may have given since.
             failed.retain(|(from, _)| self.lacking(*from, to).is_none_or(|lacking| lacking > 0));
             self.levels[to].behind = failed.into_iter().next().map(|(from, error)| {
-                let (to, from) = (&self.levels[to].name, &self.levels[from].name);
+                let (to, from) = (&self.levels[to].plan.name, &self.levels[from].plan.name);
                 Failure::from(error).during(format!("{to} lags behind and cannot catch up from {from}"))
             });
         }
@@ -81,22 +123,22 @@ impl Levels {
 
     fn catch_up_from(&self, from: usize, to: usize, ui: Ui) -> Result<(), VaultError> {
         let (from, to) = (&self.levels[from], &self.levels[to]);
-        let (Ok(source), Ok(target)) = (&from.opened, &to.opened) else { return Ok(()) };
-        if lacking(source, target, &self.host)? == 0 {
+        let (Some(source), Ok(target)) = (from.readable(), &to.opened) else { return Ok(()) };
+        if lacking(source, &self.host_id(), &*target.kept)?.is_empty() {
             return Ok(());
         }
-        let task = Task::new(ui, &format!("catching up {}", to.name));
-        let copied = vow_store::levels::catch_up(&source.vault, &self.host, &*target.deposit, &task.monitor);
+        let task = Task::new(ui, &format!("catching up {}", to.plan.name));
+        let copied = vow_store::levels::catch_up(source, &self.host_id(), &*target.kept, &task.monitor);
         task.finish();
         let snapshots = plural(copied?.snapshots, "snapshot");
-        ui.note(&format!("{} lagged behind; {snapshots} copied to it from {}", to.name, from.name));
+        ui.note(&format!("{} lagged behind; {snapshots} copied to it from {}", to.plan.name, from.plan.name));
         Ok(())
     }
 
+    /// How many snapshots one level lacks that another one keeps.
     fn lacking(&self, from: usize, to: usize) -> Option<usize> {
-        let (source, target) =
-            (self.levels[from].opened.as_ref().ok()?, self.levels[to].opened.as_ref().ok()?);
-        lacking(source, target, &self.host).ok()
+        let (source, target) = (self.levels[from].readable()?, self.levels[to].opened.as_ref().ok()?);
+        lacking(source, &self.host_id(), &*target.kept).ok().map(|lacking| lacking.len())
     }
 
     /// What each level has of a snapshot, in the order of the plan. Takes the levels' answers out of the report.
@@ -104,48 +146,114 @@ impl Levels {
         let snapshot = report.as_ref().and_then(|report| report.snapshot);
         let mut answers = report.map(|report| std::mem::take(&mut report.levels)).unwrap_or_default();
         let mut one = |level: &State| match &level.opened {
-            Err(failure) => Err(failure.clone()),
+            Err(away) => {
+                let has = snapshot.is_some_and(|id| away.holds(&id));
+                if has { Ok(()) } else { Err(away.failure.clone()) }
+            }
             Ok(opened) => {
-                let at = answers.iter().position(|answer| answer.name == level.name);
+                let at = answers.iter().position(|answer| answer.name == level.plan.name);
                 match at.map(|at| answers.swap_remove(at).outcome) {
                     Some(Err(error)) if !snapshot.is_some_and(|id| holds(opened, &id)) => Err(error.into()),
-                    _ => level.behind.as_ref().map_or(Ok(()), |failure| Err(failure.clone())),
+                    _ => level.lags().map_or(Ok(()), |failure| Err(failure.clone())),
                 }
             }
         };
-        self.levels.iter().map(|level| (level.name.clone(), one(level))).collect()
+        self.levels.iter().map(|level| (level.plan.name.clone(), one(level))).collect()
     }
 
-    /// The vault of a level that can be reached.
-    pub(crate) fn vault(&self, name: &str) -> Option<&Vault> {
-        let level = self.levels.iter().find(|level| level.name == name)?;
-        level.opened.as_ref().ok().map(|opened| &opened.vault)
+    /// A level that can be reached, to read from; `None` where this host may only add.
+    pub(crate) fn retrieve(&self, name: &str) -> Option<Arc<dyn Retrieve>> {
+        let level = self.levels.iter().find(|level| level.plan.name == name)?;
+        level.opened.as_ref().ok()?.retrieve.clone()
     }
 
     /// The names of the levels that cannot be reached or lag, with the reason.
     pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, &Failure)> {
         self.levels.iter().filter_map(|level| match &level.opened {
-            Err(failure) => Some((level.name.as_str(), failure)),
-            Ok(_) => level.behind.as_ref().map(|failure| (level.name.as_str(), failure)),
+            Err(away) => Some((level.plan.name.as_str(), &away.failure)),
+            Ok(_) => level.lags().map(|failure| (level.plan.name.as_str(), failure)),
         })
+    }
+
+    /// Levels that do not show any more what they signed.
+    pub(crate) fn contradictions(&self) -> Vec<(String, Failure)> {
+        let one = |level: &State| {
+            let failure = level.opened.as_ref().ok()?.kept.evidence().contradiction()?;
+            Some((level.plan.name.clone(), failure))
+        };
+        self.levels.iter().filter_map(one).collect()
+    }
+
+    /// The end of a run: each level sees how far the others' ledgers have come, and what is of no use any more is forgotten.
+    pub(crate) fn close(&self, ui: Ui) {
+        let open: Vec<_> =
+            self.levels.iter().filter_map(|level| Some((level, level.opened.as_ref().ok()?))).collect();
+        for (at, (level, opened)) in open.iter().enumerate() {
+            let head = opened.kept.evidence().take_head(opened.kept.notary());
+            if let Ok(Some(head)) = head {
+                for (_, (_, other)) in open.iter().enumerate().filter(|(other, _)| *other != at) {
+                    // Evidence for later: a vault that does not take it loses nothing.
+                    let _ = other.kept.notary().witness(&head);
+                }
+            }
+            if let Some(failure) = opened.kept.evidence().failure() {
+                let name = &level.plan.name;
+                ui.warn(&format!(
+                    "the receipts of {name} could not be kept on this host: {}",
+                    failure.line()
+                ));
+            }
+        }
+        self.sent.tidy();
+    }
+
+    pub(super) fn host_id(&self) -> HostId {
+        self.host.host_id()
     }
 }
 
-fn open(plan: &VaultPlan, host: &PublicKey) -> Outcome<Opened> {
-    let vault = open_vault(&plan.path, plan.fingerprint.as_deref())?;
-    let deposit = Arc::new(vault.deposit(host)?);
-    Ok(Opened { vault, deposit })
+impl State {
+    pub(super) fn away(&self) -> Option<&Away> {
+        self.opened.as_ref().err()
+    }
+
+    fn readable(&self) -> Option<&dyn Retrieve> {
+        self.opened.as_ref().ok()?.retrieve.as_deref()
+    }
+
+    fn lags(&self) -> Option<&Failure> {
+        self.unsent.as_ref().or(self.behind.as_ref())
+    }
 }
 
-/// How many snapshots the target lacks.
-fn lacking(source: &Opened, target: &Opened, host: &HostId) -> Result<usize, VaultError> {
-    let have: HashSet<_> =
-        target.vault.committed(host)?.into_iter().map(|receipt| receipt.manifest).collect();
-    let there = source.vault.committed(host)?;
-    Ok(there.iter().filter(|receipt| !have.contains(&receipt.manifest)).count())
+impl Away {
+    fn holds(&self, id: &ObjectId) -> bool {
+        let evidence = self.evidence.as_ref();
+        evidence.is_some_and(|evidence| evidence.receipts().iter().any(|receipt| receipt.manifest == *id))
+    }
+}
+
+fn open(plan: &VaultPlan, key: &SigningKey, config: &Config, sent: &Arc<Sent>) -> Result<Opened, Away> {
+    let host = key.public().host_id();
+    let evidence = Evidence::load(&config.state, &plan.name, host);
+    let mut evidence = evidence.map_err(|failure| Away { failure, passing: false, evidence: None })?;
+    let opened = level::open_as_host(plan, key).and_then(|level| {
+        evidence.compare(&*level.notary, plan.fingerprint.is_some())?;
+        Ok(level)
+    });
+    match opened {
+        Ok(level) => {
+            let kept = Kept::new(level.deposit, level.notary, evidence, sent.clone());
+            Ok(Opened { kept: Arc::new(kept), retrieve: level.retrieve })
+        }
+        Err(error) => {
+            let passing = is_passing(&error);
+            Err(Away { failure: error.into(), passing, evidence: Some(Box::new(evidence)) })
+        }
+    }
 }
 
 /// Whether a level holds a snapshot after all: it may have caught up.
 fn holds(level: &Opened, id: &ObjectId) -> bool {
-    level.deposit.receipts().is_ok_and(|receipts| receipts.iter().any(|receipt| receipt.manifest == *id))
+    level.kept.receipts().is_ok_and(|receipts| receipts.iter().any(|receipt| receipt.manifest == *id))
 }

@@ -17,7 +17,9 @@ pub(crate) fn status_of(run: &Run) -> &'static str {
     let whole = |source: &SourceRun| {
         !source.lacks_level() && source.result.as_ref().is_ok_and(|report| report.status == Status::Ok)
     };
-    if run.sources.iter().all(whole) { "ok" } else { "partial" }
+    let waits = run.waits.as_ref().map_or(1, |waits| waits.snapshots);
+    let sound = run.sources.iter().all(whole) && run.contradictions.is_empty() && waits == 0;
+    if sound { "ok" } else { "partial" }
 }
 
 /// The exit code of a run. Failures that agree keep their own.
@@ -31,6 +33,7 @@ pub(crate) fn exit_of(run: &Run) -> Exit {
     }
     match status_of(run) {
         "ok" => Exit::Done,
+        _ if !run.contradictions.is_empty() && !run.interrupted => Exit::Problems,
         "partial" => Exit::Partial,
         _ => Exit::Failed,
     }
@@ -40,13 +43,24 @@ pub(crate) fn exit_of(run: &Run) -> Exit {
 pub(crate) fn summary(run: &Run) -> Value {
     let snapshots: Vec<_> = run.sources.iter().map(snapshot).collect();
     let errors: u64 = run.sources.iter().map(errors).sum();
+    let finding = |(level, failure): &(String, Failure)| json!({"level": level, "message": failure.line(), "hint": failure.hint});
+    let findings: Vec<_> = run.contradictions.iter().map(finding).collect();
     json!({
         "message_type": "summary",
         "status": status_of(run),
         "dry_run": run.dry_run,
         "errors": errors,
         "snapshots": snapshots,
+        "spool": spool(run),
+        "findings": findings,
     })
+}
+
+fn spool(run: &Run) -> Value {
+    match &run.waits {
+        Ok(waits) => json!({"snapshots": waits.snapshots, "bytes": waits.bytes, "levels": waits.levels}),
+        Err(failure) => json!({"error": failure.line(), "hint": failure.hint}),
+    }
 }
 
 fn errors(source: &SourceRun) -> u64 {
@@ -70,6 +84,7 @@ fn snapshot(source: &SourceRun) -> Value {
             "errors": report.counts.errors,
             "duration_secs": report.duration_secs,
             "levels": levels,
+            "spooled": source.spooled,
             "notes": report.notes,
         }),
         Err(failure) => json!({
@@ -80,6 +95,7 @@ fn snapshot(source: &SourceRun) -> Value {
             "errors": 1,
             "duration_secs": 0.0,
             "levels": levels,
+            "spooled": false,
             "error": failure.line(),
             "hint": failure.hint,
         }),
@@ -121,6 +137,27 @@ pub(crate) fn print_human(ui: Ui, run: &Run) {
     for (name, failure) in run.levels.troubles() {
         trouble(ui, &format!("the vault {name}"), failure);
     }
+    for (name, failure) in &run.contradictions {
+        trouble(ui, &format!("the vault {name} contradicts itself"), failure);
+    }
+    print_spool(ui, run);
+}
+
+/// What waits here is no backup yet: it goes with this host.
+fn print_spool(ui: Ui, run: &Run) {
+    let line = match &run.waits {
+        Ok(waits) => waits.line(),
+        Err(failure) => return trouble(ui, "the spool", failure),
+    };
+    let Some(line) = line else { return };
+    let nowhere =
+        |source: &SourceRun| source.spooled && source.levels.iter().all(|(_, outcome)| outcome.is_err());
+    if run.sources.iter().any(nowhere) {
+        ui.warn(&format!("NOTHING OF THIS RUN HAS REACHED A VAULT YET: {line}"));
+    } else {
+        ui.warn(&line);
+    }
+    ui::diagnose("  next step: bring the vault back; the next run sends what waits, before anything else");
 }
 
 fn row(source: &SourceRun) -> Vec<String> {

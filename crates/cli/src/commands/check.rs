@@ -1,8 +1,12 @@
 //! `vow check`.
 
 use crate::app::Context;
+use crate::config::VaultPlan;
+use crate::evidence::Evidence;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::hostkeys;
+use crate::level;
 use crate::reading::{Need, Place, ReadArgs, Reading};
 use crate::ui::{self, Task, plain};
 use serde_json::{Value, json};
@@ -47,9 +51,37 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
             Err(failure) => cx.ui.warn(&format!("{}: {}", place.name, failure.line())),
         }
     }
-    let exit = exit_of(&reading, &reports);
-    cx.ui.json(&summary(&reading, &reports, exit));
+    let findings = contradictions(&reading);
+    for (name, failure) in &findings {
+        cx.ui.warn(&format!("{name} contradicts itself: {}", failure.line()));
+        if let Some(hint) = &failure.hint {
+            ui::diagnose(&format!("  next step: {hint}"));
+        }
+    }
+    let exit = if findings.is_empty() { exit_of(&reading, &reports) } else { Exit::Problems };
+    let mut summary = summary(&reading, &reports, exit);
+    let finding = |(level, failure): &(String, Failure)| json!({"level": level, "message": failure.line(), "hint": failure.hint});
+    summary["findings"] = findings.iter().map(finding).collect();
+    cx.ui.json(&summary);
     Ok(exit)
+}
+
+/// Vaults that do not show any more what they signed for this host; on the host itself, which holds their receipts.
+fn contradictions(reading: &Reading) -> Vec<(String, Failure)> {
+    let Some((config, keys)) =
+        reading.config.as_ref().and_then(|config| Some((config, hostkeys::load(config).ok()?)))
+    else {
+        return Vec::new();
+    };
+    let host = keys.signing.public().host_id();
+    let one = |plan: &VaultPlan| {
+        let level = level::open_as_host(plan, &keys.signing).ok()?;
+        let mut evidence = Evidence::load(&config.state, &plan.name, host).ok()?;
+        evidence.compare(&*level.notary, plan.fingerprint.is_some()).ok()?;
+        Some((plan.name.clone(), evidence.contradiction()?))
+    };
+    let read = |plan: &&VaultPlan| reading.places.iter().any(|place| place.name == plan.name);
+    config.vaults.iter().filter(read).filter_map(one).collect()
 }
 
 type Checked<'r> = (&'r Place, Result<CheckReport, Failure>);

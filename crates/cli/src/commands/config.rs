@@ -2,15 +2,15 @@
 
 use crate::app::Context;
 use crate::backing::check_source;
-use crate::config::{Config, SourcePlan, VaultPlan};
+use crate::config::{Config, Place, SourcePlan, VaultPlan};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
-use crate::layout::quoted;
-use crate::reading::open_vault;
+use crate::level;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use vow_base::sign::PublicKey;
+use std::path::PathBuf;
+use vow_base::id::hex;
+use vow_base::sign::SigningKey;
 use vow_store::session::Recipient;
 
 /// Look at the configuration
@@ -29,7 +29,7 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
         Command::Check => Ok(check(cx, &config)),
         Command::Show => {
             cx.ui.json(&value(&config));
-            show(cx, &config);
+            cx.ui.line(config.shown().trim_end());
             Ok(Exit::Done)
         }
     }
@@ -40,7 +40,7 @@ fn check(cx: &Context, config: &Config) -> Exit {
     let files = hostkeys::files(&config.keys);
     problems.extend(files.iter().filter_map(|file| hostkeys::permission_problem(file)));
     let host = match hostkeys::load(config) {
-        Ok(keys) => Some(keys.signing.public()),
+        Ok(keys) => Some(keys.signing),
         Err(failure) => {
             // That a file is missing was said above.
             if files.iter().all(|file| file.exists()) {
@@ -81,57 +81,36 @@ fn check(cx: &Context, config: &Config) -> Exit {
     if problems.is_empty() { Exit::Done } else { Exit::Problems }
 }
 
-fn vault_problem(plan: &VaultPlan, host: Option<&PublicKey>) -> Option<String> {
-    let opened = open_vault(&plan.path, plan.fingerprint.as_deref());
-    let joined = opened.and_then(|vault| match host {
-        Some(host) => Ok(vault.deposit(host).map(|_| ())?),
-        None => Ok(()),
-    });
-    joined.err().map(|failure| {
+fn vault_problem(plan: &VaultPlan, host: Option<&SigningKey>) -> Option<String> {
+    let opened = match (host, plan.folder()) {
+        (Some(host), _) => level::open_as_host(plan, host).map(|_| ()).map_err(Failure::from),
+        (None, Some(folder)) => level::open_vault(folder, plan.fingerprint).map(|_| ()),
+        // Without the host's key nobody answers; that it is missing is said elsewhere.
+        (None, None) => Ok(()),
+    };
+    opened.err().map(|failure| {
         let hint = failure.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         format!("vault {}: {}{hint}", plan.name, failure.line())
     })
 }
 
-fn show(cx: &Context, config: &Config) {
-    let line = |text: String| cx.ui.line(&text);
-    line(format!("# {} (found by: {})", config.file.display(), config.origin));
-    line(format!("[host]\ntenant = {}\nname = {}", quoted(&config.tenant), quoted(&config.host)));
-    line(format!("recipients = {}", list(config.recipients.iter().map(Recipient::text))));
-    line(format!("keys = {}\nstate = {}", path(&config.keys), path(&config.state)));
-    line(format!("compression = {}", config.compression));
-    for vault in &config.vaults {
-        line(format!("\n[[vault]]\nname = {}\npath = {}", quoted(&vault.name), path(&vault.path)));
-        match &vault.fingerprint {
-            Some(fingerprint) => line(format!("fingerprint = {}", quoted(fingerprint))),
-            None => line("# fingerprint not pinned: any vault at this path is taken".into()),
-        }
-    }
-    for source in &config.sources {
-        line(format!("\n[[source]]\nname = {}\ntype = {}", quoted(&source.name), quoted(&source.kind)));
-        line(format!("paths = [{}]", source.paths.iter().map(|p| path(p)).collect::<Vec<_>>().join(", ")));
-        line(format!("exclude = {}", list(source.exclude.iter().map(String::as_str))));
-        line(format!(
-            "one_file_system = {}\nexclude_caches = {}",
-            source.one_file_system, source.exclude_caches
-        ));
-        if let Some(schedule) = &source.schedule {
-            line(format!("schedule = {}", quoted(schedule)));
-        }
-    }
-}
-
-fn path(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
-}
-
-fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
-    format!("[{}]", texts.map(quoted).collect::<Vec<_>>().join(", "))
-}
-
 fn value(config: &Config) -> Value {
     let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-    let vault = |vault: &VaultPlan| json!({"name": vault.name, "path": text(&vault.path), "fingerprint": vault.fingerprint});
+    let vault = |vault: &VaultPlan| {
+        let (path, url) = match &vault.place {
+            Place::Folder(path) => (Some(text(path)), None),
+            Place::Address(address) => (None, Some(address.to_string())),
+        };
+        json!({
+            "name": vault.name,
+            "path": path,
+            "url": url,
+            "fingerprint": vault.fingerprint.map(|fingerprint| fingerprint.to_string()),
+            "limit_upload": vault.limit_upload,
+            "limit_download": vault.limit_download,
+            "spool": vault.spool,
+        })
+    };
     let source = |source: &SourcePlan| {
         json!({
             "name": source.name,
@@ -141,6 +120,7 @@ fn value(config: &Config) -> Value {
             "one_file_system": source.one_file_system,
             "exclude_caches": source.exclude_caches,
             "schedule": source.schedule,
+            "url": source.postgres.as_ref().map(|options| options.access.url.text()),
         })
     };
     json!({
@@ -151,6 +131,7 @@ fn value(config: &Config) -> Value {
             "tenant": config.tenant,
             "name": config.host,
             "recipients": config.recipients.iter().map(Recipient::text).collect::<Vec<_>>(),
+            "readers": config.readers.iter().map(|key| hex(&key.0)).collect::<Vec<_>>(),
             "keys": text(&config.keys),
             "state": text(&config.state),
             "compression": config.compression,

@@ -66,7 +66,7 @@ pub(crate) fn all<'r>(cx: &Context, reading: &'r Reading) -> Outcome<(Vec<Listed
     let mut at = std::collections::HashMap::new();
     let mut problems = Vec::new();
     let mut last: Option<Failure> = None;
-    for place in &reading.places {
+    for place in reading.places.iter().chain(&reading.spool) {
         let (snapshots, errors) = match place.archive.snapshots_lenient() {
             Ok(read) => read,
             Err(error) => {

@@ -11,11 +11,13 @@ use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::identity::{self, Identity};
 use crate::layout::{self, NewPlan};
+use crate::level;
 use crate::proof::{Proof, Scratch, prove};
 use crate::signals;
 use crate::ui::Task;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_base::vault::Retrieve;
 use vow_store::archive::Archive;
 
 /// Back up this machine and prove it: keys, vault, backup, and a restore test, in one go
@@ -58,6 +60,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         config: &config,
         dry_run: false,
         allow_empty: false,
+        accept_server: false,
     };
     let run = backing::run(cx.ui, &order)?;
     backing::print_human(cx.ui, &run);
@@ -145,8 +148,8 @@ fn prove_all(cx: &Context, config: &Config, run: &Run, identity: &Identity) -> O
     for source in &run.sources {
         let Some(id) = source.result.as_ref().ok().and_then(|report| report.snapshot) else { continue };
         for (level, _) in source.levels.iter().filter(|(_, outcome)| outcome.is_ok()) {
-            let Some(vault) = run.levels.vault(level) else { continue };
-            let archive = Archive::new(Arc::new(vault.clone()), Some(identity.keys.clone()), vec![host]);
+            let Some(vault) = readable(config, run, level, identity)? else { continue };
+            let archive = Archive::new(vault, Some(identity.keys.clone()), vec![host]);
             let task = Task::new(cx.ui, &format!("proving {}", source.source));
             let find = archive.find(&id.to_string()).and_then(|info| archive.open(&info));
             let proof =
@@ -158,6 +161,20 @@ fn prove_all(cx: &Context, config: &Config, run: &Run, identity: &Identity) -> O
         }
     }
     Ok(proofs)
+}
+
+/// A level to restore from; behind an address with the identity.
+fn readable(
+    config: &Config,
+    run: &Run,
+    level: &str,
+    identity: &Identity,
+) -> Outcome<Option<Arc<dyn Retrieve>>> {
+    if let Some(vault) = run.levels.retrieve(level) {
+        return Ok(Some(vault));
+    }
+    let plan = config.vaults.iter().find(|plan| plan.name == level);
+    plan.map(|plan| level::open_to_read(plan, plan.fingerprint, Some(identity))).transpose()
 }
 
 /// Done means proven: every source captured whole, on every level, and every one of these copies compared.

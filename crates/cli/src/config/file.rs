@@ -1,12 +1,20 @@
 //! Reading `vow.toml`. Whatever is wrong is said with file, line and column.
 
-use super::{Config, DEFAULT_EXCLUDE_CACHES, DEFAULT_ONE_FILE_SYSTEM, SourcePlan, VaultPlan, schedule};
+mod postgres;
+
+use super::{
+    Config, DEFAULT_EXCLUDE_CACHES, DEFAULT_ONE_FILE_SYSTEM, Place, SourcePlan, VaultPlan, rate, schedule,
+};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use serde::Deserialize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use vow_base::Fingerprint;
+use vow_base::id::from_hex;
+use vow_base::sign::PublicKey;
+use vow_protocol::limits::READERS_MAX;
 use vow_store::compress::DEFAULT_LEVEL;
 use vow_store::session::Recipient;
 
@@ -30,6 +38,8 @@ struct RawHost {
     tenant: Spanned<String>,
     name: Spanned<String>,
     recipients: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    readers: Vec<Spanned<String>>,
     keys: Option<Spanned<String>>,
     state: Option<Spanned<String>>,
     compression: Option<Spanned<i64>>,
@@ -42,6 +52,9 @@ struct RawVault {
     path: Option<Spanned<String>>,
     url: Option<Spanned<String>>,
     fingerprint: Option<Spanned<String>>,
+    limit_upload: Option<Spanned<String>>,
+    limit_download: Option<Spanned<String>>,
+    spool: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -56,6 +69,15 @@ struct RawSource {
     one_file_system: Option<bool>,
     exclude_caches: Option<bool>,
     schedule: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
+    run_as: Option<Spanned<String>>,
+    password_file: Option<Spanned<String>>,
+    password_command: Option<Spanned<Vec<Spanned<String>>>>,
+    tools: Option<Spanned<String>>,
+    exact_below: Option<Spanned<String>>,
+    lock_wait_secs: Option<Spanned<i64>>,
+    max_lag_secs: Option<Spanned<i64>>,
+    parallel: Option<Spanned<i64>>,
 }
 
 /// A fault and where it is.
@@ -71,7 +93,7 @@ fn fault<T>(at: &Spanned<T>, text: impl Into<String>) -> Fault {
 }
 
 /// Reads the text of the configuration at `file`, an absolute path.
-pub(super) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
+pub(crate) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
     parse_checked(text, file, origin).map_err(|fault| {
         let (line, column) = position(text, fault.at.map_or(0, |span| span.start));
         Failure::new(Exit::Usage, format!("{}:{line}:{column}: {}", file.display(), fault.text))
@@ -99,6 +121,7 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
     let vaults = raw.vault.iter().map(|vault| vault_plan(vault, folder)).collect::<Checked<Vec<_>>>()?;
     let sources = raw.source.iter().map(|source| source_plan(source, folder)).collect::<Checked<Vec<_>>>()?;
     unique("vault", raw.vault.iter().map(|vault| &vault.get_ref().name))?;
+    refuse_same_vault(&raw.vault, &vaults)?;
     unique("source", raw.source.iter().map(|source| &source.get_ref().name))?;
     Ok(Config {
         file: file.to_owned(),
@@ -106,6 +129,7 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         tenant: name("tenant", &host.tenant)?,
         host: name("host", &host.name)?,
         recipients: recipients(&host.recipients)?,
+        readers: readers(&host.readers)?,
         keys: own_folder(host.keys.as_ref(), folder, "keys")?,
         state: own_folder(host.state.as_ref(), folder, "state")?,
         compression: compression(host.compression.as_ref())?,
@@ -116,32 +140,77 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
 
 fn vault_plan(raw: &Spanned<RawVault>, folder: &Path) -> Checked<VaultPlan> {
     let vault = raw.get_ref();
-    if let Some(url) = &vault.url {
-        return Err(fault(url, "vaults behind an address (url) are not built yet in this version; use path"));
-    }
-    let Some(path) = &vault.path else {
-        return Err(fault(&vault.name, format!("the vault {:?} has no path", vault.name.get_ref())));
+    let place = place(vault, folder)?;
+    let fingerprint = vault.fingerprint.as_ref().map(|text| {
+        text.get_ref()
+            .parse::<Fingerprint>()
+            .map_err(|_| fault(text, "a fingerprint is SHA256: and 64 hexadecimal digits"))
+    });
+    let rate = |text: Option<&Spanned<String>>| match (text, &place) {
+        (None, _) => Ok(None),
+        (Some(text), Place::Folder(_)) => Err(fault(text, "a limit is for a vault with a url")),
+        (Some(text), Place::Address(_)) => {
+            rate::parse(text.get_ref()).map(Some).map_err(|why| fault(text, why))
+        }
     };
-    if let Some(fingerprint) = &vault.fingerprint
-        && fingerprint.get_ref().strip_prefix("SHA256:").and_then(vow_base::id::from_hex::<32>).is_none()
-    {
-        return Err(fault(fingerprint, "a fingerprint is SHA256: and 64 hexadecimal digits"));
-    }
     Ok(VaultPlan {
         name: name("vault", &vault.name)?,
-        path: absolute(path, folder)?,
-        fingerprint: vault.fingerprint.as_ref().map(|text| text.get_ref().clone()),
+        fingerprint: fingerprint.transpose()?,
+        limit_upload: rate(vault.limit_upload.as_ref())?,
+        limit_download: rate(vault.limit_download.as_ref())?,
+        spool: vault.spool.unwrap_or(place.default_spool()),
+        place,
     })
+}
+
+fn place(vault: &RawVault, folder: &Path) -> Checked<Place> {
+    let name = vault.name.get_ref();
+    match (&vault.path, &vault.url) {
+        (Some(_), Some(url)) => {
+            Err(fault(url, format!("the vault {name:?} has a path and a url: it is in one place")))
+        }
+        (None, None) => Err(fault(&vault.name, format!("the vault {name:?} has neither a path nor a url"))),
+        (Some(path), None) => Ok(Place::Folder(absolute(path, folder)?)),
+        (None, Some(url)) => {
+            let address =
+                url.get_ref().parse().map_err(|why| fault(url, format!("this url cannot be used: {why}")))?;
+            if vault.fingerprint.is_none() {
+                let text = format!(
+                    "the vault {name:?} has a url and no fingerprint: without one nobody can say who answers there; \
+                     `vow vault join` writes both"
+                );
+                return Err(fault(url, text));
+            }
+            Ok(Place::Address(address))
+        }
+    }
+}
+
+/// Two levels that are one vault would look like two copies.
+fn refuse_same_vault(raw: &[Spanned<RawVault>], plans: &[VaultPlan]) -> Checked<()> {
+    for (at, plan) in plans.iter().enumerate() {
+        let same = |other: &&VaultPlan| {
+            other.place == plan.place || plan.fingerprint.is_some() && other.fingerprint == plan.fingerprint
+        };
+        if let Some(other) = plans[..at].iter().find(same) {
+            let text = format!("the vaults {:?} and {:?} are the same one", other.name, plan.name);
+            return Err(fault(&raw[at].get_ref().name, text));
+        }
+    }
+    Ok(())
 }
 
 fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
     let source = raw.get_ref();
-    if source.kind.get_ref() != "files" {
-        let text = format!(
-            "sources of type {:?} are not built yet in this version; use \"files\"",
-            source.kind.get_ref()
-        );
-        return Err(fault(&source.kind, text));
+    match source.kind.get_ref().as_str() {
+        "files" => postgres::refuse_keys(source)?,
+        "postgres" => return postgres::plan(source, folder),
+        other => {
+            let text = format!(
+                "sources of type {other:?} are not built yet in this version; use \"files\" or \"postgres\""
+            );
+            return Err(fault(&source.kind, text));
+        }
     }
     let Some(paths) = &source.paths else {
         return Err(fault(&source.name, format!("the source {:?} has no paths", source.name.get_ref())));
@@ -163,6 +232,7 @@ fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
         one_file_system: source.one_file_system.unwrap_or(DEFAULT_ONE_FILE_SYSTEM),
         exclude_caches: source.exclude_caches.unwrap_or(DEFAULT_EXCLUDE_CACHES),
         schedule: source.schedule.as_ref().map(|text| text.get_ref().clone()),
+        postgres: None,
     })
 }
 
@@ -178,6 +248,23 @@ fn recipients(raw: &Spanned<Vec<Spanned<String>>>) -> Checked<Vec<Recipient>> {
         }
     }
     Ok(recipients)
+}
+
+fn readers(raw: &[Spanned<String>]) -> Checked<Vec<PublicKey>> {
+    let one = |text: &Spanned<String>| {
+        let key = from_hex::<32>(text.get_ref()).map(PublicKey);
+        key.ok_or_else(|| fault(text, "a reader is a key of 64 hexadecimal digits; `vow key new` prints it"))
+    };
+    let readers: Vec<_> = raw.iter().map(one).collect::<Checked<_>>()?;
+    for (at, reader) in readers.iter().enumerate() {
+        if readers[..at].contains(reader) {
+            return Err(fault(&raw[at], "this reader is listed twice"));
+        }
+    }
+    if let Some(first) = raw.get(READERS_MAX) {
+        return Err(fault(first, format!("there are more than {READERS_MAX} readers")));
+    }
+    Ok(readers)
 }
 
 fn compression(raw: Option<&Spanned<i64>>) -> Checked<i32> {

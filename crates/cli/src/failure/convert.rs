@@ -71,6 +71,10 @@ impl From<VaultError> for Failure {
                 "compare the versions of vow on both sides; when they agree, do not trust this vault before somebody has \
                  found out why",
             ),
+            VaultError::WrongHash { .. } => (
+                Exit::Failed,
+                "run it again; when it happens again, look at this machine's memory and network",
+            ),
             VaultError::Signed { .. } | VaultError::Ledger { .. } => (
                 Exit::Failed,
                 "do not trust this vault before somebody has found out why; use another one meanwhile",

@@ -38,16 +38,54 @@ fn every_fault_is_named_with_line_and_column() {
         ("tenant = \"acme\"", "tenant = \"acme\"\ncompression = 20", ":5:15:", "1 (fast) to 19"),
         ("tenant = \"acme\"\n", "", ":", "tenant"),
         ("path = \"vault\"", "path = \"\"", ":10:8:", "empty"),
-        ("path = \"vault\"", "url = \"https://x\"", ":10:7:", "not built yet"),
-        ("path = \"vault\"", "# no path", ":", "no path"),
+        ("path = \"vault\"", "url = \"http://x\"", ":10:7:", "https://NAME:PORT"),
+        ("path = \"vault\"", "url = \"https://x/deep\"", ":10:7:", "https://NAME:PORT"),
+        ("path = \"vault\"", "path = \"vault\"\nurl = \"https://x\"", ":11:7:", "a path and a url"),
+        ("path = \"vault\"\nfingerprint", "url = \"https://x\"\n#", ":10:7:", "no fingerprint"),
+        ("path = \"vault\"", "# no path", ":9:8:", "neither a path nor a url"),
+        ("path = \"vault\"", "path = \"vault\"\nlimit_upload = \"1 MB/s\"", ":11:16:", "with a url"),
+        ("path = \"vault\"", "url = \"https://x\"\nlimit_upload = \"1MB/s\"", ":11:16:", "10 MB/s"),
+        ("path = \"vault\"", "url = \"https://x\"\nlimit_download = \"1 B/s\"", ":11:18:", "32 KiB/s"),
+        ("path = \"vault\"", "path = \"vault\"\nspool = \"yes\"", ":11:9:", "boolean"),
         ("path = \"vault\"", "path = \"vault\"\nretain = 1", ":11:1:", "retain"),
         ("fingerprint = \"SHA256:", "fingerprint = \"MD5:", ":11:15:", "fingerprint"),
-        ("type = \"files\"", "type = \"postgres\"", ":15:8:", "not built yet"),
+        ("type = \"files\"", "type = \"mariadb\"", ":15:8:", "not built yet"),
+        ("type = \"files\"", "type = \"postgres\"", ":16:9:", "makes no sense"),
+        ("type = \"files\"", "type = \"files\"\nurl = \"postgres:///\"", ":16:7:", "makes no sense"),
+        ("type = \"files\"", "type = \"files\"\npassword_command = [\"x\"]", ":16:20:", "makes no sense"),
+        ("type = \"files\"\npaths", "type = \"postgres\"\n#", ":14:8:", "no url"),
+        ("type = \"files\"\npaths", "type = \"postgres\"\nurl = \"http://x\"\n#", ":16:7:", "postgres://"),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://u:hunter2@h/\"\n#",
+            ":16:7:",
+            "password_file",
+        ),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://h/\"\nexact_below = \"3 apples\"\n#",
+            ":17:15:",
+            "MiB",
+        ),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://h/\"\nparallel = 0\n#",
+            ":17:12:",
+            "from 1 to 32",
+        ),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://h/\"\npassword_file = \"x\"\npassword_command = [\"y\"]\n#",
+            ":18:20:",
+            "excludes",
+        ),
         ("paths = [", "paths = [] #", ":16:9:", "no paths"),
         ("paths = [", "schedule = \"60 * * * *\"\npaths = [", ":16:12:", "minute"),
         ("paths = [", "schedule = \"daily\"\npaths = [", ":16:12:", "5 fields"),
         ("paths = [", "exclude = [\"\"]\npaths = [", ":16:12:", "empty"),
         ("[[source]]", "[[vault]]\nname = \"local\"\npath = \"other\"\n[[source]]", ":14:8:", "two vaults"),
+        ("[[source]]", "[[vault]]\nname = \"b\"\npath = \"vault\"\n[[source]]", ":14:8:", "are the same one"),
+        ("tenant = \"acme\"", "tenant = \"acme\"\nreaders = [\"12\"]", ":5:12:", "64 hexadecimal digits"),
         ("recipients = [", "recipients = [\"age1nonsense\", ", ":6:15:", "age1nonsense"),
         ("recipients = [", "recipients = [] #", ":6:14:", "no recipient"),
     ];
@@ -55,9 +93,35 @@ fn every_fault_is_named_with_line_and_column() {
         assert!(good.contains(from), "{from}");
         fs::write(host.config(), good.replacen(from, to, 1)).expect("vow.toml");
         let place = format!("vow.toml{place}");
+        assert!(!host.run(["config", "check"]).err.contains("hunter2"));
         host.run(["config", "check"]).code(2).advises().says(&place).says(says);
         host.run(["backup"]).code(2).says(&place);
     }
+}
+
+#[test]
+fn a_vault_behind_an_address_is_shown_with_every_default() {
+    let host = Host::new();
+    let (pin, reader) = ("ab".repeat(32), "cd".repeat(32));
+    host.edit(|plan| {
+        let plan = plan.replace("tenant", &format!("readers = [\"{reader}\"]\ntenant"));
+        let remote =
+            format!("name = \"far\"\nurl = \"https://Vault.example.net\"\nfingerprint = \"SHA256:{pin}\"");
+        format!("{plan}\n[[vault]]\n{remote}\nlimit_upload = \"500 KiB/s\"\n")
+    });
+    let shown = host.run(["config", "show"]).code(0);
+    let shown = shown
+        .prints("url = \"https://vault.example.net:8443\"")
+        .prints("spool = true")
+        .prints("spool = false");
+    fs::write(host.config(), shown.prints("limit_upload = \"500 KiB/s\"").prints(&reader).out)
+        .expect("vow.toml");
+    let vaults = &host.run(["config", "show", "--json"]).code(0).json()["vaults"];
+    let far = serde_json::json!({
+        "name": "far", "path": null, "url": "https://vault.example.net:8443", "fingerprint": format!("SHA256:{pin}"),
+        "limit_upload": 512_000, "limit_download": null, "spool": true,
+    });
+    assert_eq!(vaults[1], far);
 }
 
 #[test]

@@ -144,10 +144,10 @@ fn a_backup_while_another_one_runs_is_busy() {
     host.run(["backup"]).code(11).says("another backup");
 }
 
-struct Mount(PathBuf);
+pub(crate) struct Mount(PathBuf);
 
 impl Mount {
-    fn tmpfs(path: &Path, size: &str) -> Self {
+    pub(crate) fn tmpfs(path: &Path, size: &str) -> Self {
         let options = format!("size={size}");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &options, "vow-test"]).arg(path).status();

@@ -79,11 +79,12 @@ impl Body for Upload {
             let pause =
                 self.flow.as_ref().map(|flow| flow.draw(bytes.len())).filter(|pause| !pause.is_zero());
             let Some(pause) = pause else { return self.hand_over(bytes) };
+            self.watch.pause_sending(true);
             self.next = Some((bytes, Box::pin(tokio::time::sleep(pause))));
         }
         if let Some((_, sleep)) = &mut self.next {
             ready!(sleep.as_mut().poll(cx));
-            self.watch.excuse_sending();
+            self.watch.pause_sending(false);
         }
         match self.next.take() {
             Some((bytes, _)) => self.hand_over(bytes),
@@ -128,8 +129,9 @@ pub(super) async fn receive(
         bytes.extend_from_slice(data);
         let pause = flow.map_or(Duration::ZERO, |flow| flow.draw(data.len()));
         if !pause.is_zero() {
+            watch.pause(true);
             tokio::time::sleep(pause).await;
-            watch.excuse();
+            watch.pause(false);
         }
     }
     Ok(bytes)

@@ -21,6 +21,9 @@ const IDLE_MOST: Duration = IDLE_TIME.saturating_sub(Duration::from_secs(15));
 /// Threads that drive all connections of one vault.
 const THREADS: usize = 2;
 
+/// How often somebody who waits looks whether he still should.
+const CANCEL_TICK: Duration = Duration::from_millis(200);
+
 /// What is asked of a vault.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -113,8 +116,20 @@ impl Link {
         let Some(runtime) = &self.runtime else {
             return Err(Problem::Lost("it is not used any more".into()));
         };
-        let attempt = || runtime.block_on(self.once(request));
+        let attempt = || runtime.block_on(self.once_or_cancelled(request));
         retry::run(retry, &*self.options.timing, Problem::verdict, attempt)
+    }
+
+    async fn once_or_cancelled(&self, request: &Request) -> Result<Answer, Problem> {
+        let cancelled = async {
+            while !self.options.timing.is_cancelled() {
+                tokio::time::sleep(CANCEL_TICK).await;
+            }
+        };
+        tokio::select! {
+            answer = self.once(request) => answer,
+            () = cancelled => Err(Problem::Lost("nobody waits for it any more".into())),
+        }
     }
 
     async fn once(&self, request: &Request) -> Result<Answer, Problem> {

@@ -61,20 +61,33 @@ impl RemoteVault {
     }
 }
 
+impl RemoteVault {
+    /// The receipts of the host whose key it is, at positions above `after`, as the vault signed them.
+    pub fn receipts_after(&self, after: u64) -> Result<Vec<Entry>, VaultError> {
+        self.inner.receipts_after(&self.inner.own, Spot::Receipts, after)
+    }
+}
+
 impl Inner {
     /// All receipts of a host at `spot`, in ledger order.
     pub(super) fn receipts(&self, host: &HostId, spot: Spot) -> Result<Vec<Receipt>, VaultError> {
+        let entries = self.receipts_after(host, spot, 0)?;
+        Ok(entries.into_iter().map(|entry| entry.receipt).collect())
+    }
+
+    fn receipts_after(&self, host: &HostId, spot: Spot, after: u64) -> Result<Vec<Entry>, VaultError> {
         let what = format!("receipts of host {}", host.short());
-        let mut receipts: Vec<Receipt> = Vec::new();
+        let mut receipts: Vec<Entry> = Vec::new();
         loop {
-            let after = receipts.last().map_or(0, |receipt| receipt.position);
+            let after = receipts.last().map_or(after, |entry| entry.receipt.position);
             let (entries, more) = self.entries(Route::Host(*host, spot), after, &what)?;
-            for Entry { receipt, .. } in entries {
+            for entry in entries {
+                let Entry { receipt, .. } = &entry;
                 if receipt.host_id() != *host || receipt.event != Event::Committed {
                     let reason = format!("entry {} is no receipt of this host", receipt.position);
                     return Err(self.nonsense(&what, reason));
                 }
-                receipts.push(receipt);
+                receipts.push(entry);
             }
             if !more {
                 return Ok(receipts);

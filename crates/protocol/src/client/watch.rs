@@ -1,8 +1,9 @@
 //! Whether a transfer still moves. A peer that is silent, or drips, is given up; a slow line is not.
 
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -20,16 +21,20 @@ pub(super) struct Meter {
     written: AtomicU64,
 }
 
-/// A stream whose bytes are counted.
+/// A stream whose bytes are counted, and on which an answer is heard even when the other side no longer listens.
+///
+/// A vault that is full says so and hangs up, in the middle of an upload. The write that fails then must not hide what it said:
+/// once writing fails it never becomes possible again, and reading decides how it ends.
 #[derive(Debug)]
 pub(super) struct Metered<S> {
     stream: S,
     meter: Arc<Meter>,
+    deaf: bool,
 }
 
 impl<S> Metered<S> {
     pub(super) fn new(stream: S, meter: Arc<Meter>) -> Self {
-        Self { stream, meter }
+        Self { stream, meter, deaf: false }
     }
 }
 
@@ -38,7 +43,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.meter.read.fetch_add((buf.filled().len() - before) as u64, Ordering::Relaxed);
@@ -47,44 +52,55 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.count(&polled);
-        polled
+        self.written(polled)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bytes: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.count(&polled);
-        polled
+        self.written(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 impl<S> Metered<S> {
-    fn count(&self, polled: &Poll<std::io::Result<usize>>) {
-        if let Poll::Ready(Ok(bytes)) = polled {
-            self.meter.written.fetch_add(*bytes as u64, Ordering::Relaxed);
+    fn written(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &polled {
+            Poll::Ready(Ok(bytes)) => {
+                self.meter.written.fetch_add(*bytes as u64, Ordering::Relaxed);
+            }
+            // Whoever reads is woken by the same event, and the watch ends what nobody wakes.
+            Poll::Ready(Err(error))
+                if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) =>
+            {
+                self.deaf = true;
+                return Poll::Pending;
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => {}
         }
+        polled
     }
 }
 
@@ -116,12 +132,14 @@ struct Mark {
     phase: Phase,
     since: Instant,
     moved: u64,
+    /// Nothing is expected to move: we pause ourselves.
+    paused: bool,
 }
 
 impl Watch {
     /// A watch over what goes through `meter`: at least a little in each `window`, and an answer after `patience` at most.
     pub(super) fn new(meter: Arc<Meter>, window: Duration, patience: Duration) -> Self {
-        let mark = Mark { phase: Phase::Sending, since: Instant::now(), moved: 0 };
+        let mark = Mark { phase: Phase::Sending, since: Instant::now(), moved: 0, paused: false };
         let watch = Self { meter, window, patience, mark: Mutex::new(mark) };
         watch.enter(Phase::Sending);
         watch
@@ -130,8 +148,7 @@ impl Watch {
     /// What is waited for changes.
     pub(super) fn enter(&self, phase: Phase) {
         let moved = self.moved(phase);
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) =
-            Mark { phase, since: Instant::now(), moved };
+        *self.lock() = Mark { phase, since: Instant::now(), moved, paused: false };
     }
 
     /// The request is sent, unless its answer came first.
@@ -141,31 +158,33 @@ impl Watch {
         }
     }
 
-    /// The pause is our own: the other side is not to blame.
-    pub(super) fn excuse(&self) {
+    /// A pause of our own begins or ends: the other side is not to blame for it.
+    pub(super) fn pause(&self, paused: bool) {
         self.enter(self.phase());
+        self.lock().paused = paused;
     }
 
     /// Likewise, while the request is being sent.
-    pub(super) fn excuse_sending(&self) {
+    pub(super) fn pause_sending(&self, paused: bool) {
         if self.phase() == Phase::Sending {
-            self.excuse();
+            self.pause(paused);
         }
     }
 
     /// What is waited for.
     pub(super) fn phase(&self) -> Phase {
-        self.mark().phase
+        self.lock().phase
     }
 
     /// Ends when nothing moves any more; says what was waited for in vain.
     pub(super) async fn stalled(&self) -> String {
         loop {
-            let mark = self.mark();
+            let mark = *self.lock();
             let window = if mark.phase == Phase::Waiting { self.patience } else { self.window };
             let now = Instant::now();
-            if now < mark.since + window {
-                tokio::time::sleep_until((mark.since + window).min(now + TICK)).await;
+            if mark.paused || now < mark.since + window {
+                let end = if mark.paused { now + TICK } else { mark.since + window };
+                tokio::time::sleep_until(end.min(now + TICK)).await;
                 continue;
             }
             let moved = self.moved(mark.phase).saturating_sub(mark.moved);
@@ -177,12 +196,12 @@ impl Watch {
                     Phase::Receiving => format!("it sent only {moved} bytes in {seconds} seconds"),
                 };
             }
-            self.excuse();
+            self.enter(mark.phase);
         }
     }
 
-    fn mark(&self) -> Mark {
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Mark> {
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn moved(&self, phase: Phase) -> u64 {
@@ -276,16 +295,19 @@ mod tests {
         run(async {
             let (_, watch) = watch();
             let limited = async {
-                for _ in 0..20 {
-                    tokio::time::sleep(Duration::from_secs(20)).await;
-                    watch.excuse();
-                }
+                watch.pause_sending(true);
+                tokio::time::sleep(WINDOW * 10).await;
+                watch.pause_sending(false);
+                tokio::time::sleep(WINDOW - TICK).await;
             };
             tokio::select! {
                 text = watch.stalled() => panic!("{text}"),
                 () = limited => {}
             }
-            assert_eq!(watch.phase(), Phase::Sending);
+            watch.sent();
+            // It is no longer being sent: too late to pause.
+            watch.pause_sending(true);
+            assert!(watch.stalled().await.contains("no answer"));
         });
     }
 }

@@ -8,20 +8,28 @@ use std::collections::VecDeque;
 use std::io::Write;
 use vow_base::ObjectId;
 
-/// Bundles that are remembered: neighbours in the listing share few.
-const BUNDLES_MAX: usize = 4;
+/// Records that are remembered: files that are neighbours in the listing share few bundles, chunks that are neighbours in a file few groups.
+const RECORDS_MAX: usize = 4;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Reads file contents one after the other; small files of one bundle cost one read of it.
+/// Reads file contents one after the other; small files of one bundle cost one read of it, and so do chunks of one group.
 pub struct Reader {
     snapshot: Snapshot,
-    bundles: VecDeque<(ChunkRef<ObjectId>, Vec<u8>)>,
+    /// Bundles and groups, the last used first.
+    records: VecDeque<Record>,
+    content: Vec<u8>,
+}
+
+/// A record that may be asked for again.
+struct Record {
+    /// The chunk of it that was asked for last, and proven.
+    chunk: ChunkRef<ObjectId>,
     content: Vec<u8>,
 }
 
 impl Reader {
     pub(super) fn new(snapshot: Snapshot) -> Result<Self, ArchiveError> {
-        Ok(Self { snapshot, bundles: VecDeque::new(), content: Vec::new() })
+        Ok(Self { snapshot, records: VecDeque::new(), content: Vec::new() })
     }
 
     /// Writes a file's data in order, holes as zeros; says how many bytes.
@@ -52,7 +60,7 @@ impl Reader {
         if let Content::Slice { chunk, offset, digest } = &entry.content {
             let (from, length) = (*offset as usize, entry.data_bytes() as usize);
             let snapshot = self.snapshot.clone();
-            let bundle = self.bundle(chunk)?;
+            let bundle = self.shared(chunk)?;
             let wrong = |reason| ArchiveError::Content { path: entry.display(), reason };
             let slice = from.checked_add(length).and_then(|to| bundle.get(from..to));
             let slice = slice.ok_or_else(|| wrong("it lies beyond its bundle"))?;
@@ -65,22 +73,37 @@ impl Reader {
         let mut at = 0;
         for chunk in snapshot.chunks(entry) {
             let chunk = chunk?;
-            snapshot.read(&chunk, RecordType::Data, &mut self.content)?;
-            take(at, &self.content)?;
+            if chunk.is_part() {
+                take(at, self.shared(&chunk)?)?;
+            } else {
+                snapshot.read(&chunk, RecordType::Data, &mut self.content)?;
+                take(at, &self.content)?;
+            }
             at += u64::from(chunk.length);
         }
         Ok(())
     }
 
-    fn bundle(&mut self, chunk: &ChunkRef<ObjectId>) -> Result<&[u8], ArchiveError> {
-        if let Some(at) = self.bundles.iter().position(|(known, _)| known == chunk) {
-            return Ok(&self.bundles[at].1);
-        }
-        let oldest = if self.bundles.len() >= BUNDLES_MAX { self.bundles.pop_back() } else { None };
-        let mut content = oldest.map(|(_, content)| content).unwrap_or_default();
-        self.snapshot.read(chunk, RecordType::Data, &mut content)?;
-        self.bundles.push_front((*chunk, content));
-        Ok(&self.bundles[0].1)
+    /// A chunk of a record that others are likely to be asked of as well.
+    fn shared(&mut self, chunk: &ChunkRef<ObjectId>) -> Result<&[u8], ArchiveError> {
+        let known = self.records.iter().position(|record| record.chunk.shares_record(chunk));
+        let mut record = match known.and_then(|at| self.records.remove(at)) {
+            Some(record) if record.chunk == *chunk => {
+                self.records.push_front(record);
+                return Ok(&self.records[0].content[chunk.range()]);
+            }
+            Some(record) => record,
+            None => {
+                let oldest = if self.records.len() >= RECORDS_MAX { self.records.pop_back() } else { None };
+                let mut content = oldest.map(|record| record.content).unwrap_or_default();
+                self.snapshot.read_record(chunk, RecordType::Data, &mut content)?;
+                Record { chunk: *chunk, content }
+            }
+        };
+        self.snapshot.proven(chunk, RecordType::Data, &record.content)?;
+        record.chunk = *chunk;
+        self.records.push_front(record);
+        Ok(&self.records[0].content[chunk.range()])
     }
 }
 

@@ -8,7 +8,7 @@ use crate::compress::Unpacker;
 use crate::keys::IdKeys;
 use crate::listing::entry::{Entry, display_path};
 use crate::listing::{ListingError, Root};
-use crate::record::{CONTENT_LIMIT_BYTES, ChunkRef, Place, RecordType};
+use crate::record::{ChunkRef, Place, RecordType};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use vow_base::vault::{Kind, VaultError};
@@ -128,8 +128,26 @@ impl Snapshot {
         Reader::new(self.clone())
     }
 
-    /// Reads the content of one record by a ranged read, and checks that it is what the reference says.
+    /// Reads one chunk by a ranged read of its record, and checks that it is what the reference says. Chunks of groups are better read by
+    /// a [`Reader`], which decodes a group once for all of them.
     pub fn read(
+        &self,
+        chunk: &ChunkRef<ObjectId>,
+        kind: RecordType,
+        content: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        self.read_record(chunk, kind, content)?;
+        self.proven(chunk, kind, content)?;
+        if chunk.is_part() {
+            content.truncate(chunk.range().end);
+            content.drain(..chunk.range().start);
+        }
+        Ok(())
+    }
+
+    /// Reads the whole content of the record in which a chunk lies, by a ranged read. Whether any chunk of it is what its reference
+    /// says is still to be asked, with [`Self::proven`].
+    pub(crate) fn read_record(
         &self,
         chunk: &ChunkRef<ObjectId>,
         kind: RecordType,
@@ -148,7 +166,7 @@ impl Snapshot {
         self.give_unpacker(unpacker);
         if let Some(from) = in_place? {
             content.clear();
-            content.extend_from_slice(&bytes[from..from + chunk.length as usize]);
+            content.extend_from_slice(&bytes[from..from + chunk.whole as usize]);
         }
         Ok(())
     }
@@ -157,7 +175,8 @@ impl Snapshot {
         self.inner.archive.openers().of(self.inner.archive.vault(), &self.inner.host, pack)
     }
 
-    /// Decrypts a record where it stands, unpacks it and checks its id.
+    /// Decrypts the record in which a chunk lies where it stands, and unpacks it; the content is as long as the reference says. See
+    /// [`Self::read_record`].
     pub(crate) fn decode(
         &self,
         opened: &Opened,
@@ -167,27 +186,37 @@ impl Snapshot {
         unpacker: &mut Unpacker,
         content: &mut Vec<u8>,
     ) -> Result<Decoded, ArchiveError> {
-        let ChunkRef { place, length, id } = chunk;
-        let wrong = |reason: String| ArchiveError::Record { pack: place.pack, record: place.record, reason };
-        if *length as usize > CONTENT_LIMIT_BYTES || stored.len() != place.stored as usize {
+        let ChunkRef { place, whole, .. } = chunk;
+        let wrong = |reason: String| wrong(chunk, reason);
+        if !chunk.is_possible() || stored.len() != place.stored as usize {
             return Err(wrong("its length is not possible".into()));
+        }
+        if chunk.is_part() && kind != RecordType::Data {
+            return Err(wrong("only data can lie in a group".into()));
         }
         let plain = opened.opener.open(place.record, kind, stored);
         let plain =
             plain.map_err(|_| wrong("it does not decrypt: damaged, or not what it is said to be".into()))?;
-        let (decoded, bytes) = match &*plain {
+        match &*plain {
             // Stored as it is: no need to copy.
-            [0, payload @ ..] if payload.len() == *length as usize => (Decoded::InPlace(1), payload),
+            [0, payload @ ..] if payload.len() == *whole as usize => Ok(Decoded::InPlace(1)),
             plain => {
-                let unpacked = unpacker.unpack(plain, *length as usize, content);
+                let unpacked = unpacker.unpack(plain, *whole as usize, content);
                 unpacked.map_err(|error| wrong(error.to_string()))?;
-                (Decoded::Unpacked, &content[..])
+                Ok(Decoded::Unpacked)
             }
-        };
-        if self.inner.ids.id(kind, bytes) != *id {
-            return Err(wrong("it is not what its id says".into()));
         }
-        Ok(decoded)
+    }
+
+    /// A chunk out of the content of its record, if it is what its reference says.
+    pub(crate) fn proven<'c>(
+        &self,
+        chunk: &ChunkRef<ObjectId>,
+        kind: RecordType,
+        content: &'c [u8],
+    ) -> Result<&'c [u8], ArchiveError> {
+        let bytes = content.get(chunk.range()).filter(|bytes| self.inner.ids.id(kind, bytes) == chunk.id);
+        bytes.ok_or_else(|| wrong(chunk, "it is not what its id says".into()))
     }
 
     pub(crate) fn take_unpacker(&self) -> Result<Unpacker, ArchiveError> {
@@ -206,6 +235,10 @@ impl Snapshot {
     pub(crate) fn listing_error(chunk: &ChunkRef<ObjectId>, source: ListingError) -> ArchiveError {
         ArchiveError::Listing { pack: chunk.place.pack, record: chunk.place.record, source }
     }
+}
+
+fn wrong(chunk: &ChunkRef<ObjectId>, reason: String) -> ArchiveError {
+    ArchiveError::Record { pack: chunk.place.pack, record: chunk.place.record, reason }
 }
 
 /// Where the content of a record that was decoded stands.

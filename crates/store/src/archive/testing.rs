@@ -5,7 +5,7 @@ use crate::compress::{DEFAULT_LEVEL, Packer};
 use crate::keys::{ChunkId, HostSecret, IdKeys};
 use crate::listing::entry::{Content, Entry, Kind, Time};
 use crate::listing::tree::{LeafBuilder, Node, Root, write_chunk_list};
-use crate::pack::PackBuilder;
+use crate::pack::{PackBuilder, Part};
 use crate::record::{ChunkRef, Place, RecordType};
 use crate::session::{Identities, Recipient, SessionKey, new_identity};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ use vow_base::{HostId, ObjectId};
 const BUNDLED: usize = 3000;
 /// Chunks of larger files.
 pub(crate) const CHUNK: usize = 5000;
+/// How many of them share a record; the last of a file may be alone.
+pub(crate) const GROUP: usize = 3;
 const BUNDLE: usize = 8000;
 const PACK: usize = 30_000;
 /// Files of more chunks than this get chunk lists.
@@ -117,9 +119,14 @@ pub(crate) struct Maker {
     previous: Option<ObjectId>,
     /// The key that the root record names, when it is to lie.
     pub(crate) root_key: Option<[u8; 32]>,
+    /// A larger file of which the listing is to lie, and how.
+    pub(crate) lie: Option<(&'static [u8], Lie)>,
     /// Chunks sent before, as a host's index has them.
     known: BTreeMap<ChunkId, ChunkRef<ObjectId>>,
 }
+
+/// What is done to the references of a file.
+pub(crate) type Lie = fn(&mut [ChunkRef<ObjectId>]);
 
 /// An entry and its data (of a sparse file: without the holes).
 pub(crate) type Spec = (Entry<ObjectId>, Vec<u8>);
@@ -195,7 +202,33 @@ impl Packing<'_> {
         let stand_in = stand_in(number);
         let place =
             Place { pack: stand_in, record: place.record, offset: place.offset, stored: place.stored };
-        ChunkRef { place, length: content.len() as u32, id }
+        ChunkRef::alone(place, content.len() as u32, id)
+    }
+
+    /// Adds chunks of a file, the new ones as one record, with references as [`Self::push`] gives them.
+    fn push_group(&mut self, chunks: &[&[u8]]) -> Vec<ChunkRef<ObjectId>> {
+        let id = |chunk: &[u8]| self.ids.id(RecordType::Data, chunk);
+        let is_known = |chunk: &[u8]| self.maker.known.contains_key(&id(chunk));
+        if chunks.len() < 2 || chunks.iter().any(|chunk| is_known(chunk)) {
+            return chunks.iter().map(|chunk| self.push(RecordType::Data, chunk)).collect();
+        }
+        let parts: Box<[_]> =
+            chunks.iter().map(|chunk| Part { length: chunk.len() as u32, id: id(chunk) }).collect();
+        let whole = chunks.concat();
+        let mut packer = Packer::new(DEFAULT_LEVEL).expect("zstd");
+        let mut builder = self.open.take().unwrap_or_else(|| self.builder());
+        let place = builder.push_group(parts.clone(), packer.pack_fine(&whole)).expect("push");
+        self.open = Some(builder);
+        let Place { record, offset, stored, .. } = place;
+        let place = Place { pack: stand_in(self.packs.len() as u64), record, offset, stored };
+        let mut start = 0;
+        let one = |part: &Part| {
+            let whole = whole.len() as u32;
+            let chunk = ChunkRef { place, start, length: part.length, whole, id: part.id };
+            start += part.length;
+            chunk
+        };
+        parts.iter().map(one).collect()
     }
 
     fn builder(&self) -> PackBuilder {
@@ -253,6 +286,7 @@ impl Maker {
             sequence: 0,
             previous: None,
             root_key: None,
+            lie: None,
             known: BTreeMap::new(),
         }
     }
@@ -404,10 +438,14 @@ fn contents(packing: &mut Packing<'_>, specs: &[Spec]) -> Vec<Entry<ObjectId>> {
             }
             continue;
         }
+        let parts: Vec<_> = data.chunks(CHUNK).collect();
         let mut chunks = Vec::new();
-        for part in data.chunks(CHUNK) {
-            chunks.push(packing.push(RecordType::Data, part));
+        for group in parts.chunks(GROUP) {
+            chunks.extend(packing.push_group(group));
             packing.seal(false);
+        }
+        if let Some((_, lie)) = packing.maker.lie.filter(|(path, _)| *path == entry.path) {
+            lie(&mut chunks);
         }
         entries[number].content = Content::Chunks(chunks);
     }

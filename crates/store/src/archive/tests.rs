@@ -1,6 +1,8 @@
-use super::testing::{Maker, MemVault, Spec, dir, file, noise, symlink};
+use super::testing::{CHUNK, GROUP, Maker, MemVault, Spec, dir, file, noise, symlink};
 use super::*;
 use crate::listing::path::is_within;
+use crate::record::{ChunkRef, RecordType};
+use proptest::prelude::*;
 use vow_base::vault::Kind as Object;
 
 fn tree() -> Vec<Spec> {
@@ -172,4 +174,83 @@ fn a_damaged_leaf_takes_only_its_own_entries_along() {
     assert_eq!(errors, 1);
     assert!(found.len() > 10 && found.len() < all.len());
     assert!(found.iter().all(|path| all.contains(path)));
+}
+
+#[test]
+fn chunks_of_a_group_cost_one_read_of_it() {
+    let (vault, mut maker) = made();
+    // In the middle of the file groups of two snapshots take turns.
+    let mut changed = noise(150_000, 1);
+    for at in [4, 7, 8, 10] {
+        changed[at * CHUNK] ^= 1;
+    }
+    maker.snapshot("files", &[file(b"large", &changed)]);
+    let snapshot = maker.newest();
+    let large = snapshot.entry(b"large").expect("entry");
+    let chunks: Vec<_> = snapshot.chunks(&large).map(|chunk| chunk.expect("chunk")).collect();
+    let records: std::collections::HashSet<_> = chunks.iter().map(|chunk| chunk.place).collect();
+    assert!(
+        records.len() < chunks.len() / 2 && chunks.iter().any(ChunkRef::is_part),
+        "the test needs groups"
+    );
+    for chunk in &chunks {
+        let mut alone = Vec::new();
+        snapshot.read(chunk, RecordType::Data, &mut alone).expect("read");
+        assert_eq!(alone.len(), chunk.length as usize);
+    }
+    vault.reads.lock().expect("lock").clear();
+    let mut content = Vec::new();
+    snapshot.content(&large, &mut content).expect("content");
+    assert!(content == changed);
+    let reads = vault.reads.lock().expect("lock").clone();
+    for place in &records {
+        let times = reads.iter().filter(|read| (read.0, read.1) == (place.pack, place.offset.into())).count();
+        assert_eq!(times, 1, "{place:?}");
+    }
+}
+
+/// A file of one group, and its chunks.
+fn group() -> (Snapshot, Vec<ChunkRef<ObjectId>>, Vec<u8>) {
+    let mut maker = Maker::new(&Arc::new(MemVault::default()), 1);
+    let data = noise(GROUP * CHUNK, 1);
+    maker.snapshot("files", &[file(b"large", &data)]);
+    let snapshot = maker.newest();
+    let large = snapshot.entry(b"large").expect("entry");
+    let chunks = snapshot.chunks(&large).map(|chunk| chunk.expect("chunk")).collect();
+    (snapshot, chunks, data)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    /// What a taken-over host could write into a listing: a chunk is read whole and right, or not at all.
+    #[test]
+    fn references_into_a_group_that_lie_are_refused(
+        which in 0..GROUP,
+        start in prop_oneof![0..20_000u32, any::<u32>()],
+        length in prop_oneof![0..20_000u32, any::<u32>()],
+        whole in prop_oneof![0..20_000u32, Just(15_000), any::<u32>()],
+        keep in 0u8..8,
+    ) {
+        let (snapshot, chunks, data) = group();
+        let good = chunks[which];
+        let kept = |bit: u8, good: u32, bad: u32| if keep & bit == 0 { bad } else { good };
+        let start = kept(1, good.start, start);
+        let (length, whole) = (kept(2, good.length, length), kept(4, good.whole, whole));
+        let chunk = ChunkRef { start, length, whole, ..good };
+        let mut content = Vec::new();
+        let read = snapshot.read(&chunk, RecordType::Data, &mut content);
+        prop_assert_eq!(read.is_ok(), chunk == good);
+        if read.is_ok() {
+            prop_assert!(content == data[good.range()]);
+        }
+        // The same when the record is at hand already.
+        let size = u64::from(good.length) + u64::from(length);
+        let content = crate::listing::Content::Chunks(vec![good, chunk]);
+        let entry = crate::listing::Entry { size, content, ..testing::entry(b"large", crate::listing::Kind::File) };
+        let read = snapshot.content(&entry, &mut Vec::new());
+        prop_assert_eq!(read.is_ok(), chunk == good);
+        for kind in [RecordType::Leaf, RecordType::ChunkList] {
+            prop_assert!(snapshot.read(&chunk, kind, &mut Vec::new()).is_err());
+        }
+    }
 }

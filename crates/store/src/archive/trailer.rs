@@ -41,7 +41,7 @@ impl Archive {
         let plain = opened.opener.open_part(count + 1, Part::Trailer, &mut bytes).map_err(|_| damaged())?;
         let Some((0, payload)) = plain.split_first() else { return Err(damaged()) };
         let trailer: Trailer = vow_base::cbor::decode(payload).map_err(|_| damaged())?;
-        if trailer.rows.len() != count as usize {
+        if trailer.rows.len() != count as usize || !trailer.rows.iter().all(Row::is_possible) {
             return Err(damaged());
         }
         let mut offset = opened.header as u64;

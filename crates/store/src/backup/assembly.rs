@@ -33,19 +33,22 @@ struct Parts {
 }
 
 impl Assembly {
-    /// Announces a chunk; its number among the file's.
-    pub(super) fn expect_one(&self) -> usize {
+    /// Announces the next chunks; the number of the first among the file's.
+    pub(super) fn expect(&self, count: usize) -> usize {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.chunks.push(None);
-        self.outstanding.fetch_add(1, Ordering::AcqRel);
-        state.chunks.len() - 1
+        let first = state.chunks.len();
+        state.chunks.resize(first + count, None);
+        self.outstanding.fetch_add(count, Ordering::AcqRel);
+        first
     }
 
-    /// Hands in a chunk.
-    pub(super) fn give(&self, number: usize, chunk: ChunkRef<PackNo>, engine: &Engine<'_>) {
+    /// Hands in chunks that follow each other.
+    pub(super) fn give(&self, first: usize, chunks: &[ChunkRef<PackNo>], engine: &Engine<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.chunks[number] = Some(chunk);
-        let left = self.outstanding.fetch_sub(1, Ordering::AcqRel) - 1;
+        for (slot, chunk) in state.chunks[first..].iter_mut().zip(chunks) {
+            *slot = Some(*chunk);
+        }
+        let left = self.outstanding.fetch_sub(chunks.len(), Ordering::AcqRel) - chunks.len();
         if left == 0 {
             complete(&mut state, engine);
         }

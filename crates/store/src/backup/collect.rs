@@ -163,11 +163,8 @@ impl<'e, 'a> Collector<'e, 'a> {
         self.ids[number] = Some(landed.id);
         self.out.sent.insert(landed.number, landed.bytes);
         self.out.counts.added_bytes += landed.bytes;
-        let rows = landed
-            .records
-            .into_iter()
-            .map(|(place, row)| ChunkRef { place, length: row.length, id: row.id }.with_pack(landed.id));
-        self.rows.extend(rows);
+        let chunks = landed.records.iter().flat_map(|(place, row)| row.chunks(*place));
+        self.rows.extend(chunks.map(|chunk| chunk.with_pack(landed.id)));
         self.unsettled += 1;
         if self.unsettled >= PACKS_CHECKPOINT { self.settle(1) } else { self.settle(ROWS_CHECKPOINT) }
     }
@@ -245,7 +242,7 @@ impl<'e, 'a> Collector<'e, 'a> {
         {
             let chunks = chunks.clone();
             for chunk in &chunks {
-                add_live(&mut ready.inner, chunk.place.pack, u64::from(chunk.place.stored));
+                add_live(&mut ready.inner, chunk.place.pack, chunk.stored_share(chunk.length.into()));
             }
             match self.write_lists(&chunks)? {
                 Some(lists) => ready.entry.content = Content::Lists(lists),
@@ -282,12 +279,11 @@ impl<'e, 'a> Collector<'e, 'a> {
         let live = &mut self.out.live;
         match &ready.entry.content {
             Content::Slice { chunk, .. } => {
-                let share = u64::from(chunk.place.stored) * ready.entry.size / u64::from(chunk.length.max(1));
-                *live.entry(chunk.place.pack).or_default() += share;
+                *live.entry(chunk.place.pack).or_default() += chunk.stored_share(ready.entry.size);
             }
             content => {
                 for chunk in content.chunks() {
-                    *live.entry(chunk.place.pack).or_default() += u64::from(chunk.place.stored);
+                    *live.entry(chunk.place.pack).or_default() += chunk.stored_share(chunk.length.into());
                 }
             }
         }

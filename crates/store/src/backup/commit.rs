@@ -2,10 +2,12 @@
 
 use super::collect::Collected;
 use super::engine::Engine;
+use super::packs::LevelState;
 use super::state::{Chain, State};
 use super::{BackupError, HostKeys, LevelReport};
 use crate::index::{SEGMENT_ROWS, seal_segment};
 use crate::record::ChunkRef;
+use std::collections::HashSet;
 use std::io;
 use vow_base::ObjectId;
 use vow_base::clock::{Clock, Nanos};
@@ -36,6 +38,23 @@ pub(super) fn tidy_index(engine: &Engine<'_>, keys: &HostKeys, chain: &mut Chain
     }
     chain.segments = segments;
     Ok(())
+}
+
+/// Most segments are those of the snapshot before: only what a level lacks crosses the network.
+fn put_lists(level: &LevelState, lists: &[(ObjectId, Vec<u8>)]) {
+    let ids: Vec<_> = lists.iter().map(|(id, _)| *id).collect();
+    if ids.is_empty() || !level.is_alive() {
+        return;
+    }
+    match level.level.deposit.missing(Kind::List, &ids) {
+        Ok(missing) => {
+            let missing: HashSet<_> = missing.into_iter().collect();
+            for (id, bytes) in lists.iter().filter(|(id, _)| missing.contains(id)) {
+                level.put(Kind::List, id, bytes);
+            }
+        }
+        Err(error) => level.fail(error),
+    }
 }
 
 /// Signs the manifest and commits it on every level.
@@ -88,9 +107,7 @@ pub(super) fn commit(
     let mut outcomes = Vec::new();
     for level in engine.levels {
         let name = level.level.name.clone();
-        for (list, bytes) in &lists {
-            level.put(Kind::List, list, bytes);
-        }
+        put_lists(&level, &lists);
         let deposit = level.level.deposit.clone();
         let outcome = level.into_failure().map_or_else(|| deposit.commit(&id, &stored), Err);
         outcomes.push(LevelReport { name, outcome });

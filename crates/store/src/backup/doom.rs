@@ -14,7 +14,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// More small packs than this are let go together, so that frequent small snapshots do not pile up objects.
 const SMALL_MAX: usize = 256;
 
-/// By number: whether a pack is lost to every level, mostly dead, or one of too many small ones.
+/// By number: whether a pack is lost, mostly dead, or one of too many small ones.
 pub(super) fn find(packs: &PackTable, earlier: &[PackUse], levels: &[LevelState]) -> Vec<bool> {
     let ids = packs.ids();
     let mut gone: HashSet<ObjectId> = let_go(earlier).into_iter().collect();
@@ -22,23 +22,30 @@ pub(super) fn find(packs: &PackTable, earlier: &[PackUse], levels: &[LevelState]
     ids.iter().map(|id| id.is_some_and(|id| gone.contains(&id))).collect()
 }
 
-/// The index segments that some level still has. A lost one must not be named again, or no manifest would be accepted any more; what
+/// The index segments that are not lost. A lost one must not be named again, or no manifest would be accepted any more; what
 /// it said is only missed when the host's own index is lost as well.
 pub(super) fn present_segments(segments: Vec<ObjectId>, levels: &[LevelState]) -> Vec<ObjectId> {
-    let lost: HashSet<_> = lost(Kind::Index, &segments, levels).into_iter().collect();
+    let lost = lost(Kind::Index, &segments, levels);
     segments.into_iter().filter(|id| !lost.contains(id)).collect()
 }
 
-/// Objects that no level has.
-fn lost(kind: Kind, ids: &[ObjectId], levels: &[LevelState]) -> Vec<ObjectId> {
-    let mut missing = ids.to_vec();
+/// Objects that no level has, and those that a level lacks to which nobody else can give them.
+fn lost(kind: Kind, ids: &[ObjectId], levels: &[LevelState]) -> HashSet<ObjectId> {
+    let mut nowhere = ids.to_vec();
+    let mut lost = HashSet::new();
     for level in levels.iter().filter(|level| level.is_alive()) {
-        match level.level.deposit.missing(kind, &missing) {
-            Ok(still) => missing = still,
+        let alone = level.level.alone;
+        match level.level.deposit.missing(kind, if alone { ids } else { &nowhere }) {
+            Ok(missing) if alone => lost.extend(missing),
+            Ok(missing) => nowhere = missing,
             Err(error) => level.fail(error),
         }
     }
-    missing
+    // A level that is alone has what it does not miss.
+    if !levels.iter().any(|level| level.level.alone && level.is_alive()) {
+        lost.extend(nowhere);
+    }
+    lost
 }
 
 fn let_go(earlier: &[PackUse]) -> Vec<ObjectId> {

@@ -7,6 +7,7 @@ use crate::keys::ChunkId;
 use crate::monitor::add;
 use crate::pack::{BuildError, PackBuilder, Row, SealedPack};
 use crate::record::{ChunkRef, Place, RecordType};
+use crate::seal::SealError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
@@ -138,8 +139,9 @@ impl Engine<'_> {
         if let Some(row) = self.find(&id)? {
             return Ok(row);
         }
-        let place = self.push(slot, kind, id, content.len(), packer.pack(content))?;
-        let row = ChunkRef { place, length: content.len() as u32, id };
+        let payload = packer.pack(content);
+        let place = self.push(slot, payload, |pack| pack.push(kind, id, content.len(), payload))?;
+        let row = ChunkRef::alone(place, content.len() as u32, id);
         self.index.insert(row);
         Ok(row)
     }
@@ -150,13 +152,12 @@ impl Engine<'_> {
         Ok(row.filter(|row| self.is_usable(row.place.pack)))
     }
 
-    fn push(
+    /// Adds a record with this payload to the caller's open pack, by `push`.
+    pub(super) fn push(
         &self,
         slot: usize,
-        kind: RecordType,
-        id: ChunkId,
-        length: usize,
         payload: (Codec, &[u8]),
+        push: impl FnOnce(&mut PackBuilder) -> Result<Place<()>, SealError>,
     ) -> Result<Place<PackNo>, super::BackupError> {
         if self.options.dry_run {
             add(&self.monitor.counters.stored_bytes, payload.1.len() as u64 + 17);
@@ -176,7 +177,7 @@ impl Engine<'_> {
             *open = Some(OpenPack { number: self.packs.open(), builder });
         }
         let pack = open.as_mut().expect("filled just above");
-        let place = pack.builder.push(kind, id, length, payload).map_err(BuildError::from)?;
+        let place = push(&mut pack.builder).map_err(BuildError::from)?;
         Ok(Place { pack: pack.number, record: place.record, offset: place.offset, stored: place.stored })
     }
 

@@ -1,8 +1,9 @@
-//! Work for the reading threads: chunks of a large file first, so that one large file keeps all threads busy, then files.
+//! Work for the reading threads: stretches of a large file first, so that one large file keeps all threads busy, then files.
 
 use super::block::Place;
-use super::read::{Bundle, ChunkJob};
-use crate::source::Item;
+use super::group::StretchJob;
+use super::read::Bundle;
+use crate::source::{Item, Stream};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -12,13 +13,15 @@ pub(super) enum Job {
     Bundle(Bundle),
     /// One larger file.
     File(Item, Place),
-    /// One chunk of a large file that somebody else reads.
-    Chunk(ChunkJob),
+    /// One dump.
+    Stream(Item, Box<dyn Stream>, Place),
+    /// Some chunks of a large file that somebody else reads.
+    Stretch(StretchJob),
 }
 
 #[derive(Default)]
 struct Waiting {
-    chunks: VecDeque<ChunkJob>,
+    stretches: VecDeque<StretchJob>,
     files: VecDeque<Job>,
     closed: bool,
     idle: usize,
@@ -46,13 +49,13 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Adds a chunk if somebody is free to take it soon; else gives it back.
-    pub(super) fn offer(&self, job: impl FnOnce() -> ChunkJob) -> bool {
+    /// Adds a stretch if somebody is free to take it soon; else gives it back.
+    pub(super) fn offer(&self, job: impl FnOnce() -> StretchJob) -> bool {
         let mut waiting = self.lock();
-        if waiting.idle == 0 || waiting.chunks.len() >= self.limit {
+        if waiting.idle == 0 || waiting.stretches.len() >= self.limit {
             return false;
         }
-        waiting.chunks.push_back(job());
+        waiting.stretches.push_back(job());
         self.changed.notify_all();
         true
     }
@@ -61,7 +64,7 @@ impl Queue {
     pub(super) fn pop(&self) -> Option<Job> {
         let mut waiting = self.lock();
         loop {
-            let next = waiting.chunks.pop_front().map(Job::Chunk).or_else(|| waiting.files.pop_front());
+            let next = waiting.stretches.pop_front().map(Job::Stretch).or_else(|| waiting.files.pop_front());
             if next.is_some() {
                 self.changed.notify_all();
                 return next;

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::extents::{cut_extents, sparse_extents};
 use super::packs::PackNo;
 use super::queue::{Job, Queue};
-use crate::chunker::{BUNDLE_FILE_BYTES, Cutter, Grain};
+use crate::chunker::BUNDLE_FILE_BYTES;
 use crate::compress::Packer;
 use crate::listing::{Content, Entry, Kind};
 use crate::monitor::add;
@@ -22,8 +22,6 @@ use std::sync::Arc;
 const REREAD_BYTES: u64 = 64 << 20;
 /// How often a file is read before it is marked as changing.
 const ATTEMPTS: usize = 3;
-/// The least that is read at once.
-const READ_BYTES: usize = 4 << 20;
 
 /// Small files that become one chunk.
 #[derive(Default)]
@@ -34,26 +32,21 @@ pub(super) struct Bundle {
     pub(super) bytes: u64,
 }
 
-/// A chunk that was read by another thread.
-pub(super) struct ChunkJob {
-    data: Vec<u8>,
-    number: usize,
-    assembly: Arc<Assembly>,
-}
-
 /// One reading thread.
 pub(super) struct Reader<'e, 'a> {
-    engine: &'e Engine<'a>,
-    queue: &'e Queue,
-    slot: usize,
-    packer: Packer,
-    buffer: Vec<u8>,
+    pub(super) engine: &'e Engine<'a>,
+    pub(super) queue: &'e Queue,
+    pub(super) slot: usize,
+    pub(super) packer: Packer,
+    pub(super) buffer: Vec<u8>,
+    /// New chunks of a stretch of which others are known.
+    pub(super) gathered: Vec<u8>,
 }
 
-type Outcome<T> = Result<T, Failed>;
+pub(super) type Outcome<T> = Result<T, Failed>;
 
 /// Why a file was not read.
-enum Failed {
+pub(super) enum Failed {
     /// Only this file is affected.
     File(io::Error),
     /// The run is.
@@ -75,7 +68,7 @@ impl From<BackupError> for Failed {
 impl<'e, 'a> Reader<'e, 'a> {
     pub(super) fn new(engine: &'e Engine<'a>, queue: &'e Queue, slot: usize) -> io::Result<Self> {
         let packer = Packer::new(engine.options.compression)?;
-        Ok(Self { engine, queue, slot, packer, buffer: Vec::new() })
+        Ok(Self { engine, queue, slot, packer, buffer: Vec::new(), gathered: Vec::new() })
     }
 
     pub(super) fn queue(&self) -> &'e Queue {
@@ -91,7 +84,8 @@ impl<'e, 'a> Reader<'e, 'a> {
             let done = match job {
                 Job::Bundle(bundle) => self.bundle(bundle),
                 Job::File(item, place) => self.file(item, place),
-                Job::Chunk(job) => self.chunk(job),
+                Job::Stream(item, stream, place) => self.pipe(item, stream, place),
+                Job::Stretch(job) => self.stretch(&job.data, &job.stretch, job.first, &job.assembly),
             };
             if let Err(error) = done {
                 self.engine.fail(error);
@@ -208,91 +202,6 @@ impl<'e, 'a> Reader<'e, 'a> {
         }
     }
 
-    /// Cuts and stores the data; says how many bytes of data there were, and whether all that were expected.
-    fn stream(
-        &mut self,
-        file: &File,
-        stat: &Stat,
-        extents: Option<&[(u64, u64)]>,
-        name: &[u8],
-        assembly: &Arc<Assembly>,
-    ) -> Outcome<(u64, bool)> {
-        let whole = [(0, stat.size)];
-        let mut extents = extents.unwrap_or(&whole).iter().copied();
-        let mut head = [0; 4096];
-        let length = read_full(file, &mut head, 0)?;
-        let cutter = Cutter::new(Grain::of(name, &head[..length]), stat.size);
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(READ_BYTES.max(cutter.max_bytes() * 2), 0);
-        let (mut held, mut start, mut total) = (0, 0, 0);
-        let mut current = extents.next();
-        let mut complete = true;
-        let result = loop {
-            // Fill the buffer.
-            if start > 0 {
-                buffer.copy_within(start..held, 0);
-                (held, start) = (held - start, 0);
-            }
-            while let Some((offset, left)) = current {
-                if held == buffer.len() {
-                    break;
-                }
-                let room = (buffer.len() - held).min(usize::try_from(left).unwrap_or(usize::MAX));
-                let read = match read_full(file, &mut buffer[held..held + room], offset) {
-                    Ok(read) => read,
-                    Err(error) => return Err(Failed::File(error)),
-                };
-                held += read;
-                total += read as u64;
-                add(&self.engine.monitor.counters.bytes, read as u64);
-                current = match left - read as u64 {
-                    _ if read < room => {
-                        complete = false;
-                        None
-                    }
-                    0 => extents.next(),
-                    more => Some((offset + read as u64, more)),
-                };
-            }
-            if held == 0 {
-                break Ok((total, complete));
-            }
-            // Cut while a whole chunk is certain to be in the buffer, or the file ends.
-            while held - start >= cutter.max_bytes() || current.is_none() && held > start {
-                let length = self.engine.chunker.cut(&cutter, &buffer[start..held]);
-                if let Err(error) = self.one_chunk(&buffer[start..start + length], assembly) {
-                    return Err(Failed::Run(error));
-                }
-                start += length;
-            }
-            if current.is_none() {
-                break Ok((total, complete));
-            }
-            if self.engine.has_failed() || self.engine.monitor.is_cancelled() {
-                return Err(Failed::Run(BackupError::Cancelled));
-            }
-        };
-        self.buffer = buffer;
-        result
-    }
-
-    fn one_chunk(&mut self, data: &[u8], assembly: &Arc<Assembly>) -> Result<(), BackupError> {
-        let number = assembly.expect_one();
-        let offered =
-            self.queue.offer(|| ChunkJob { data: data.to_vec(), number, assembly: Arc::clone(assembly) });
-        if !offered {
-            let chunk = self.engine.store(self.slot, RecordType::Data, data, &mut self.packer)?;
-            assembly.give(number, chunk, self.engine);
-        }
-        Ok(())
-    }
-
-    fn chunk(&mut self, job: ChunkJob) -> Result<(), BackupError> {
-        let chunk = self.engine.store(self.slot, RecordType::Data, &job.data, &mut self.packer)?;
-        job.assembly.give(job.number, chunk, self.engine);
-        Ok(())
-    }
-
     fn unreadable(&self, item: &Item, place: Place, error: &io::Error) {
         let text = match error.kind() {
             io::ErrorKind::NotFound => "vanished before it could be read".to_owned(),
@@ -367,7 +276,7 @@ fn is_changed(before: &Stat, after: &Stat) -> bool {
 }
 
 /// Reads until `buffer` is full or the file ends; says how much.
-fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_full(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {
         match file.read_at(&mut buffer[read..], offset + read as u64) {

@@ -219,8 +219,7 @@ impl Walk<'_, '_> {
             let fits = records.get(place.record as usize).is_some_and(|(there, row)| {
                 there.offset == place.offset
                     && there.stored == place.stored
-                    && row.length == chunk.length
-                    && row.id == chunk.id
+                    && row.holds(chunk)
                     && row.kind == kind as u8
             });
             if !fits && !self.is_another(number, &place.pack) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::archive::testing::{Maker, MemVault, Spec, dir, file, noise};
+use crate::archive::testing::{Lie, Maker, MemVault, Spec, dir, file, noise};
 use crate::restore::testing::hard_tree;
 use std::sync::Arc;
 
@@ -146,6 +146,26 @@ fn listings_that_lie_are_found() {
         assert_eq!(report.damaged.len(), 1, "{report:?}");
         assert!(report.damaged[0].reason.contains(reason), "{report:?}");
         assert_eq!(report.damaged[0].snapshots.len(), 1);
+    }
+}
+
+#[test]
+fn references_into_a_group_that_lie_are_found_without_reading_it() {
+    let lies: [Lie; 4] = [
+        |chunks| (chunks[0].start, chunks[1].start) = (chunks[1].start, chunks[0].start),
+        |chunks| chunks[1].start += 1,
+        |chunks| chunks[2].id = chunks[1].id,
+        |chunks| chunks.iter_mut().for_each(|chunk| chunk.whole += 1),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let vault = Arc::new(MemVault::default());
+        let mut maker = Maker::new(&vault, 1);
+        maker.lie = Some((b"large", lie));
+        maker.snapshot("files", &[file(b"large", &noise(25_000, 1))]);
+        let report = check(&maker.archive(), &QUICK, &Monitor::silent()).expect("check");
+        assert_eq!(report.damaged.len(), 1, "{number}: {report:?}");
+        let reason = &report.damaged[0].reason;
+        assert!(reason.contains("does not fit the pack"), "{number}: {report:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use crate::record::Place;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-/// Rows remembered; each takes some 60 bytes.
+/// Rows, and chunks in groups, remembered; each takes some 60 bytes.
 const ROWS_MAX: usize = 1 << 20;
 
 pub(super) type Records = Vec<(Place<()>, Row)>;
@@ -43,11 +43,12 @@ impl Trailers {
         let (pack, length) = host.packs.get(number as usize)?;
         match host.archive.trailer(&host.id, pack, *length) {
             Ok(records) => {
-                if self.rows + records.len() > ROWS_MAX {
+                let rows = records.iter().map(|(_, row)| row.size()).sum::<usize>();
+                if self.rows + rows > ROWS_MAX {
                     self.read.clear();
                     self.rows = 0;
                 }
-                self.rows += records.len();
+                self.rows += rows;
                 let records = Rc::new(records);
                 self.read.insert(number, records.clone());
                 Some(records)

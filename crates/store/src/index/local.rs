@@ -1,8 +1,8 @@
 //! The index on the host: rows in memory while their packs are open, sorted files of checked pages afterwards.
 
-use super::segment::{read_row, write_row};
+use super::segment::{ROW_BYTES, read_row, write_row};
 use crate::keys::{ChunkId, HostSecret};
-use crate::record::ChunkRef;
+use crate::record::{ChunkRef, Place};
 use std::collections::{BinaryHeap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -15,11 +15,26 @@ use vow_base::id::{join_ids, split_ids};
 /// A row whose pack is a number in some table.
 pub type IndexRow = ChunkRef<u32>;
 
-const MAGIC: &[u8; 8] = b"VOWIDX01";
-const ROW_BYTES: usize = 52;
-const PAGE_ROWS: usize = 78;
+/// A row without its id, which is the key: there may be tens of thousands in memory.
+#[derive(Clone, Copy)]
+struct Spot {
+    place: Place<u32>,
+    start: u32,
+    length: u32,
+    whole: u32,
+}
+
+impl Spot {
+    fn row(self, id: ChunkId) -> IndexRow {
+        let Self { place, start, length, whole } = self;
+        ChunkRef { place, start, length, whole, id }
+    }
+}
+
+const MAGIC: &[u8; 8] = b"VOWIDX02";
 const PAGE_BYTES: usize = 4096;
 const CHECK_BYTES: usize = 16;
+const PAGE_ROWS: usize = (PAGE_BYTES - CHECK_BYTES) / ROW_BYTES;
 /// More sorted files than this are merged into one.
 const FILES_MAX: usize = 8;
 const SHARDS: usize = 16;
@@ -28,7 +43,7 @@ const SHARDS: usize = 16;
 pub struct LocalIndex {
     folder: PathBuf,
     key: [u8; 32],
-    fresh: Vec<Mutex<HashMap<ChunkId, IndexRow>>>,
+    fresh: Vec<Mutex<HashMap<ChunkId, Spot>>>,
     files: RwLock<Vec<SortedFile>>,
 }
 
@@ -59,8 +74,8 @@ impl LocalIndex {
 
     /// Where a chunk lies, if it was sent before.
     pub fn get(&self, id: &ChunkId) -> io::Result<Option<IndexRow>> {
-        if let Some(row) = self.shard(id).get(id) {
-            return Ok(Some(*row));
+        if let Some(spot) = self.shard(id).get(id) {
+            return Ok(Some(spot.row(*id)));
         }
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         for file in files.iter() {
@@ -73,7 +88,8 @@ impl LocalIndex {
 
     /// Remembers a chunk of a pack that is still open.
     pub fn insert(&self, row: IndexRow) {
-        self.shard(&row.id).insert(row.id, row);
+        let ChunkRef { place, start, length, whole, id } = row;
+        self.shard(&id).insert(id, Spot { place, start, length, whole });
     }
 
     /// Moves rows, whose packs are published, from memory to a sorted file. `number` names the packs as in [`Self::open`].
@@ -115,7 +131,7 @@ impl LocalIndex {
         Merge::new(files.iter().map(|file| file.rows(&self.key)).collect())?.collect()
     }
 
-    fn shard(&self, id: &ChunkId) -> std::sync::MutexGuard<'_, HashMap<ChunkId, IndexRow>> {
+    fn shard(&self, id: &ChunkId) -> std::sync::MutexGuard<'_, HashMap<ChunkId, Spot>> {
         self.fresh[usize::from(id.0[0]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use vow_base::ObjectId;
 use zeroize::Zeroizing;
 
-const MAGIC: &[u8; 8] = b"VOWINDX1";
+const MAGIC: &[u8; 8] = b"VOWINDX2";
 const HEADER_BYTES: usize = 8 + 1 + 32;
 const SUITE_AES: u8 = 1;
-const ROW_BYTES: usize = 52;
+pub(super) const ROW_BYTES: usize = 60;
 
 /// Why a segment was refused. It is only ever ignored then: the chunks it names are sent again.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -77,7 +77,7 @@ fn read_rows(content: &[u8]) -> Option<Vec<ChunkRef<ObjectId>>> {
     let packs = vow_base::id::split_ids(packs)?;
     let (rows, left) = body.as_chunks::<ROW_BYTES>();
     let resolve = |row| {
-        let row: IndexRow = read_row(row);
+        let row: IndexRow = Some(read_row(row)).filter(ChunkRef::is_possible)?;
         Some(row.with_pack(*packs.get(row.place.pack as usize)?))
     };
     if left.is_empty() { rows.iter().map(resolve).collect() } else { None }
@@ -86,7 +86,8 @@ fn read_rows(content: &[u8]) -> Option<Vec<ChunkRef<ObjectId>>> {
 /// Appends one row of [`ROW_BYTES`].
 pub(super) fn write_row(bytes: &mut Vec<u8>, row: &IndexRow) {
     bytes.extend_from_slice(&row.id.0);
-    for number in [row.place.pack, row.place.record, row.place.offset, row.place.stored, row.length] {
+    let ChunkRef { place: Place { pack, record, offset, stored }, start, length, whole, .. } = *row;
+    for number in [pack, record, offset, stored, length, start, whole] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
 }
@@ -97,7 +98,7 @@ pub(super) fn read_row(bytes: &[u8; ROW_BYTES]) -> IndexRow {
     id.copy_from_slice(&bytes[..32]);
     let number = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let place = Place { pack: number(32), record: number(36), offset: number(40), stored: number(44) };
-    ChunkRef { place, length: number(48), id: ChunkId(id) }
+    ChunkRef { place, length: number(48), start: number(52), whole: number(56), id: ChunkId(id) }
 }
 
 fn key(index_secret: &[u8; 32], salt: &[u8]) -> LessSafeKey {
@@ -117,7 +118,21 @@ mod tests {
 
     fn rows() -> Vec<ChunkRef<ObjectId>> {
         let place = |n: u8| Place { pack: ObjectId([n % 3; 32]), record: n.into(), offset: 9, stored: 8 };
-        (0..100).map(|n| ChunkRef { place: place(n), length: 7, id: ChunkId([n; 32]) }).collect()
+        let row = |n: u8| match n % 2 {
+            0 => ChunkRef::alone(place(n), 7, ChunkId([n; 32])),
+            _ => ChunkRef { place: place(n), start: n.into(), length: 7, whole: 300, id: ChunkId([n; 32]) },
+        };
+        (0..100).map(row).collect()
+    }
+
+    #[test]
+    fn a_segment_with_a_chunk_beyond_its_record_is_refused() {
+        for (start, whole) in [(294, 300), (u32::MAX, 300), (0, 2 << 20)] {
+            let mut rows = rows();
+            (rows[1].start, rows[1].whole) = (start, whole);
+            let stored = seal_segment(&rows, &[1; 32]).expect("seal");
+            assert_eq!(open_segment(&stored, &[1; 32]), Err(SegmentError::Malformed), "{start} {whole}");
+        }
     }
 
     #[test]

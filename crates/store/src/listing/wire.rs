@@ -27,6 +27,11 @@ pub(super) struct Row {
     length: u32,
     #[cbor(n(5), with = "chunk_id")]
     id: ChunkId,
+    /// Of a chunk in a group, like the next.
+    #[n(6)]
+    start: Option<u32>,
+    #[n(7)]
+    whole: Option<u32>,
 }
 
 /// A reference table being written.
@@ -35,7 +40,7 @@ pub(super) struct TableBuilder {
     packs: Vec<ObjectId>,
     pack_numbers: HashMap<ObjectId, u32>,
     rows: Vec<Row>,
-    row_numbers: HashMap<(u32, u32), u32>,
+    row_numbers: HashMap<(u32, u32, u32), u32>,
 }
 
 impl TableBuilder {
@@ -43,7 +48,7 @@ impl TableBuilder {
     pub(super) fn number(&mut self, chunk: &ChunkRef<ObjectId>) -> u32 {
         let row = self.lone_row(chunk);
         let rows = &mut self.rows;
-        *self.row_numbers.entry((row.pack, row.record)).or_insert_with(|| {
+        *self.row_numbers.entry((row.pack, row.record, chunk.start)).or_insert_with(|| {
             rows.push(row);
             rows.len() as u32 - 1
         })
@@ -57,7 +62,9 @@ impl TableBuilder {
             packs.push(pack);
             packs.len() as u32 - 1
         });
-        Row { pack, record, offset, stored, length: chunk.length, id: chunk.id }
+        let part = chunk.is_part().then_some((chunk.start, chunk.whole));
+        let (start, whole) = part.unzip();
+        Row { pack, record, offset, stored, length: chunk.length, id: chunk.id, start, whole }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,13 +79,27 @@ impl TableBuilder {
 /// Resolves a table as read.
 pub(super) fn resolve(packs: &[u8], rows: &[Row]) -> Result<Vec<ChunkRef<ObjectId>>, ListingError> {
     let packs = split_ids(packs).ok_or(Malformed("pack ids of odd length"))?;
+    let mut records = HashMap::new();
     let one = |row: &Row| {
         let pack = packs.get(row.pack as usize).ok_or(Malformed("a pack that is not in the table"))?;
-        if row.length as usize > CONTENT_LIMIT_BYTES || row.stored as usize > 2 * CONTENT_LIMIT_BYTES {
+        let (start, whole) = match (row.start, row.whole) {
+            (None, None) => (0, row.length),
+            (Some(start), Some(whole)) => (start, whole),
+            _ => return Err(Malformed("a chunk reference of wrong length")),
+        };
+        let place = Place { pack: *pack, record: row.record, offset: row.offset, stored: row.stored };
+        let chunk = ChunkRef { place, start, length: row.length, whole, id: row.id };
+        if !chunk.is_possible() {
+            return Err(Malformed("a chunk beyond its record, or a record longer than records may be"));
+        }
+        if row.stored as usize > 2 * CONTENT_LIMIT_BYTES {
             return Err(Malformed("a record longer than records may be"));
         }
-        let place = Place { pack: *pack, record: row.record, offset: row.offset, stored: row.stored };
-        Ok(ChunkRef { place, length: row.length, id: row.id })
+        let record = (row.offset, row.stored, whole);
+        if *records.entry((row.pack, row.record)).or_insert(record) != record {
+            return Err(Malformed("two references that do not agree on their record"));
+        }
+        Ok(chunk)
     };
     rows.iter().map(one).collect()
 }

@@ -1,6 +1,6 @@
 //! Writing packs.
 
-use super::{PACK_TARGET_BYTES, RECORDS_MAX, Row, TAIL_BYTES, Trailer, size_class};
+use super::{Held, PACK_TARGET_BYTES, Part as Chunk, RECORDS_MAX, Row, TAIL_BYTES, Trailer, size_class};
 use crate::compress::Codec;
 use crate::keys::{ChunkId, IdKeys};
 use crate::pack::{PackView, ViewError};
@@ -46,12 +46,32 @@ impl PackBuilder {
         Ok(Self { sealer, bytes, rows: Vec::new() })
     }
 
-    /// Adds a record; says where it will lie.
+    /// Adds a record that holds one chunk; says where it will lie.
     pub fn push(
         &mut self,
         kind: RecordType,
         id: ChunkId,
         length: usize,
+        payload: (Codec, &[u8]),
+    ) -> Result<Place<()>, SealError> {
+        self.push_record(kind, length as u32, Held::Chunk(id), payload)
+    }
+
+    /// Adds a record that holds these chunks of data one after the other; says where it will lie.
+    pub fn push_group(
+        &mut self,
+        chunks: Box<[Chunk]>,
+        payload: (Codec, &[u8]),
+    ) -> Result<Place<()>, SealError> {
+        let length = chunks.iter().map(|chunk| chunk.length).sum();
+        self.push_record(RecordType::Data, length, Held::Group(chunks), payload)
+    }
+
+    fn push_record(
+        &mut self,
+        kind: RecordType,
+        length: u32,
+        held: Held,
         (codec, payload): (Codec, &[u8]),
     ) -> Result<Place<()>, SealError> {
         let from = self.bytes.len();
@@ -61,7 +81,7 @@ impl PackBuilder {
         self.sealer.seal(Part::Record(kind), &mut self.bytes, from)?;
         let stored = (self.bytes.len() - from) as u32;
         let record = self.rows.len() as u32;
-        self.rows.push(Row { kind: kind as u8, stored, length: length as u32, id });
+        self.rows.push(Row { kind: kind as u8, stored, length, held });
         Ok(Place { pack: (), record, offset: from as u32, stored })
     }
 

@@ -11,7 +11,15 @@ fn build(contents: &[Vec<u8>]) -> (SealedPack, SessionKey, IdKeys) {
     let ids = IdKeys::new(&[5; 32]);
     let mut packer = Packer::new(DEFAULT_LEVEL).expect("zstd");
     let mut builder = PackBuilder::new(&session, &blob).expect("builder");
-    for content in contents {
+    // Every other record is a group of three, where there is enough for it.
+    for (number, content) in contents.iter().enumerate() {
+        if number % 2 == 1 && content.len() >= 3 {
+            let parts = content.chunks(content.len().div_ceil(3));
+            let part =
+                |chunk: &[u8]| Part { length: chunk.len() as u32, id: ids.id(RecordType::Data, chunk) };
+            builder.push_group(parts.map(part).collect(), packer.pack_fine(content)).expect("push");
+            continue;
+        }
         let id = ids.id(RecordType::Data, content);
         builder.push(RecordType::Data, id, content.len(), packer.pack(content)).expect("push");
     }
@@ -56,6 +64,75 @@ fn content_that_changed_between_hashing_and_sealing_is_not_sent() {
     builder.push(RecordType::Data, id, 6, (Codec::Stored, b"hashee")).expect("push");
     let error = builder.finish(&session, &ids).err().expect("refused");
     assert!(matches!(error, BuildError::Verify(ViewError::Id(0))), "{error}");
+}
+
+#[test]
+fn a_chunk_of_a_group_that_changed_meanwhile_is_not_sent() {
+    let session = SessionKey::generate().expect("random");
+    let ids = IdKeys::new(&[5; 32]);
+    let part = |chunk: &[u8]| Part { length: chunk.len() as u32, id: ids.id(RecordType::Data, chunk) };
+    let pushed = |parts: &[Part], content: &[u8]| {
+        let mut builder = PackBuilder::new(&session, b"").expect("builder");
+        builder.push_group(parts.into(), (Codec::Stored, content)).expect("push");
+        builder.finish(&session, &ids)
+    };
+    let parts = [part(b"one"), part(b"two"), part(b"three")];
+    let pack = pushed(&parts, b"onetwothree").expect("sound");
+    let chunks = pack.records[0].1.chunks(pack.records[0].0);
+    assert_eq!(chunks.iter().map(|chunk| chunk.range()).collect::<Vec<_>>(), [0..3, 3..6, 6..11]);
+    assert!(chunks.iter().all(|chunk| pack.records[0].1.holds(chunk) && chunk.is_part()));
+    for at in 0..11 {
+        let mut changed = *b"onetwothree";
+        changed[at] ^= 1;
+        let error = pushed(&parts, &changed).err().expect("refused");
+        assert!(matches!(error, BuildError::Verify(ViewError::Id(0))), "byte {at}: {error}");
+    }
+    // The right bytes in other places are other chunks.
+    let error = pushed(&parts, b"twoonethree").err().expect("refused");
+    assert!(matches!(error, BuildError::Verify(ViewError::Id(0))), "{error}");
+}
+
+#[test]
+fn rows_of_groups_that_the_format_does_not_know_are_refused() {
+    let part = |length: u32| Part { length, id: crate::keys::ChunkId([1; 32]) };
+    let row = |parts: Vec<Part>, length: u32| Row {
+        kind: RecordType::Data as u8,
+        stored: 100,
+        length,
+        held: Held::Group(parts.into()),
+    };
+    assert!(row(vec![part(4), part(6)], 10).is_possible());
+    assert!(row(vec![part(1); 1024], 1024).is_possible());
+    assert!(!Row { kind: RecordType::Leaf as u8, ..row(vec![part(4), part(6)], 10) }.is_possible());
+    for (parts, length) in [
+        (vec![], 0),
+        (vec![part(10)], 10),
+        (vec![part(4), part(6)], 11),
+        (vec![part(4), part(0), part(6)], 10),
+        (vec![part(u32::MAX), part(u32::MAX), part(12)], 10),
+        (vec![part(1); 1025], 1025),
+        (vec![part(1 << 19), part((1 << 19) + 1)], (1 << 20) + 1),
+    ] {
+        assert!(!row(parts.clone(), length).is_possible(), "{length}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn rows_are_read_as_they_were_written(lengths in proptest::collection::vec(1..u32::MAX, 0..20), kind in 1u8..6) {
+        let parts = lengths.iter().map(|length| Part { length: *length, id: crate::keys::ChunkId([9; 32]) });
+        let held = match lengths.len() {
+            0 => Held::Chunk(crate::keys::ChunkId([7; 32])),
+            _ => Held::Group(parts.collect()),
+        };
+        let trailer = Trailer { rows: vec![Row { kind, stored: 5, length: 6, held }; 3] };
+        let bytes = vow_base::cbor::encode(&trailer);
+        let read: Trailer = vow_base::cbor::decode(&bytes).expect("reads");
+        prop_assert_eq!(read.rows, trailer.rows);
+        for cut in 0..bytes.len() {
+            prop_assert!(vow_base::cbor::decode::<Trailer>(&bytes[..cut]).is_err());
+        }
+    }
 }
 
 #[test]

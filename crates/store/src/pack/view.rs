@@ -24,7 +24,7 @@ pub enum ViewError {
         /// What was wrong.
         source: CodecError,
     },
-    /// A record's content is not what its id says.
+    /// A record's content, or a chunk in it, is not what its id says.
     #[error("record {0} is not what its id says")]
     Id(u32),
     /// zstd could not be set up.
@@ -86,7 +86,8 @@ impl<'b> PackView<'b> {
         let (mut stored, mut content) = (Vec::new(), Vec::new());
         let mut at = self.first;
         for (record, row) in (0..).zip(&self.rows) {
-            let kind = RecordType::from_tag(row.kind).ok_or(ViewError::Trailer)?;
+            let kind =
+                RecordType::from_tag(row.kind).filter(|_| row.is_possible()).ok_or(ViewError::Trailer)?;
             let end = at.checked_add(row.stored as usize).filter(|end| *end <= self.trailer_at);
             let end = end.ok_or(ViewError::Trailer)?;
             if row.length as usize > CONTENT_LIMIT_BYTES {
@@ -104,7 +105,7 @@ impl<'b> PackView<'b> {
                     &content
                 }
             };
-            if ids.id(kind, content) != row.id {
+            if !row.is_content(ids, kind, content) {
                 return Err(ViewError::Id(record));
             }
             at = end;

@@ -1,4 +1,4 @@
-//! Reading what a window needs: few and long reads of each pack, each record decoded once however many files use it.
+//! Reading what a window needs: few and long reads of each pack, each record decoded once however many files or chunks of it are needed.
 
 use super::context::Context;
 use super::job::FileJob;
@@ -54,8 +54,9 @@ fn sort(needs: &mut [Need]) {
         order.entry(need.what.chunk.place.pack).or_insert(next);
     }
     let rank = |need: &Need| {
-        let place = &need.what.chunk.place;
-        (order.get(&place.pack).copied(), place.offset, place.record, place.stored)
+        let ChunkRef { place, start, length, whole, id } = &need.what.chunk;
+        let record = (order.get(&place.pack).copied(), place.offset, place.record, place.stored, *whole);
+        (record, *start, *length, *id)
     };
     needs.sort_by_key(rank);
 }
@@ -69,7 +70,7 @@ fn plan(needs: &[Need]) -> Vec<Read> {
         let end = place.offset.saturating_add(place.stored);
         let open = reads.last_mut().filter(|read| read.pack == place.pack);
         match open {
-            Some(read) if last == Some(chunk) => read.needs.end = number + 1,
+            Some(read) if last.is_some_and(|last| last.shares_record(&chunk)) => read.needs.end = number + 1,
             Some(read)
                 if place.offset >= read.end
                     && place.offset - read.end <= GAP_MAX
@@ -95,7 +96,7 @@ fn run(ctx: &Context<'_>, read: &Read, needs: &[Need]) -> usize {
             return needs.len();
         }
     };
-    let same_record = |a: &Need, b: &Need| a.what.chunk == b.what.chunk;
+    let same_record = |a: &Need, b: &Need| a.what.chunk.shares_record(&b.what.chunk);
     let mut content = Vec::new();
     let mut served = 0;
     let mut whole = pack_range(ctx, read.pack, read.start, read.end - read.start);
@@ -137,7 +138,7 @@ fn pack_range(ctx: &Context<'_>, pack: ObjectId, offset: u32, length: u32) -> Re
     }
 }
 
-/// Decodes one record and hands it to everybody who needs it.
+/// Decodes one record and hands its chunks to everybody who needs them.
 fn serve(
     ctx: &Context<'_>,
     users: &[Need],
@@ -150,11 +151,21 @@ fn serve(
         .snapshot
         .opener(&chunk.place.pack)
         .and_then(|opened| ctx.snapshot.decode(&opened, chunk, RecordType::Data, stored, unpacker, content));
-    let data = match decoded {
-        Ok(Decoded::InPlace(from)) => &stored[from..from + chunk.length as usize],
+    let whole = match decoded {
+        Ok(Decoded::InPlace(from)) => &stored[from..from + chunk.whole as usize],
         Ok(Decoded::Unpacked) => &content[..],
         Err(error) => return fail(ctx, users, &error),
     };
+    for users in users.chunk_by(|a, b| a.what.chunk == b.what.chunk) {
+        match ctx.snapshot.proven(&users[0].what.chunk, RecordType::Data, whole) {
+            Ok(data) => hand_out(ctx, users, data),
+            Err(error) => fail(ctx, users, &error),
+        }
+    }
+}
+
+/// Hands one chunk to everybody who needs it.
+fn hand_out(ctx: &Context<'_>, users: &[Need], data: &[u8]) {
     for user in users {
         let piece = match user.what.slice {
             None => Some(data),

@@ -1,6 +1,6 @@
 use super::testing::{assert_entry, assert_tree, at, hard_tree, is_root, walk};
 use super::*;
-use crate::archive::testing::{CHUNK, Maker, MemVault, Spec, dir, entry, file, noise, symlink};
+use crate::archive::testing::{CHUNK, Lie, Maker, MemVault, Spec, dir, entry, file, noise, symlink};
 use crate::listing::Kind;
 use crate::listing::entry::{Content, Entry};
 use crate::monitor::Event;
@@ -330,6 +330,34 @@ fn damage_costs_only_what_it_hits_and_never_gives_wrong_bytes() {
     assert!(hit > 3, "the test needs several packs");
 }
 
+/// What a taken-over host could sign: the right chunks in the wrong places, and more of a record than there is.
+#[test]
+fn listings_that_lie_about_a_group_cost_only_the_files_they_lie_about() {
+    let lies: [Lie; 5] = [
+        |chunks| (chunks[0].start, chunks[1].start) = (chunks[1].start, chunks[0].start),
+        |chunks| chunks[1].start += 1,
+        |chunks| chunks[2].id = chunks[1].id,
+        |chunks| chunks.iter_mut().for_each(|chunk| chunk.whole += 1),
+        |chunks| (chunks[0].whole, chunks[1].whole, chunks[2].whole) = (5000, 1 << 20, 20_000),
+    ];
+    let data = noise(CHUNK * 5, 1);
+    // Another file is made of the same records; its part of the listing is another one, and true.
+    let same = file(b"same", &data);
+    let mut specs = vec![file(b"large", &data)];
+    specs.extend((0..8).map(|n| file(format!("m{n}").as_bytes(), b"between")));
+    specs.push(same.clone());
+    for (number, lie) in lies.into_iter().enumerate() {
+        let mut maker = maker(std::slice::from_ref(&same));
+        maker.lie = Some((b"large", lie));
+        maker.snapshot("files", &specs);
+        let temp = tempfile::tempdir().expect("tempdir");
+        let (report, problems) = run(&maker, temp.path());
+        assert!(!problems.is_empty() && !temp.path().join("large").exists(), "{number}: {problems:?}");
+        assert_entry(&temp.path().join("same"), &same);
+        assert!(report.errors <= 1, "{number}: {problems:?}");
+    }
+}
+
 #[test]
 fn a_file_that_was_there_is_not_removed_when_its_pack_is_damaged() {
     let specs = [file(b"large", &noise(CHUNK * 4, 1)), file(b"small", b"new")];
@@ -449,6 +477,17 @@ fn each_record_is_read_once() {
     let packs = maker.vault.ids(Object::Pack).len();
     let leaves = snapshot.entries(None).count().div_ceil(7) * 2;
     assert!(reads.len() <= 3 * packs + leaves, "{} reads of {packs} packs", reads.len());
+    // Also a record of which many chunks are needed is in one read only.
+    let large = snapshot.entry(b"d/large").expect("entry");
+    for chunk in snapshot.chunks(&large).map(|chunk| chunk.expect("chunk")) {
+        let (start, end) =
+            (u64::from(chunk.place.offset), u64::from(chunk.place.offset + chunk.place.stored));
+        let holds = |read: &&(_, u64, usize)| {
+            read.0 == chunk.place.pack && read.1 <= start && end <= read.1 + read.2 as u64
+        };
+        let data = |read: &&(_, u64, usize)| read.1 > 0;
+        assert_eq!(reads.iter().filter(data).filter(holds).count(), 1, "{chunk:?}");
+    }
     if is_root() {
         assert_tree(temp.path(), &specs);
     }

@@ -41,6 +41,7 @@ fn host() -> (FakeHost, Dice) {
 fn refusal(result: Result<impl std::fmt::Debug, VaultError>) -> String {
     match result.expect_err("a refusal") {
         VaultError::Refused(message) => message,
+        wrong @ VaultError::WrongHash { .. } => wrong.to_string(),
         other => panic!("not a refusal: {other}"),
     }
 }

@@ -170,6 +170,10 @@ impl Storage for DirStorage {
         Ok(removed)
     }
 
+    fn halted(&self) -> Option<String> {
+        self.disk.blown()
+    }
+
     fn space(&self) -> Result<Option<Space>, DiskError> {
         let space = self.disk.space(&self.root)?;
         Ok(space.map(|(free_bytes, total_bytes)| Space { free_bytes, total_bytes }))

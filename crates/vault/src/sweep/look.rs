@@ -15,6 +15,9 @@ use vow_base::{HostId, ObjectId};
 
 const KINDS: [Kind; 4] = [Kind::Manifest, Kind::List, Kind::Index, Kind::Pack];
 
+/// How far ahead of the vault's clock that of its storage may be.
+const SKEW: Term = Term::days(1);
+
 /// What was seen of one host.
 pub(super) struct Look {
     pub(super) host: HostId,
@@ -26,8 +29,6 @@ pub(super) struct Look {
     protected: Marked,
     /// Objects that nothing named, with how they were seen.
     pub(super) unnamed: Vec<(Object, Stat)>,
-    /// When the newest object was stored.
-    newest_stored: Option<Nanos>,
     pub(super) objects: u64,
     pub(super) bytes: u64,
     /// Manifests that no entry of the ledger is about.
@@ -54,7 +55,6 @@ impl Look {
             marked: Marked::default(),
             protected: Marked::default(),
             unnamed: Vec::new(),
-            newest_stored: None,
             objects: 0,
             bytes: 0,
             unreceipted: 0,
@@ -126,7 +126,6 @@ impl Look {
             }
             self.objects += listed.len() as u64;
             self.bytes = listed.iter().fold(self.bytes, |sum, (_, stat)| sum.saturating_add(stat.length));
-            self.newest_stored = self.newest_stored.max(listed.iter().map(|(_, stat)| stat.stored).max());
             self.note_lacking(kind, &listed);
             let unnamed = listed.iter().filter(|(id, _)| !self.is_named(&(kind, *id)));
             let unnamed: Vec<_> = unnamed.map(|(id, stat)| ((kind, *id), stat.clone())).collect();
@@ -178,13 +177,22 @@ impl Look {
     }
 
     /// Objects that lie there unnamed for so long that they may be condemned.
-    pub(super) fn condemnable(&self, known: &HostState, rules: &Rules, now: Nanos) -> Vec<(Object, u64)> {
-        let last_commit = known.snapshots.iter().map(|snapshot| snapshot.receipt.received).max();
-        let sending = self.newest_stored.is_some_and(|newest| now < rules.grace.after(newest));
+    pub(super) fn condemnable(&self, state: &State, rules: &Rules, now: Nanos) -> Vec<(Object, u64)> {
+        let known = state.of_host(&self.host);
+        let receipt = known.snapshots.last().map(|snapshot| &snapshot.receipt);
+        let last_commit = receipt.map(|receipt| state.settled(receipt.position, receipt.received));
+        let newest = self
+            .unnamed
+            .iter()
+            .map(|(_, stat)| stat.stored)
+            .filter(|stored| *stored <= SKEW.after(now))
+            .max();
+        let sending = newest.is_some_and(|newest| now < rules.grace.after(newest));
         let stale = |stat: &Stat| {
             // What came after the last commit may be part of a long first backup, as long as the host goes on sending.
             let unfinished = sending && last_commit.is_none_or(|last| stat.stored > last);
-            now >= rules.grace.after(stat.stored) && !unfinished
+            // From the future: it came while the clock was ahead, so that nobody knows how old it is. Its grace begins now.
+            stat.stored > SKEW.after(now) || now >= rules.grace.after(stat.stored) && !unfinished
         };
         let free = |object: &Object| known.accepts(object) && !self.is_named(object);
         let due = self.unnamed.iter().filter(|(object, stat)| stale(stat) && free(object));

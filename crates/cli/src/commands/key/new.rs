@@ -1,14 +1,15 @@
 //! `vow key new`.
 
 use crate::app::Context;
-use crate::config::Config;
+use crate::config::{Config, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
-use crate::kit::Kit;
-use crate::reading::open_vault;
+use crate::kit::{Kit, KitVault};
+use crate::level::open_vault;
 use serde_json::json;
 use std::path::PathBuf;
+use vow_base::Fingerprint;
 use vow_store::session::new_identity;
 
 /// Make a new identity and the recipient that belongs to it
@@ -55,10 +56,11 @@ fn kit(cx: &Context) -> Outcome<Kit> {
         Err(_) => return Ok(Kit::default()),
     };
     let hosts = hostkeys::load_public(&config).map(|key| (config.host.clone(), key)).into_iter().collect();
-    let known = |plan: &crate::config::VaultPlan| {
-        let found = || open_vault(&plan.path, None).ok().map(|vault| vault.fingerprint());
-        let fingerprint = plan.fingerprint.clone().or_else(found)?;
-        Some((plan.name.clone(), plan.path.clone(), fingerprint))
+    let known = |plan: &VaultPlan| {
+        let found =
+            || open_vault(plan.folder()?, None).ok().map(|vault| Fingerprint::of(&vault.public_key()));
+        let fingerprint = plan.fingerprint.or_else(found)?;
+        Some(KitVault { name: plan.name.clone(), place: plan.place.clone(), fingerprint })
     };
     Ok(Kit { hosts, vaults: config.vaults.iter().filter_map(known).collect() })
 }

@@ -3,7 +3,11 @@ use crate::record::Place;
 
 fn row(n: u32) -> ChunkRef<ObjectId> {
     let place = Place { pack: ObjectId([(n % 5) as u8; 32]), record: n, offset: n * 2, stored: 3 };
-    ChunkRef { place, length: n, id: ChunkId(*blake3::hash(&n.to_le_bytes()).as_bytes()) }
+    let id = ChunkId(*blake3::hash(&n.to_le_bytes()).as_bytes());
+    match n % 2 {
+        0 => ChunkRef::alone(place, n, id),
+        _ => ChunkRef { place, start: n * 3, length: n, whole: n * 5, id },
+    }
 }
 
 fn number(id: &ObjectId) -> Option<u32> {

@@ -7,7 +7,13 @@ use proptest::prelude::*;
 fn chunk(seed: u8, length: u32) -> ChunkRef<ObjectId> {
     let place =
         Place { pack: ObjectId([seed % 3; 32]), record: u32::from(seed), offset: 100, stored: length + 17 };
-    ChunkRef { place, length, id: ChunkId([seed; 32]) }
+    ChunkRef::alone(place, length, ChunkId([seed; 32]))
+}
+
+/// A chunk of a group, which is one record whatever its start.
+fn part(start: u32, length: u32) -> ChunkRef<ObjectId> {
+    let place = Place { pack: ObjectId([1; 32]), record: 9, offset: 5000, stored: 400 };
+    ChunkRef { place, start, length, whole: 700, id: ChunkId([start as u8; 32]) }
 }
 
 fn entry(path: &[u8]) -> Entry<ObjectId> {
@@ -31,14 +37,15 @@ fn entry(path: &[u8]) -> Entry<ObjectId> {
 }
 
 fn with_data(path: &[u8], which: u8) -> Entry<ObjectId> {
-    let (size, content) = match which % 5 {
+    let (size, content) = match which % 6 {
         0 => (0, Content::Empty),
         1 => (40, Content::Slice { chunk: chunk(253, 100), offset: 60, digest: [9; 16] }),
         2 => (100, Content::Chunks(vec![chunk(1, 50), chunk(250, 0), chunk(1, 50)])),
         3 => (1 << 40, Content::Lists(vec![chunk(251, 5), chunk(252, 7)])),
+        4 => (50, Content::Chunks(vec![part(100, 20), part(0, 10), chunk(2, 20)])),
         _ => (300, Content::Chunks(vec![chunk(254, 100)])),
     };
-    let extents = (which % 5 == 4).then(|| vec![(0, 60), (200, 40)]);
+    let extents = (which % 6 == 5).then(|| vec![(0, 60), (200, 40)]);
     Entry { size, content, extents, ..entry(path) }
 }
 
@@ -89,8 +96,39 @@ fn hostile_leaves_are_refused() {
         let absurd = Entry { size: u64::MAX - 50, ..with_data(b"a", which) };
         assert!(read_leaf(&leaf(&[absurd])).is_err(), "size {which}");
     }
-    let overlapping = Entry { extents: Some(vec![(0, 60), (50, 40)]), ..with_data(b"a", 4) };
+    let overlapping = Entry { extents: Some(vec![(0, 60), (50, 40)]), ..with_data(b"a", 5) };
     assert!(read_leaf(&leaf(&[overlapping])).is_err());
+}
+
+#[test]
+fn references_beyond_their_group_or_at_odds_about_it_are_refused() {
+    let good = [part(0, 9), part(9, 691)];
+    assert_eq!(read_chunk_list(&write_chunk_list(&good)), Ok(good.to_vec()));
+    let bad: [fn(&mut ChunkRef<ObjectId>); 7] = [
+        |chunk| chunk.start = 10,
+        |chunk| chunk.start = u32::MAX,
+        |chunk| chunk.whole = 701,
+        |chunk| chunk.whole = (1 << 20) + 1,
+        |chunk| chunk.place.stored += 1,
+        |chunk| chunk.place.offset += 1,
+        // All of the record, which the other says is longer.
+        |chunk| (chunk.start, chunk.whole) = (0, chunk.length),
+    ];
+    for (number, change) in bad.iter().enumerate() {
+        let mut chunks = good;
+        change(&mut chunks[1]);
+        assert!(read_chunk_list(&write_chunk_list(&chunks)).is_err(), "{number}");
+        let size = chunks.iter().map(|chunk| u64::from(chunk.length)).sum();
+        let entry = Entry { size, content: Content::Chunks(chunks.to_vec()), ..entry(b"a") };
+        assert!(read_leaf(&leaf(&[entry])).is_err(), "{number}");
+    }
+    // A row that says where its chunk starts, but not in how much.
+    let short = write_chunk_list(&[part(9, 7)]);
+    let row = short.iter().position(|byte| *byte == 0x88).expect("a row of eight");
+    let mut cut = short[..short.len() - 3].to_vec();
+    cut[row] = 0x87;
+    assert_eq!(short[short.len() - 3..], [0x19, 2, 188], "the test cuts the last number off");
+    assert!(read_chunk_list(&cut).is_err());
 }
 
 #[test]
@@ -151,7 +189,7 @@ fn nodes_chunk_lists_and_roots_read_as_they_were_written() {
         vec![(b"a".to_vec(), chunk(1, 5)), (b"b/c".to_vec(), chunk(1, 5)), (b"d".to_vec(), chunk(4, 6))];
     let node = Node { depth: 2, children };
     assert_eq!(Node::read(&node.write()), Ok(node.clone()));
-    let chunks = vec![chunk(1, 5), chunk(1, 5), chunk(2, 9)];
+    let chunks = vec![chunk(1, 5), part(0, 9), part(9, 7), chunk(1, 5), part(9, 7), chunk(2, 9)];
     assert_eq!(read_chunk_list(&write_chunk_list(&chunks)), Ok(chunks));
     let root = Root {
         id_secret: [1; 32],

@@ -2,7 +2,7 @@
 //!
 //! After a change of the format that is not released yet, make them anew: `cargo test --release -p vow-testkit -- --ignored golden`.
 
-use super::other_readers::read_in_python;
+use super::other_readers::{read_in_python, reader};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -65,6 +65,13 @@ fn golden_archives_are_restored_by_every_reader() {
             let target = scratch.path().join(format!("python {number}"));
             let _ = read_in_python(&host.vault(), &host.identity(), id, &target).expect(0);
             assert_eq!(listing(&below(&target, Path::new(SOURCE))), expected, "by the Python reader");
+            let mut verify = reader();
+            verify.arg("--identity").arg(host.identity()).arg(host.vault()).args(["verify", id]);
+            let said = run(&mut verify).expect(0).said();
+            assert!(
+                said.contains(" groups)") && !said.contains("(0 groups)"),
+                "no record with several chunks: {said}"
+            );
         }
     }
 }

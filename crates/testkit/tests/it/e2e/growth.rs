@@ -51,6 +51,55 @@ fn a_second_dump_with_scattered_changes_adds_little() {
 }
 
 #[test]
+fn chunks_of_a_dump_are_compressed_together() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    // A row comes again after about 300 KB: in another chunk, but within the megabyte. Alone they compress to a half.
+    let row =
+        |n: u64| Dice::new(n).bytes(50).iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+    let rows: Vec<_> = (0..3000).map(row).collect();
+    let dice = &mut Dice::new(1);
+    let text: String = (0..80_000).map(|_| rows[dice.below(rows.len())].as_str()).collect();
+    fs::write(source.join("orders.sql"), &text).unwrap();
+    let host = Host::new(&[&source]);
+    let first = added(&host);
+    assert!(first < text.len() as u64 * 28 / 100, "{first} of {}", text.len());
+    host.assert_restores("files@latest", &source, &Tree::read(&source));
+}
+
+#[test]
+fn equal_blocks_of_a_disk_image_are_stored_once() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let (block, other) = (Dice::new(1).bytes(1 << 20), Dice::new(2).bytes(1 << 20));
+    let image = |parts: &[&[u8]]| fs::write(source.join("disk.img"), parts.concat()).unwrap();
+    let zeros = vec![0; 5 << 20];
+    image(&[&block, &zeros, &block, &zeros, &block, &zeros, &block]);
+    let host = Host::new(&[&source]);
+    let first = added(&host);
+    // Where a block starts and ends, chunks differ.
+    assert!(first < 3 << 20, "{first} bytes for one block of noise, four times");
+    // New chunks between known ones share records; the file is then made of records of both snapshots.
+    image(&[
+        &block,
+        &zeros,
+        &other[..90_000],
+        &block,
+        &other[90_000..200_000],
+        &zeros,
+        &block,
+        &zeros,
+        &block,
+    ]);
+    let second = added(&host);
+    assert!(second < 1 << 20, "{second} bytes for 200 KB that are new");
+    host.assert_restores("files@latest", &source, &Tree::read(&source));
+    let _ = host.check().expect(0);
+}
+
+#[test]
 fn what_does_not_compress_does_not_grow() {
     let scratch = scratch();
     let source = scratch.path().join("source");

@@ -130,8 +130,14 @@ fn write_file(path: &Path, dice: &mut Dice) {
         6 | 7 => dice.below(200_000),
         _ => dice.below(3_000_000),
     };
-    let content =
-        if dice.below(2) == 0 { dice.bytes(length) } else { vec![b'a' + dice.below(4) as u8; length] };
+    let content = match dice.below(4) {
+        0 | 1 => dice.bytes(length),
+        2 => vec![b'a' + dice.below(4) as u8; length],
+        // Blocks that come again and again, also in other files.
+        _ => (0..length.div_ceil(100_000))
+            .flat_map(|_| Dice::new(dice.below(5) as u64).bytes(100_000))
+            .collect(),
+    };
     fs::write(path, content).unwrap();
 }
 
@@ -142,7 +148,8 @@ fn change(root: &Path, dice: &mut Dice) {
     let folders: Vec<_> =
         everything.iter().filter(|path| is_folder(path)).chain([&root.to_owned()]).cloned().collect();
     let folder = folders[dice.below(folders.len())].clone();
-    let fresh = folder.join(format!("n{}", dice.below(40)));
+    // Disk images are cut finely, and their chunks share records.
+    let fresh = folder.join(format!("n{}{}", dice.below(40), dice.pick(&["", ".img"])));
     if files.is_empty() {
         return write_file(&root.join("again"), dice);
     }

@@ -1,0 +1,160 @@
+//! `vow vault status`.
+
+use super::at::At;
+use super::peer;
+use crate::app::Context;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::ui::{self, plain};
+use serde_json::{Value, json};
+use vow_base::Fingerprint;
+use vow_base::vault::Retrieve;
+use vow_vault::{LedgerReport, Vault};
+
+/// Show how a vault stands; with --verify-ledger, read its whole ledger again and verify every entry
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    at: At,
+    /// Verify every signature and link of the ledger, and compare it with what other vaults have seen of it
+    #[arg(long)]
+    verify_ledger: bool,
+    /// With --verify-ledger: another vault, which may have seen heads of this one; may be given several times
+    #[arg(long, value_name = "DIR", requires = "verify_ledger")]
+    seen_by: Vec<std::path::PathBuf>,
+}
+
+/// Shows it. Exit code 4 when somebody has to look.
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    let vault = args.at.open()?;
+    let mut problems = Vec::new();
+    let mut verified = None;
+    if args.verify_ledger {
+        let report = vault.verify_ledger()?;
+        problems.extend(report.problems.iter().cloned());
+        for other in &args.seen_by {
+            problems.extend(contradictions(&vault, &peer::open_folder(other)?)?);
+        }
+        verified = Some(report);
+    }
+    problems.extend(seen_twice(&vault)?);
+    let facts = match Facts::of(&vault) {
+        Ok(facts) => facts,
+        // What is wrong with the ledger was found just now, and is said.
+        Err(_) if !problems.is_empty() => Facts::default(),
+        Err(failure) => return Err(failure),
+    };
+    if facts.clock_doubt && !args.verify_ledger {
+        let text = "the clock jumped: nothing expires before somebody looks at it (`vow vault sweep --accept-clock`)";
+        problems.push(text.into());
+    }
+    let exit = if problems.is_empty() { Exit::Done } else { Exit::Problems };
+    cx.ui.json(&value(&vault, &facts, verified.as_ref(), &problems));
+    print_human(cx, &vault, &facts, verified.as_ref());
+    problems.iter().for_each(|problem| cx.ui.warn(&plain(problem)));
+    Ok(exit)
+}
+
+#[derive(Default)]
+struct Facts {
+    hosts: u64,
+    kept: u64,
+    expired: u64,
+    condemned: u64,
+    position: u64,
+    last_pass: Option<i64>,
+    clock_doubt: bool,
+}
+
+impl Facts {
+    fn of(vault: &Vault) -> Outcome<Self> {
+        let state = vault.state()?;
+        let snapshots = || state.hosts.values().flat_map(|host| &host.snapshots);
+        let expired = snapshots().filter(|snapshot| snapshot.expired.is_some()).count() as u64;
+        Ok(Self {
+            hosts: vault.hosts()?.len() as u64,
+            kept: snapshots().count() as u64 - expired,
+            expired,
+            condemned: state.hosts.values().map(|host| host.condemned.len() as u64).sum(),
+            position: state.position,
+            last_pass: state.passes.last().map(|(_, time)| *time),
+            clock_doubt: state.clock_doubt.is_some(),
+        })
+    }
+}
+
+/// Heads of other vaults that contradict each other.
+fn seen_twice(vault: &Vault) -> Outcome<Vec<String>> {
+    let seen = vault.heads_seen()?;
+    let contradicted = seen.iter().filter(|seen| !seen.contradictions.is_empty());
+    Ok(contradicted
+        .map(|seen| {
+            let at = seen.contradictions.first().map_or(0, |(head, _)| head.position);
+            format!(
+                "the vault {} tells two stories: entry {at} of its ledger was seen with different content",
+                seen.vault
+            )
+        })
+        .collect())
+}
+
+/// What another vault has seen of this one's ledger, compared with it.
+fn contradictions(vault: &Vault, other: &Vault) -> Outcome<Vec<String>> {
+    let own = Fingerprint::of(&vault.public_key());
+    let newest = vault.state()?.position;
+    let mut problems = Vec::new();
+    for seen in other.heads_seen()?.iter().filter(|seen| seen.vault == own) {
+        for (head, stored) in seen.heads.iter().chain(&seen.contradictions) {
+            let (position, place) = (head.position, other.place());
+            if position > newest {
+                problems.push(format!(
+                    "{place} has seen entry {position} of this ledger, which ends at {newest}: this vault was set back"
+                ));
+            } else if vault.entry(position)? != *stored {
+                problems.push(format!(
+                    "{place} has seen another entry {position} of this ledger than it holds now"
+                ));
+            }
+        }
+    }
+    Ok(problems)
+}
+
+fn print_human(cx: &Context, vault: &Vault, facts: &Facts, verified: Option<&LedgerReport>) {
+    let line = |name: &str, text: String| cx.ui.line(&format!("{name:<12}{text}"));
+    line("vault", vault.place());
+    line("fingerprint", vault.fingerprint());
+    line("hosts", ui::count(facts.hosts));
+    line("snapshots", format!("{} kept, {} expired", ui::count(facts.kept), ui::count(facts.expired)));
+    line("condemned", ui::plural(facts.condemned, "object"));
+    line("ledger", ui::plural(facts.position, "entry").replace("entrys", "entries"));
+    line("last sweep", facts.last_pass.map_or_else(|| "never".into(), ui::local_time));
+    if let Some(report) = verified {
+        let head = report.head.map_or_else(|| "-".into(), |id| id.short());
+        line(
+            "verified",
+            format!("{} entries, head {head}, {} problems", ui::count(report.entries), report.problems.len()),
+        );
+    }
+}
+
+fn value(vault: &Vault, facts: &Facts, verified: Option<&LedgerReport>, problems: &[String]) -> Value {
+    json!({
+        "message_type": "summary",
+        "status": if problems.is_empty() { "ok" } else { "problems" },
+        "place": vault.place(),
+        "fingerprint": vault.fingerprint(),
+        "hosts": facts.hosts,
+        "snapshots": facts.kept,
+        "expired": facts.expired,
+        "condemned": facts.condemned,
+        "ledger": facts.position,
+        "last_sweep": facts.last_pass.map(ui::rfc3339),
+        "verified": verified.map(|report| json!({
+            "entries": report.entries,
+            "head": report.head.map(|id| id.to_string()),
+            "kept": report.kept,
+        })),
+        "problems": problems,
+    })
+}

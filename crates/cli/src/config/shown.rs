@@ -1,0 +1,110 @@
+//! The configuration in effect, with every default, as TOML that can be read again.
+
+use super::{Config, Place, SourcePlan, VaultPlan, rate};
+use crate::layout::quoted;
+use crate::ui::plain;
+use std::fmt::Write;
+use std::path::Path;
+use vow_base::id::hex;
+use vow_sources::postgres::PostgresOptions;
+use vow_store::session::Recipient;
+
+impl Config {
+    /// The text that `vow config show` prints.
+    pub(crate) fn shown(&self) -> String {
+        let file = plain(&self.file.display().to_string());
+        let mut text = format!("# {file} (found by: {})\n", self.origin);
+        host(&mut text, self);
+        self.vaults.iter().for_each(|plan| vault(&mut text, plan));
+        self.sources.iter().for_each(|plan| source(&mut text, plan));
+        text
+    }
+}
+
+/// Writing to a string never fails.
+macro_rules! line {
+    ($text:expr, $($arg:tt)*) => { let _ = writeln!($text, $($arg)*); };
+}
+
+fn host(text: &mut String, config: &Config) {
+    line!(text, "[host]\ntenant = {}\nname = {}", quoted(&config.tenant), quoted(&config.host));
+    line!(text, "recipients = {}", list(config.recipients.iter().map(Recipient::text)));
+    line!(
+        text,
+        "readers = [{}]",
+        config.readers.iter().map(|key| quoted(&hex(&key.0))).collect::<Vec<_>>().join(", ")
+    );
+    line!(text, "keys = {}\nstate = {}", path(&config.keys), path(&config.state));
+    line!(text, "compression = {}", config.compression);
+}
+
+fn vault(text: &mut String, plan: &VaultPlan) {
+    line!(text, "\n[[vault]]\nname = {}", quoted(&plan.name));
+    match &plan.place {
+        Place::Folder(folder) => {
+            line!(text, "path = {}", path(folder));
+        }
+        Place::Address(address) => {
+            line!(text, "url = {}", quoted(&address.to_string()));
+        }
+    }
+    match &plan.fingerprint {
+        Some(fingerprint) => {
+            line!(text, "fingerprint = {}", quoted(&fingerprint.to_string()));
+        }
+        None => {
+            line!(text, "# fingerprint not pinned: any vault at this path is taken");
+        }
+    }
+    for (name, limit) in [("limit_upload", plan.limit_upload), ("limit_download", plan.limit_download)] {
+        if let Some(limit) = limit {
+            line!(text, "{name} = {}", quoted(&rate::shown(limit)));
+        }
+    }
+    line!(text, "spool = {}", plan.spool);
+}
+
+fn source(text: &mut String, plan: &SourcePlan) {
+    line!(text, "\n[[source]]\nname = {}\ntype = {}", quoted(&plan.name), quoted(&plan.kind));
+    line!(text, "exclude = {}", list(plan.exclude.iter().map(String::as_str)));
+    match &plan.postgres {
+        Some(options) => postgres(text, options),
+        None => {
+            let paths = plan.paths.iter().map(|p| path(p)).collect::<Vec<_>>().join(", ");
+            line!(text, "paths = [{paths}]");
+            let (one, caches) = (plan.one_file_system, plan.exclude_caches);
+            line!(text, "one_file_system = {one}\nexclude_caches = {caches}");
+        }
+    }
+    if let Some(schedule) = &plan.schedule {
+        line!(text, "schedule = {}", quoted(schedule));
+    }
+}
+
+fn postgres(text: &mut String, options: &PostgresOptions) {
+    let access = &options.access;
+    line!(text, "url = {}", quoted(access.url.text()));
+    if let Some(account) = &access.run_as {
+        line!(text, "run_as = {}", quoted(account));
+    }
+    if let Some(file) = &access.password_file {
+        line!(text, "password_file = {}", path(file));
+    }
+    if !access.password_command.is_empty() {
+        line!(text, "password_command = {}", list(access.password_command.iter().map(String::as_str)));
+    }
+    if let Some(folder) = &access.tools {
+        line!(text, "tools = {}", path(folder));
+    }
+    line!(text, "exact_below = \"{}\"", options.exact_below_bytes);
+    line!(text, "lock_wait_secs = {}\nmax_lag_secs = {}", options.lock_wait_secs, options.max_lag_secs);
+    line!(text, "parallel = {}", options.parallel);
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+fn list<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    format!("[{}]", texts.map(quoted).collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,105 @@
+//! Which vaults a reading command means: those of the plan, one of them, a path, an address, or what a recovery kit names.
+
+use super::ReadArgs;
+use crate::app::Context;
+use crate::config::{self, Config, Place, VaultPlan};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::identity;
+use crate::kit::KitVault;
+use std::path::Path;
+use vow_base::Fingerprint;
+use vow_base::id::from_hex;
+use vow_protocol::Address;
+
+/// The plan, when there is one, and the vaults that are meant.
+type Chosen = (Option<Config>, Vec<VaultPlan>);
+
+/// What the arguments mean.
+pub(super) fn chosen(cx: &Context, args: &ReadArgs) -> Outcome<Chosen> {
+    let Some(vault) = args.vault.as_deref() else {
+        let config = match Config::load(cx.config.as_deref()) {
+            Ok(config) => config,
+            Err(failure) => return from_kit(cx, args).unwrap_or(Err(failure)),
+        };
+        let plans = config.vaults.clone();
+        return Ok((Some(config), plans));
+    };
+    let text = vault.to_string_lossy();
+    if text.contains("://") {
+        return at_address(cx, &text);
+    }
+    let as_path = || -> Outcome<VaultPlan> {
+        let path = std::path::absolute(vault).map_err(|e| Failure::io("find", vault, e))?;
+        Ok(VaultPlan::at(vault.display().to_string(), Place::Folder(path)))
+    };
+    let is_path = text.contains('/') || text.starts_with('.');
+    if is_path && cx.config.is_none() {
+        return Ok((None, vec![as_path()?]));
+    }
+    // A name needs the plan. A configuration given by hand lends its host key to a path as well.
+    match Config::load(cx.config.as_deref()) {
+        Ok(config) => {
+            let fits = |plan: &&VaultPlan| {
+                plan.name == text || is_path && plan.folder().is_some_and(|path| same(path, vault))
+            };
+            match config.vaults.iter().find(fits).cloned() {
+                Some(plan) => Ok((Some(config), vec![plan])),
+                None if is_path || vault.is_dir() => Ok((Some(config), vec![as_path()?])),
+                None => Err(config.no_vault(&text, "or give a path or an address")),
+            }
+        }
+        Err(_) if cx.config.is_none() && vault.is_dir() => Ok((None, vec![as_path()?])),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// On a bare machine there is no configuration, and the kit says where the vaults are.
+fn from_kit(cx: &Context, args: &ReadArgs) -> Option<Outcome<Chosen>> {
+    if cx.config.is_some() || config::find(None).is_ok() {
+        return None;
+    }
+    let identity = match identity::given(args.identity.as_deref()) {
+        Ok(identity) => identity?,
+        Err(failure) => return Some(Err(failure)),
+    };
+    let plan = |vault: &KitVault| VaultPlan {
+        fingerprint: Some(vault.fingerprint),
+        ..VaultPlan::at(vault.name.clone(), vault.place.clone())
+    };
+    let plans: Vec<_> = identity.kit.vaults.iter().map(plan).collect();
+    (!plans.is_empty()).then_some(Ok((None, plans)))
+}
+
+/// A vault by its address, with its fingerprint behind it where neither the plan nor a kit knows it.
+fn at_address(cx: &Context, text: &str) -> Outcome<Chosen> {
+    let (address, pin) = address_and_pin(text)?;
+    let config = match Config::load(cx.config.as_deref()) {
+        Ok(config) => Some(config),
+        Err(failure) if cx.config.is_some() => return Err(failure),
+        Err(_) => None,
+    };
+    let place = Place::Address(address);
+    let known = config.iter().flat_map(|config| &config.vaults).find(|plan| plan.place == place).cloned();
+    let plan = known.unwrap_or_else(|| VaultPlan::at(place.to_string(), place));
+    Ok((config, vec![VaultPlan { fingerprint: pin.or(plan.fingerprint), ..plan }]))
+}
+
+/// `https://HOST:PORT`, or `https://HOST:PORT#FINGERPRINT`.
+pub(crate) fn address_and_pin(text: &str) -> Outcome<(Address, Option<Fingerprint>)> {
+    let (address, pin) = text.split_once('#').map_or((text, None), |(address, pin)| (address, Some(pin)));
+    let bad = |why: String| {
+        Failure::new(Exit::Usage, format!("{address} is not the address of a vault: {why}"))
+            .hint("write https://HOST:PORT, or https://HOST:PORT#FINGERPRINT")
+    };
+    let address = address.parse().map_err(|why| bad(format!("{why}")))?;
+    let pin = pin.map(|digits| {
+        let pin = from_hex::<32>(digits.strip_prefix("SHA256:").unwrap_or(digits)).map(Fingerprint);
+        pin.ok_or_else(|| bad("a fingerprint has 64 hexadecimal digits".into()))
+    });
+    Ok((address, pin.transpose()?))
+}
+
+fn same(known: &Path, given: &Path) -> bool {
+    std::path::absolute(given).is_ok_and(|given| given == known)
+}

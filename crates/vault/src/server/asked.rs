@@ -1,0 +1,111 @@
+//! What a request asks for: method and path, read once, to the letter. Nothing that is not in this table reaches anybody.
+
+use crate::access::Verb;
+use http::{Method, Uri};
+use vow_base::HostId;
+use vow_base::vault::Kind;
+use vow_protocol::{Route, Spot};
+
+/// A request whose method and path are known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) verb: Verb,
+    pub(crate) route: Route,
+}
+
+impl Asked {
+    /// Reads method and path; `None` for everything that `docs/protocol.md` does not name.
+    pub(crate) fn read(method: &Method, uri: &Uri) -> Option<Self> {
+        // The form with an address, which proxies are sent, is not one of ours.
+        if uri.scheme().is_some() || uri.authority().is_some() {
+            return None;
+        }
+        let route = Route::parse(uri.path())?;
+        Some(Self { verb: verb_of(method, route)?, route })
+    }
+
+    /// The host that it is about.
+    pub(crate) fn host(&self) -> Option<HostId> {
+        match self.route {
+            Route::Host(host, _) => Some(host),
+            _ => None,
+        }
+    }
+}
+
+/// What is asked by this method of this path.
+pub(crate) fn verb_of(method: &Method, route: Route) -> Option<Verb> {
+    Some(match (method.as_str(), route) {
+        ("GET", Route::Vault) => Verb::About,
+        ("GET", Route::Health) => Verb::Health,
+        ("POST", Route::Join) => Verb::Join,
+        ("GET", Route::Hosts) => Verb::Hosts,
+        ("GET", Route::Head) => Verb::Head,
+        ("POST", Route::Witness) => Verb::Witness,
+        ("GET", Route::Ledger) => Verb::Ledger,
+        ("GET", Route::Status) => Verb::Status,
+        ("GET", Route::Metrics) => Verb::Metrics,
+        ("GET", Route::Host(_, Spot::Receipts)) => Verb::Receipts,
+        ("GET", Route::Host(_, Spot::Snapshots)) => Verb::Snapshots,
+        ("GET", Route::Host(_, Spot::Objects(kind))) => Verb::List(kind),
+        ("POST", Route::Host(_, Spot::Missing(kind))) => Verb::Missing(kind),
+        ("GET" | "HEAD", Route::Host(_, Spot::Object(kind, _))) => Verb::Read(kind),
+        ("PUT", Route::Host(_, Spot::Object(Kind::Manifest, _))) => Verb::Commit,
+        ("PUT", Route::Host(_, Spot::Object(kind, _))) => Verb::Put(kind),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(method: &str, target: &str) -> Option<Verb> {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        Asked::read(&method, &target.parse().expect("a target")).map(|asked| asked.verb)
+    }
+
+    #[test]
+    fn nothing_is_ever_deleted_or_replaced() {
+        let hex = "ab".repeat(32);
+        let mut known = 0;
+        for target in [
+            "/v1/vault".to_owned(),
+            "/v1/join".into(),
+            "/v1/hosts".into(),
+            "/healthz".into(),
+            format!("/v1/hosts/{hex}/packs/{hex}"),
+            format!("/v1/hosts/{hex}/manifests/{hex}"),
+            format!("/v1/hosts/{hex}/packs"),
+            format!("/v1/hosts/{hex}/packs/missing"),
+            format!("/v1/hosts/{hex}/receipts"),
+        ] {
+            for method in
+                ["DELETE", "PATCH", "MOVE", "COPY", "OPTIONS", "TRACE", "PROPFIND", "BREW", "get", "CONNECT"]
+            {
+                assert_eq!(read(method, &target), None, "{method} {target}");
+            }
+            known += ["GET", "PUT", "POST", "HEAD"]
+                .iter()
+                .filter(|method| read(method, &target).is_some())
+                .count();
+        }
+        assert_eq!(known, 13);
+    }
+
+    #[test]
+    fn only_the_plain_form_of_a_target_is_known() {
+        assert_eq!(read("GET", "/v1/vault"), Some(Verb::About));
+        for target in [
+            "http://vault/v1/vault",
+            "https://vault:8443/v1/vault",
+            "vault:8443",
+            "*",
+            "/v1/%76ault",
+            "/v1/vault/",
+        ] {
+            assert_eq!(read("GET", target), None, "{target}");
+        }
+        assert_eq!(read("HEAD", "/v1/vault"), None);
+    }
+}

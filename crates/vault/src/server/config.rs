@@ -1,0 +1,260 @@
+//! What a server is told: `vault.toml`, read strictly. Whatever is wrong is said with line and column.
+
+mod amount;
+
+pub use amount::{Bytes, Term};
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use vow_protocol::limits;
+
+/// The longest `vault.toml` that is read, in bytes.
+const TEXT_LIMIT_BYTES: usize = 1 << 20;
+
+/// What a server is told. Everything has a default, so that an empty file is a good one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where to listen; left aside when systemd hands over sockets.
+    pub listen: Vec<SocketAddr>,
+    /// The socket for administration; none when empty. Its folder is made when it is missing, and must be the server's own.
+    pub socket: PathBuf,
+    /// A file with a token that lets its bearer read `/metrics`.
+    pub metrics_token_file: Option<PathBuf>,
+    /// Space that is kept for manifests and the ledger: packs are refused before.
+    pub reserve: Bytes,
+    /// Limits on connections, requests and time.
+    pub limits: Limits,
+    /// How much may be stored.
+    pub quota: Quota,
+}
+
+/// Limits on connections, requests and time. A host's share cannot use up the others'.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections of one key.
+    pub connections_per_key: usize,
+    /// Connections of those who have shown no known key yet; the oldest one gives way to a new one.
+    pub strangers: usize,
+    /// Of these, from one address (of IPv6: from one network of 64 bits).
+    pub strangers_per_address: usize,
+    /// Requests that are being answered.
+    pub requests: usize,
+    /// Requests of one key that are being answered; more wait.
+    pub requests_per_key: usize,
+    /// Requests of one key in a second, on average; those above wait.
+    pub requests_per_second: u32,
+    /// Bytes of one key in a second, to and fro, on average; those above wait.
+    pub bytes_per_second: Bytes,
+    /// Snapshots that one host commits in an hour.
+    pub snapshots_per_hour: u32,
+    /// Attempts to join from one address in a minute.
+    pub joins_per_minute: u32,
+    /// Packs that one snapshot may name.
+    pub packs_per_snapshot: u64,
+    /// Pieces of work that the storage does at a time.
+    pub storage_tasks: usize,
+    /// Of these, for one key.
+    pub storage_tasks_per_key: usize,
+    /// Memory for bodies that are being received or sent; requests that find none wait.
+    pub memory: Bytes,
+    /// How long a request waits for its turn.
+    pub wait: Term,
+    /// The head of a request arrives within this time.
+    pub head_time: Term,
+    /// A connection on which nothing is asked for so long is closed.
+    pub idle_time: Term,
+    /// Bodies are watched in windows of this length.
+    pub pace_window: Term,
+    /// One that moves less in a window is given up.
+    pub pace_least: Bytes,
+    /// How long requests may go on when the server is told to stop.
+    pub stop_time: Term,
+}
+
+/// How much may be stored.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quota {
+    /// By one host; without it, as much as there is room.
+    pub host: Option<Bytes>,
+    /// By all hosts of one customer.
+    pub tenant: Option<Bytes>,
+    /// Exceptions.
+    #[serde(rename = "for")]
+    pub exceptions: Vec<QuotaFor>,
+}
+
+/// Another quota for one customer, or for one of its hosts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaFor {
+    /// The customer.
+    pub tenant: String,
+    /// Its host; without one, the quota of the customer.
+    pub name: Option<String>,
+    /// How much.
+    pub bytes: Bytes,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), DEFAULT_PORT)],
+            socket: "/run/vow/vault.sock".into(),
+            metrics_token_file: None,
+            reserve: Bytes(1 << 30),
+            limits: Limits::default(),
+            quota: Quota::default(),
+        }
+    }
+}
+
+const DEFAULT_PORT: u16 = 8443;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 2048,
+            connections_per_key: 64,
+            strangers: 256,
+            strangers_per_address: 64,
+            requests: 512,
+            requests_per_key: 32,
+            requests_per_second: 500,
+            bytes_per_second: Bytes(1 << 30),
+            snapshots_per_hour: 120,
+            joins_per_minute: 10,
+            packs_per_snapshot: 1 << 23,
+            storage_tasks: 16,
+            storage_tasks_per_key: 4,
+            memory: Bytes(128 << 20),
+            wait: Term(Duration::from_secs(30)),
+            head_time: Term(limits::HEAD_TIME),
+            idle_time: Term(limits::IDLE_TIME),
+            pace_window: Term(limits::PACE_WINDOW),
+            pace_least: Bytes(limits::PACE_LEAST_BYTES),
+            stop_time: Term(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// Why a configuration was refused, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct ConfigError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl Config {
+    /// Reads the text of a `vault.toml`.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let at_start = |message: String| ConfigError { line: 1, column: 1, message };
+        if text.len() > TEXT_LIMIT_BYTES {
+            return Err(at_start("the file is longer than 1 MiB".into()));
+        }
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            // Only the first line: the others may quote the file.
+            let message = error.message().lines().next().unwrap_or("not TOML").to_owned();
+            ConfigError { line, column, message }
+        })?;
+        config.check().map_err(|(word, message)| {
+            let (line, column) = position(text, find_word(text, word));
+            ConfigError { line, column, message: format!("{word}: {message}") }
+        })?;
+        Ok(config)
+    }
+
+    /// What the types cannot say. The name of what is wrong, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let limits = &self.limits;
+        let at_least_one = "must be at least 1".to_owned();
+        for (word, value) in [
+            ("connections", limits.connections),
+            ("connections_per_key", limits.connections_per_key),
+            ("strangers", limits.strangers),
+            ("strangers_per_address", limits.strangers_per_address),
+            ("requests", limits.requests),
+            ("requests_per_key", limits.requests_per_key),
+            ("requests_per_second", limits.requests_per_second as usize),
+            ("bytes_per_second", usize::try_from(limits.bytes_per_second.0).unwrap_or(usize::MAX)),
+            ("snapshots_per_hour", limits.snapshots_per_hour as usize),
+            ("joins_per_minute", limits.joins_per_minute as usize),
+            ("storage_tasks", limits.storage_tasks),
+            ("storage_tasks_per_key", limits.storage_tasks_per_key),
+        ] {
+            if value == 0 {
+                return Err((word, at_least_one));
+            }
+        }
+        if limits.strangers >= limits.connections {
+            return Err((
+                "strangers",
+                "must be less than connections, or strangers shut out the hosts".into(),
+            ));
+        }
+        for (word, share, whole) in [
+            ("connections_per_key", limits.connections_per_key, limits.connections - limits.strangers),
+            ("requests_per_key", limits.requests_per_key, limits.requests),
+            ("storage_tasks_per_key", limits.storage_tasks_per_key, limits.storage_tasks),
+        ] {
+            if share > whole {
+                return Err((word, format!("must be at most {whole}, which is all there is")));
+            }
+        }
+        if limits.memory.0 < MEMORY_LEAST_BYTES {
+            return Err(("memory", "must be at least 8 MiB".into()));
+        }
+        if self.listen.is_empty() {
+            return Err(("listen", "names no address".into()));
+        }
+        for exception in &self.quota.exceptions {
+            let names = std::iter::once(&exception.tenant).chain(&exception.name);
+            if let Some(bad) = names.into_iter().find(|name| !limits::is_name(name)) {
+                return Err(("for", format!("{bad:?} cannot be a name")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Room for the largest body that is held whole, several times over.
+const MEMORY_LEAST_BYTES: u64 = 8 << 20;
+
+/// Line and column of a byte, from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// Where a line begins with this word; the start when none does.
+fn find_word(text: &str, word: &str) -> usize {
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        let rest = line[indent..].trim_start_matches("[[quota.");
+        if rest
+            .strip_prefix(word)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c == '_' || c.is_alphanumeric()))
+        {
+            return at + indent;
+        }
+        at += line.len();
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests;

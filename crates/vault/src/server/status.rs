@@ -1,0 +1,83 @@
+//! The health of a vault, as the console, the local socket and the command line all show it.
+
+use super::app::App;
+use super::handlers::about::SOFTWARE;
+use vow_base::ObjectId;
+use vow_base::clock::Nanos;
+use vow_base::vault::{VaultError, Watch};
+use vow_protocol::wire::{Counts, Finding, Hex, HostHealth, Pass, Space, Status};
+
+const NANOS_IN_AN_HOUR: Nanos = 3600 * 1_000_000_000;
+
+/// The health of the vault now. Looks at the storage, little.
+pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
+    let state = app.vault.state()?;
+    let head = app.vault.head()?.map(|head| Hex(ObjectId::of(&head)));
+    let space = app.vault.space()?.map(|space| Space {
+        total_bytes: space.total_bytes,
+        free_bytes: space.free_bytes,
+        reserve_bytes: app.room.reserve_bytes(),
+    });
+    let clock_doubt = state.clock_doubt.map(|doubt| {
+        let hours = doubt.after.saturating_sub(doubt.before) / NANOS_IN_AN_HOUR;
+        format!("it jumped by {hours} hours at position {} of the ledger", doubt.position)
+    });
+    let mut hosts = Vec::new();
+    for (id, record) in app.book.hosts().iter() {
+        let known = state.of_host(id);
+        hosts.push(HostHealth {
+            host: Hex(*id),
+            tenant: record.tenant.clone(),
+            name: record.name.clone(),
+            last_commit: known.snapshots.last().map(|newest| newest.receipt.received),
+            snapshots: known.kept().count() as u64,
+            bytes: app.usage.of_host(id).0.bytes,
+            condemned: known.condemned.len() as u64,
+            revoked: record.revoked,
+        });
+    }
+    let stored = app.usage.total();
+    let counts = Counts {
+        hosts: hosts.len() as u64,
+        snapshots: hosts.iter().map(|host| host.snapshots).sum(),
+        objects: stored.objects,
+        bytes: stored.bytes,
+        condemned: hosts.iter().map(|host| host.condemned).sum(),
+    };
+    let trouble = app.trouble();
+    let now = app.vault.now();
+    let finding =
+        |kind: &str, message: String, since| Finding { kind: kind.into(), message, since, host: None };
+    let mut findings = Vec::new();
+    if let Some(why) = &trouble.read_only {
+        findings.push(finding("read-only", format!("nothing can be stored: {why}"), now));
+    }
+    if let Some((at, what)) = trouble.last {
+        findings.push(finding("storage", format!("the storage failed: {what}"), at));
+    }
+    if let Some(doubt) = &clock_doubt {
+        let since = state.newest.unwrap_or(now);
+        findings.push(finding("clock", format!("the vault's clock is in doubt: {doubt}"), since));
+    }
+    if let Some(space) = space.filter(|space| space.free_bytes < space.reserve_bytes) {
+        let text = format!("{} bytes are free, less than the reserve: packs are refused", space.free_bytes);
+        findings.push(finding("space", text, now));
+    }
+    let sweep = state.passes.last().map(|(_, ended)| Pass { ended: *ended, ..Pass::default() });
+    Ok(Status {
+        software: SOFTWARE.into(),
+        time: now,
+        started: app.started,
+        read_only: trouble.read_only,
+        clock_doubt,
+        ledger: state.position,
+        head,
+        deletions_unfinished: state.deleting.len() as u64,
+        space,
+        counts,
+        sweep,
+        scrub: None,
+        findings,
+        hosts,
+    })
+}

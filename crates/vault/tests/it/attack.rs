@@ -1,0 +1,1 @@
+//! The server, attacked with a real host's key.

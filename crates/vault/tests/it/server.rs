@@ -1,0 +1,4 @@
+//! The server, asked decently.
+
+mod admin;
+mod protocol;
