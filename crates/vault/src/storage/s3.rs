@@ -27,6 +27,7 @@ mod hidden;
 mod listing;
 mod locks;
 mod probe;
+mod settings;
 mod signing;
 mod store;
 mod upload;

@@ -58,7 +58,7 @@ fn snapshots_are_committed_and_come_back() {
         assert!(matches!(vault.deposit(&host.public()), Err(VaultError::NotJoined { .. })));
         vault.join(&host.public()).unwrap();
         let deposit = vault.deposit(&host.public()).unwrap();
-        let snapshot = host.snapshot(1, 20, &mut dice);
+        let snapshot = host.snapshot(1, 7, &mut dice);
 
         let VaultError::Missing(missing) = snapshot.commit(&deposit).unwrap_err() else {
             panic!("nothing is there")
@@ -79,7 +79,7 @@ fn snapshots_are_committed_and_come_back() {
         let again = Vault::open_on(Arc::new(double.storage("a/vault")), Arc::new(SystemClock), None).unwrap();
         assert_eq!(again.committed(&host.id()).unwrap(), [receipt]);
         assert_eq!(again.hosts().unwrap(), [host.public()]);
-        assert_eq!(again.objects(&host.id(), Kind::Pack).unwrap().len(), 21);
+        assert_eq!(again.objects(&host.id(), Kind::Pack).unwrap().len(), 8);
         for object in snapshot.objects.iter().chain([&snapshot.manifest]) {
             assert_eq!(again.get(&host.id(), object.kind, &object.id).unwrap(), object.bytes);
         }
@@ -201,6 +201,8 @@ fn a_commit_that_fails_at_any_request_can_be_repeated() {
             let deposit = vault.deposit(&host.public()).unwrap();
             let snapshot = host.snapshot(sequence, 2, &mut dice);
             snapshot.put(&deposit).unwrap();
+            // What is known of the ledger is not read again: else each commit would take one request more than the one before.
+            vault.state().unwrap();
             double.faults.pass.store(n, SeqCst);
             // The one after those that pass does nothing, or does it and says nothing.
             let fault = if lost { &double.faults.lose_answer } else { &double.faults.internal_error };

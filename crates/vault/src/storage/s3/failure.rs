@@ -23,6 +23,8 @@ pub(super) enum Failure {
     TooLong(u64),
     /// Not sent: what was asked makes no sense.
     Unwanted(String),
+    /// Not sent: nobody gave credentials to sign with.
+    NoCredentials,
 }
 
 /// An answer that is no success.
@@ -63,7 +65,11 @@ impl Failure {
         match self {
             Self::Refused(refusal) => matches!(refusal.status, 408 | 429 | 500 | 502..=504),
             Self::Broken(_) => true,
-            Self::Senseless(_) | Self::TooShort | Self::TooLong(_) | Self::Unwanted(_) => false,
+            Self::Senseless(_)
+            | Self::TooShort
+            | Self::TooLong(_)
+            | Self::Unwanted(_)
+            | Self::NoCredentials => false,
         }
     }
 
@@ -96,6 +102,7 @@ impl Failure {
             Self::TooShort => ErrorKind::UnexpectedEof,
             Self::TooLong(_) => ErrorKind::FileTooLarge,
             Self::Unwanted(_) => ErrorKind::InvalidInput,
+            Self::NoCredentials => ErrorKind::PermissionDenied,
         };
         io::Error::new(kind, self.to_string())
     }
@@ -110,6 +117,9 @@ impl fmt::Display for Failure {
             Self::TooShort => f.write_str("the object ends before that"),
             Self::TooLong(length) => write!(f, "its {length} bytes are more than the format allows"),
             Self::Unwanted(text) => f.write_str(text),
+            Self::NoCredentials => f.write_str(
+                "there are no credentials for it: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give this machine a role",
+            ),
         }
     }
 }
@@ -140,12 +150,13 @@ impl Note {
     }
 }
 
-/// An error that the object store crate tries again after: everything that is sent here may be repeated.
+/// An error that the object store crate tries again after, when there is a point in it: everything that is sent here may be repeated.
 pub(super) fn repeatable(failure: Failure) -> HttpError {
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
     struct Told(String);
-    HttpError::new(HttpErrorKind::Request, Told(failure.to_string()))
+    let kind = if failure.is_passing() { HttpErrorKind::Request } else { HttpErrorKind::Unknown };
+    HttpError::new(kind, Told(failure.to_string()))
 }
 
 /// An error with all its causes, of which the last is the one that matters.

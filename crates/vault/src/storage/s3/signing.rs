@@ -105,8 +105,7 @@ impl Signing {
     async fn sign(&self, request: &mut HttpRequest, extra: Option<Extra>) -> Result<(), Failure> {
         let credential = self.credentials.get_credential().await;
         // What a provider of credentials says in detail can hold what it was given.
-        let credential =
-            credential.map_err(|_| Failure::Broken("no credentials can be had for it".into()))?;
+        let credential = credential.map_err(|_| Failure::NoCredentials)?;
         let digest = extra.map(|extra| {
             request.headers_mut().extend(extra.headers);
             extra.sha256
