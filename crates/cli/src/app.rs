@@ -1,7 +1,7 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, export, find, init, key, ls, restore, snapshots, up, vault,
+    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -35,6 +35,7 @@ enum Command {
     Init(init::Args),
     #[command(subcommand)]
     Config(config::Command),
+    Discover(discover::Args),
     Backup(backup::Args),
     Snapshots(snapshots::Args),
     Ls(ls::Args),
@@ -81,6 +82,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Up(args) => up::run(cx, &args),
         Command::Init(args) => init::run(cx, &args),
         Command::Config(command) => config::run(cx, &command),
+        Command::Discover(args) => discover::run(cx, &args),
         Command::Backup(args) => backup::run(cx, &args),
         Command::Snapshots(args) => snapshots::run(cx, &args),
         Command::Ls(args) => ls::run(cx, &args),

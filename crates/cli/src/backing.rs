@@ -1,5 +1,6 @@
 //! One run: every source of the plan that was asked for, into every level that can be reached.
 
+mod learned;
 mod levels;
 mod remembered;
 mod report;
@@ -19,8 +20,10 @@ use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
 use vow_base::vault::VaultError;
+use vow_sources::adapter::{self, Capture};
 use vow_sources::files::{Files, FilesError, FilesOptions};
 use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
+use vow_store::source::Source;
 
 /// Threads that read directories ahead of the engine; more only compete with it.
 const READERS_MAX: usize = 8;
@@ -35,6 +38,8 @@ pub(crate) struct Order<'c> {
     pub(crate) dry_run: bool,
     /// Accept a source that used to have content and has none now.
     pub(crate) allow_empty: bool,
+    /// Accept that another database server answers than the one on record.
+    pub(crate) accept_server: bool,
 }
 
 /// What came of it.
@@ -175,10 +180,6 @@ fn capture(
     ui: Ui,
 ) -> Result<BackupReport, NoSnapshot> {
     let config = order.config;
-    let remembered = remembered::load(config, &plan.name, ui);
-    let options = FilesOptions { allow_empty: order.allow_empty, remembered, ..files_options(config, plan) };
-    let files = Files::new(options).map_err(|e| unusable(plan, &e))?;
-    let counts = files.root_counts();
     let options = BackupOptions {
         tenant: config.tenant.clone(),
         host: config.host.clone(),
@@ -192,19 +193,46 @@ fn capture(
         software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
         run,
     };
-    let made = backup(Box::new(files), &options, keys, &config.state, levels, &SystemClock, &task.monitor);
-    let report = made.map_err(|error| {
-        let lost = match &error {
-            BackupError::NoLevel { level, source } => lost(level, source).map(Box::new),
-            _ => None,
-        };
-        let failure = Failure::from(error).during(format!("the source {} was not backed up", plan.name));
-        NoSnapshot { failure, lost }
-    })?;
+    let back_up = |source: Box<dyn Source>| {
+        let made = backup(source, &options, keys, &config.state, levels, &SystemClock, &task.monitor);
+        made.map_err(|error| {
+            let lost = match &error {
+                BackupError::NoLevel { level, source } => lost(level, source).map(Box::new),
+                _ => None,
+            };
+            let failure = Failure::from(error).during(format!("the source {} was not backed up", plan.name));
+            NoSnapshot { failure: advise(failure), lost }
+        })
+    };
+    if let Some(postgres) = &plan.postgres {
+        let remembered = learned::load(config, &plan.name)?.filter(|_| !order.accept_server);
+        let begun =
+            postgres.begin(&adapter::Run { dry_run: order.dry_run, remembered }).map_err(Failure::failed)?;
+        let report = back_up(begun.source)?;
+        if let Some(identifier) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
+            learned::save(config, &plan.name, &identifier, ui);
+        }
+        return Ok(report);
+    }
+    let remembered = remembered::load(config, &plan.name, ui);
+    let files = FilesOptions { allow_empty: order.allow_empty, remembered, ..files_options(config, plan) };
+    let files = Files::new(files).map_err(|e| unusable(plan, &e))?;
+    let counts = files.root_counts();
+    let report = back_up(Box::new(files))?;
     if report.snapshot.is_some() {
         remembered::save(config, &plan.name, &counts.get(), ui);
     }
     Ok(report)
+}
+
+/// What to do about a server that is not the one on record.
+fn advise(failure: Failure) -> Failure {
+    match failure.line().contains("system identifier") {
+        true => failure.hint(
+            "find out which server answers there; when it is the right one, run again with --accept-server",
+        ),
+        false => failure,
+    }
 }
 
 /// What the plan says about a source of files.
@@ -222,6 +250,10 @@ fn files_options(config: &Config, plan: &SourcePlan) -> FilesOptions {
 
 /// Whether the options of a source make sense; looks at no path.
 pub(crate) fn check_source(config: &Config, plan: &SourcePlan) -> Outcome<()> {
+    if plan.postgres.is_some() {
+        // Everything that can be said without connecting was said when the plan was read.
+        return Ok(());
+    }
     Files::new(files_options(config, plan)).map(|_| ()).map_err(|e| unusable(plan, &e))
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod diff;
+pub(crate) mod discover;
 pub(crate) mod export;
 pub(crate) mod find;
 pub(crate) mod init;

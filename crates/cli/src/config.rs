@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use vow_base::Fingerprint;
 use vow_base::sign::PublicKey;
 use vow_protocol::Address;
+use vow_sources::postgres::PostgresOptions;
 use vow_store::session::Recipient;
 
 /// The plan of one host.
@@ -112,11 +113,11 @@ impl VaultPlan {
 pub(crate) struct SourcePlan {
     /// Its name.
     pub(crate) name: String,
-    /// Its type; only `files` in this version.
+    /// Its type: `files` or `postgres`.
     pub(crate) kind: String,
-    /// What is captured.
+    /// What is captured: of `files`.
     pub(crate) paths: Vec<PathBuf>,
-    /// What is not.
+    /// What is not: patterns of `files`, names of databases.
     pub(crate) exclude: Vec<String>,
     /// Stay on the file systems of the paths.
     pub(crate) one_file_system: bool,
@@ -124,6 +125,8 @@ pub(crate) struct SourcePlan {
     pub(crate) exclude_caches: bool,
     /// When it is due; not used yet.
     pub(crate) schedule: Option<String>,
+    /// What a source of type `postgres` needs to know.
+    pub(crate) postgres: Option<Box<PostgresOptions>>,
 }
 
 /// Which options of a source were left out and stand at their defaults.

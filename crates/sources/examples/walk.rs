@@ -25,7 +25,7 @@ fn main() {
                 match found {
                     Found::Item(item) => (entries, bytes) = (entries + 1, bytes + item.stat.size),
                     Found::Problem { .. } => problems += 1,
-                    Found::Note(_) => {}
+                    Found::Note(_) | Found::Stream(..) => {}
                 }
             }
         }

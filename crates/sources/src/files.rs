@@ -4,6 +4,7 @@
 //! the `queue` keeps, and the `walk` puts the pieces together. Every call is relative to an open `folder` and follows no
 //! symbolic link.
 
+mod adapter;
 mod attributes;
 mod exclude;
 mod folder;
@@ -17,6 +18,8 @@ mod special;
 mod sys;
 mod tally;
 mod walk;
+
+pub use adapter::Adapter;
 
 use exclude::Excludes;
 use pool::Pool;

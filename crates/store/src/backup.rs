@@ -16,6 +16,7 @@ mod group;
 mod links;
 mod owners;
 mod packs;
+mod pipe;
 mod plan;
 mod queue;
 mod read;

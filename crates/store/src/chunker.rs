@@ -13,6 +13,8 @@ const FINE_BYTES: usize = 64 << 10;
 const AVERAGE_MAX_BYTES: usize = 4 << 20;
 /// No file is cut into many more chunks than this, so that its references fit in memory.
 const CHUNKS_PER_FILE: u64 = 1 << 18;
+/// Chunks of a stream until the average is doubled: the first time after 8 GiB, the last after half a tebibyte.
+const STREAM_STEP_CHUNKS: u64 = 1 << 17;
 
 /// How finely a file is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +126,14 @@ impl Cutter {
     /// How finely the file is cut.
     pub fn grain(&self) -> Grain {
         self.grain
+    }
+
+    /// For the next chunk of a stream whose size nobody knows, after this many. As it grows it is cut more coarsely, at places that
+    /// depend on nothing but what lies before them, so that the next dump is cut in the same places.
+    pub fn of_stream(chunks: u64) -> Self {
+        let doublings = u32::try_from(chunks / STREAM_STEP_CHUNKS).unwrap_or(u32::MAX).min(31);
+        let average = (FINE_BYTES << doublings).min(AVERAGE_MAX_BYTES);
+        Self { grain: Grain::Fine, average, masks: select_masks(average, Normalization::Level1) }
     }
 
     /// The longest chunk, in bytes.

@@ -71,10 +71,33 @@ impl Item {
     }
 }
 
+/// Bytes that a program or a generator makes while they are read: a dump. Their number is not known before the end.
+///
+/// Memory stays flat and nothing is stored twice: what is read goes straight into packs. Any error ends the whole run without a
+/// snapshot, since a part of a dump may look like all of it.
+pub trait Stream: Send {
+    /// Reads the next bytes into `buffer`; 0 at the end. Called by one thread at a time.
+    ///
+    /// It may wait for the program that makes the bytes, and must look at `stop` at least every second while it does. It must not
+    /// wait for another stream of the same source: that one may be queued behind this one.
+    ///
+    /// # Errors
+    /// Why there can be no snapshot, as a sentence.
+    fn read(&mut self, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> Result<usize, String>;
+
+    /// The verdict, once the end was read: what is missing although the stream is whole, each of which makes the snapshot partial.
+    ///
+    /// # Errors
+    /// Why what was read is not what it should be: there can be no snapshot.
+    fn finish(self: Box<Self>, stop: &dyn Fn() -> bool) -> Result<Vec<String>, String>;
+}
+
 /// What a source reports.
 pub enum Found {
     /// An entry, in path order.
     Item(Item),
+    /// A file whose data comes out of a stream, in path order. The size in its stat counts for nothing.
+    Stream(Item, Box<dyn Stream>),
     /// Something that could not be read: the snapshot is partial.
     Problem {
         /// Its path in the listing.

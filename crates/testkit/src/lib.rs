@@ -12,6 +12,7 @@ pub mod hard_tree;
 pub mod host;
 pub mod loop_disk;
 pub mod mem_disk;
+pub mod postgres;
 pub mod shell;
 pub mod tree;
 

@@ -39,6 +39,7 @@ impl HostDeposit {
             let objects = self.require(&manifest, &known, &before)?;
             self.make_names_durable(&objects, &before)?;
             self.vault.put(&self.host, Kind::Manifest, id, stored)?;
+            vault.extend_locks(&self.host, &state, objects.iter().copied().chain([own]))?;
             let appended = vault.ledger.append(&key, state.position, |position, previous| Receipt {
                 version: 1,
                 vault_key: vault.key.0,
@@ -130,12 +131,9 @@ impl HostDeposit {
         known: &HostState,
         before: &BTreeSet<Object>,
     ) -> Result<Vec<Object>, VaultError> {
-        let mut absent = Vec::new();
-        for object @ (kind, id) in objects.difference(before) {
-            if !known.accepts(object) || !self.vault.present(&self.host, *kind, id)? {
-                absent.push(*object);
-            }
-        }
+        let (accepted, mut absent): (Vec<Object>, Vec<Object>) =
+            objects.difference(before).partition(|object| known.accepts(object));
+        absent.extend(self.vault.not_present(&self.host, &accepted)?);
         Ok(absent)
     }
 

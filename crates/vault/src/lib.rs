@@ -26,6 +26,7 @@ mod heads;
 mod join;
 mod ledger;
 mod local;
+mod lock;
 mod objects;
 mod pages;
 mod remembered;

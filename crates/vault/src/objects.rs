@@ -1,9 +1,10 @@
 //! Single objects: whether they are there, reading them, putting them.
 
-use crate::state::HostState;
+use crate::state::{HostState, Object};
 use crate::storage::Upload;
 use crate::tree;
 use crate::vault::Inner;
+use std::collections::HashSet;
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use vow_base::disk::DiskError;
@@ -13,13 +14,24 @@ use vow_base::{HostId, ObjectId};
 
 /// No pack is shorter than its fixed header fields and its tail: section 3 of `docs/format.md`.
 pub(crate) const PACK_MIN_BYTES: u64 = 76 + 32;
+/// Objects that are looked at with one call of the storage.
+const LOOK_AT_ONCE: usize = 10_000;
 
 impl Inner {
-    /// Whether an object of a plausible length stands under its name.
-    pub(crate) fn present(&self, host: &HostId, kind: Kind, id: &ObjectId) -> Result<bool, VaultError> {
-        let stat = self.storage.stat(&tree::object(host, kind, id))?;
-        let least = if kind == Kind::Pack { PACK_MIN_BYTES } else { 1 };
-        Ok(stat.is_some_and(|stat| (least..=kind.limit_bytes()).contains(&stat.length)))
+    /// Those of `objects` under whose name no object of a plausible length stands.
+    pub(crate) fn not_present(&self, host: &HostId, objects: &[Object]) -> Result<Vec<Object>, VaultError> {
+        let mut absent = Vec::new();
+        for part in objects.chunks(LOOK_AT_ONCE) {
+            let names: Vec<_> = part.iter().map(|(kind, id)| tree::object(host, *kind, id)).collect();
+            for (object, stat) in part.iter().zip(self.storage.stats(&names)?) {
+                let least = if object.0 == Kind::Pack { PACK_MIN_BYTES } else { 1 };
+                let plausible = least..=object.0.limit_bytes();
+                if !stat.is_some_and(|stat| plausible.contains(&stat.length)) {
+                    absent.push(*object);
+                }
+            }
+        }
+        Ok(absent)
     }
 
     /// Those of `ids` that a commit would not accept.
@@ -30,28 +42,31 @@ impl Inner {
         kind: Kind,
         ids: &[ObjectId],
     ) -> Result<Vec<ObjectId>, VaultError> {
-        let mut missing = Vec::new();
-        for id in ids {
-            if !known.accepts(&(kind, *id)) || !self.present(host, kind, id)? {
-                missing.push(*id);
-            }
-        }
-        Ok(missing)
+        let objects = || ids.iter().map(|id| (kind, *id));
+        let accepted: Vec<_> = objects().filter(|object| known.accepts(object)).collect();
+        let absent: HashSet<_> = self.not_present(host, &accepted)?.into_iter().collect();
+        let missing = objects().filter(|object| !known.accepts(object) || absent.contains(object));
+        Ok(missing.map(|(_, id)| id).collect())
     }
 
     /// A whole object, verified against its name.
     pub(crate) fn get(&self, host: &HostId, kind: Kind, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
         let name = tree::object(host, kind, id);
         let damaged = |reason| VaultError::Damaged { kind, id: *id, reason };
-        match self.storage.stat(&name)? {
-            None => return Err(VaultError::Absent { kind, id: *id }),
-            Some(stat) if stat.length > kind.limit_bytes() => {
-                return Err(damaged(format!("its {} bytes are more than the format allows", stat.length)));
+        let limit = kind.limit_bytes();
+        // In a folder anything can stand under a name. In a bucket reading says all that a look says, which would cost as much.
+        if self.storage.has_folders() {
+            match self.storage.stat(&name)? {
+                None => return Err(VaultError::Absent { kind, id: *id }),
+                Some(stat) if stat.length > limit => return Err(damaged(too_long(stat.length))),
+                Some(_) => {}
             }
-            Some(_) => {}
         }
-        let bytes = match self.storage.read(&name, kind.limit_bytes()) {
+        let bytes = match self.storage.read(&name, limit) {
             Err(error) if error.is_absent() => return Err(VaultError::Absent { kind, id: *id }),
+            Err(error) if error.source.kind() == ErrorKind::FileTooLarge => {
+                return Err(damaged(error.source.to_string()));
+            }
             other => other?,
         };
         let found = ObjectId::of(&bytes);
@@ -72,6 +87,10 @@ impl Inner {
         }
         put.publish()
     }
+}
+
+fn too_long(length: u64) -> String {
+    format!("its {length} bytes are more than the format allows")
 }
 
 /// Small enough to stay in the processor's cache between hashing and writing.

@@ -8,7 +8,10 @@ use vow_base::clock::Nanos;
 use vow_base::disk::{DiskError, DiskLock};
 use vow_base::publish::{PublishError, Published};
 
+mod cached;
 mod dir;
+pub mod s3;
+pub use cached::CachedStorage;
 pub use dir::DirStorage;
 
 /// Where a vault's names live. Every error names the object; an error is never an empty answer.
@@ -49,6 +52,11 @@ pub trait Storage: Send + Sync {
     /// What is known of an object without reading it; `None` when there is none.
     fn stat(&self, name: &str) -> Result<Option<Stat>, DiskError>;
 
+    /// [`Storage::stat`] of many names, in their order: where that takes a while, of many at once.
+    fn stats(&self, names: &[String]) -> Result<Vec<Option<Stat>>, DiskError> {
+        names.iter().map(|name| self.stat(name)).collect()
+    }
+
     /// Everything directly in a folder, objects and folders, sorted by name: whole, or an error.
     ///
     /// A directory says an error when the folder is not there; a bucket, which has no folders, says that it is empty.
@@ -84,6 +92,16 @@ pub trait Storage: Send + Sync {
 
     /// Moves an object that a scrub found damaged out of the way. An object under `to` is no error: a second copy of damage is dropped.
     fn quarantine(&self, name: &str, to: &str) -> Result<(), DiskError>;
+
+    /// Whether the store locks objects.
+    fn locks(&self) -> bool {
+        false
+    }
+
+    /// [`Storage::extend_lock`] of many objects.
+    fn extend_locks(&self, names: &[String], until: Nanos) -> Result<(), DiskError> {
+        names.iter().try_for_each(|name| self.extend_lock(name, until))
+    }
 
     /// Where the store can lock: nobody can remove the object before this time. It never shortens a lock. Else nothing.
     fn extend_lock(&self, name: &str, until: Nanos) -> Result<(), DiskError>;

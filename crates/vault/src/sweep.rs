@@ -5,7 +5,7 @@
 //! changed; only when all of it could be read, and no brake stops it, anything is appended.
 
 mod act;
-mod known;
+pub(crate) mod known;
 mod look;
 mod mark;
 mod report;

@@ -73,7 +73,7 @@ fn file(config: &Config, source: &str) -> PathBuf {
     config.state.join("roots").join(format!("{source}.json"))
 }
 
-fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut file = fs::File::create(&temporary)?;

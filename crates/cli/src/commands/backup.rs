@@ -20,6 +20,9 @@ pub(crate) struct Args {
     /// Accept a path that is empty or missing though it used to have content
     #[arg(long)]
     allow_empty: bool,
+    /// Accept that another database server answers than the one on record
+    #[arg(long)]
+    accept_server: bool,
 }
 
 /// Backs up.
@@ -30,6 +33,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         config: &config,
         dry_run: args.dry_run,
         allow_empty: args.allow_empty,
+        accept_server: args.accept_server,
     };
     let run = backing::run(cx.ui, &order)?;
     print_human(cx.ui, &run);

@@ -120,6 +120,7 @@ fn value(config: &Config) -> Value {
             "one_file_system": source.one_file_system,
             "exclude_caches": source.exclude_caches,
             "schedule": source.schedule,
+            "url": source.postgres.as_ref().map(|options| options.access.url.text()),
         })
     };
     json!({

@@ -1,5 +1,7 @@
 //! `vow restore`.
 
+mod into;
+
 use crate::app::Context;
 use crate::entries::{shown, snapshot_line};
 use crate::exit::Exit;
@@ -9,12 +11,12 @@ use crate::spec::Spec;
 use crate::ui::{self, Problems, Task};
 use serde_json::{Value, json};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vow_store::archive::Snapshot;
 use vow_store::restore::{RestoreOptions, RestoreReport, restore};
 
-/// Restore a snapshot, or a part of it, into a folder
+/// Restore a snapshot, or a part of it, into a folder or a database server
 ///
 /// A whole snapshot goes to DIR/etc/…, DIR/home/… and so on; `--target /` restores to the original places and writes only
 /// what differs. Of SNAPSHOT:/a/folder the contents go directly into DIR, and SNAPSHOT:/a/file becomes DIR/file.
@@ -24,8 +26,16 @@ pub(crate) struct Args {
     #[arg(value_name = "SNAPSHOT[:PATH]")]
     snapshot: OsString,
     /// The folder to restore into
-    #[arg(long, short, value_name = "DIR")]
-    target: PathBuf,
+    #[arg(long, short, value_name = "DIR", required_unless_present = "into")]
+    target: Option<PathBuf>,
+    /// The database server to restore into, as a URL without a password
+    ///
+    /// All of the snapshot, or one database, or one table with its indexes, keys, sequences and triggers. What is there already
+    /// stays: a database or table of the same name is restored beside it.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["target", "keep_path", "dry_run"])]
+    into: Option<String>,
+    #[command(flatten)]
+    server: into::Args,
     /// Keep the full path below DIR when a PATH is given
     #[arg(long)]
     keep_path: bool,
@@ -44,7 +54,20 @@ const PROBLEMS_SHOWN: usize = 20;
 /// Restores.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let spec = Spec::parse(&args.snapshot)?;
-    if args.target.as_os_str().is_empty() {
+    if let Some(url) = &args.into {
+        if spec.path.is_some() {
+            let failure = Failure::new(Exit::Usage, "a path cannot be restored into a server");
+            return Err(failure.hint("leave the path out, and say which part with --database and --table"));
+        }
+        let reading = Reading::open(cx, &args.read, Need::Identity)?;
+        let snapshot = reading.snapshot(cx, &spec.snapshot)?;
+        warn_of_gaps(cx, &snapshot);
+        return into::run(cx, &snapshot, url, &args.server);
+    }
+    let Some(target) = args.target.as_ref() else {
+        return Err(Failure::new(Exit::Usage, "no target was given").hint("name a folder with --target DIR"));
+    };
+    if target.as_os_str().is_empty() {
         return Err(Failure::new(Exit::Usage, "the target is empty").hint("name a folder with --target DIR"));
     }
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
@@ -55,7 +78,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     }
     warn_of_gaps(cx, &snapshot);
     let options = RestoreOptions {
-        target: args.target.clone(),
+        target: target.clone(),
         strip: under.is_some() && !args.keep_path,
         under,
         dry_run: args.dry_run,
@@ -71,7 +94,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let report = restored?;
     let secs = began.elapsed().as_secs_f64();
     show(cx, &problems);
-    print_human(cx, args, &snapshot, &report, secs);
+    print_human(cx, (args, target), &snapshot, &report, secs);
     cx.ui.json(&summary(&snapshot, &report, args.dry_run, secs));
     Ok(if report.errors == 0 { Exit::Done } else { Exit::Partial })
 }
@@ -96,10 +119,16 @@ fn show(cx: &Context, problems: &Problems) {
     }
 }
 
-fn print_human(cx: &Context, args: &Args, snapshot: &Snapshot, report: &RestoreReport, secs: f64) {
+fn print_human(
+    cx: &Context,
+    (args, target): (&Args, &Path),
+    snapshot: &Snapshot,
+    report: &RestoreReport,
+    secs: f64,
+) {
     let verb = if args.dry_run { "would restore" } else { "restored" };
     let ui = cx.ui;
-    ui.say(&format!("{verb} {} to {}", snapshot_line(snapshot.info()), args.target.display()));
+    ui.say(&format!("{verb} {} to {}", snapshot_line(snapshot.info()), target.display()));
     ui.say(&format!(
         "  {}, {}, {} others, {}; {} {}, {} right already; {}",
         ui::plural(report.files, "file"),

@@ -60,6 +60,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         config: &config,
         dry_run: false,
         allow_empty: false,
+        accept_server: false,
     };
     let run = backing::run(cx.ui, &order)?;
     backing::print_human(cx.ui, &run);

@@ -1,5 +1,7 @@
 //! Reading `vow.toml`. Whatever is wrong is said with file, line and column.
 
+mod postgres;
+
 use super::{
     Config, DEFAULT_EXCLUDE_CACHES, DEFAULT_ONE_FILE_SYSTEM, Place, SourcePlan, VaultPlan, rate, schedule,
 };
@@ -67,6 +69,15 @@ struct RawSource {
     one_file_system: Option<bool>,
     exclude_caches: Option<bool>,
     schedule: Option<Spanned<String>>,
+    url: Option<Spanned<String>>,
+    run_as: Option<Spanned<String>>,
+    password_file: Option<Spanned<String>>,
+    password_command: Option<Spanned<Vec<Spanned<String>>>>,
+    tools: Option<Spanned<String>>,
+    exact_below: Option<Spanned<String>>,
+    lock_wait_secs: Option<Spanned<i64>>,
+    max_lag_secs: Option<Spanned<i64>>,
+    parallel: Option<Spanned<i64>>,
 }
 
 /// A fault and where it is.
@@ -191,12 +202,15 @@ fn refuse_same_vault(raw: &[Spanned<RawVault>], plans: &[VaultPlan]) -> Checked<
 
 fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
     let source = raw.get_ref();
-    if source.kind.get_ref() != "files" {
-        let text = format!(
-            "sources of type {:?} are not built yet in this version; use \"files\"",
-            source.kind.get_ref()
-        );
-        return Err(fault(&source.kind, text));
+    match source.kind.get_ref().as_str() {
+        "files" => postgres::refuse_keys(source)?,
+        "postgres" => return postgres::plan(source, folder),
+        other => {
+            let text = format!(
+                "sources of type {other:?} are not built yet in this version; use \"files\" or \"postgres\""
+            );
+            return Err(fault(&source.kind, text));
+        }
     }
     let Some(paths) = &source.paths else {
         return Err(fault(&source.name, format!("the source {:?} has no paths", source.name.get_ref())));
@@ -218,6 +232,7 @@ fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
         one_file_system: source.one_file_system.unwrap_or(DEFAULT_ONE_FILE_SYSTEM),
         exclude_caches: source.exclude_caches.unwrap_or(DEFAULT_EXCLUDE_CACHES),
         schedule: source.schedule.as_ref().map(|text| text.get_ref().clone()),
+        postgres: None,
     })
 }
 

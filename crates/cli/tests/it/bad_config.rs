@@ -49,7 +49,36 @@ fn every_fault_is_named_with_line_and_column() {
         ("path = \"vault\"", "path = \"vault\"\nspool = \"yes\"", ":11:9:", "boolean"),
         ("path = \"vault\"", "path = \"vault\"\nretain = 1", ":11:1:", "retain"),
         ("fingerprint = \"SHA256:", "fingerprint = \"MD5:", ":11:15:", "fingerprint"),
-        ("type = \"files\"", "type = \"postgres\"", ":15:8:", "not built yet"),
+        ("type = \"files\"", "type = \"mariadb\"", ":15:8:", "not built yet"),
+        ("type = \"files\"", "type = \"postgres\"", ":16:9:", "makes no sense"),
+        ("type = \"files\"", "type = \"files\"\nurl = \"postgres:///\"", ":16:7:", "makes no sense"),
+        ("type = \"files\"", "type = \"files\"\npassword_command = [\"x\"]", ":16:20:", "makes no sense"),
+        ("type = \"files\"\npaths", "type = \"postgres\"\n#", ":14:8:", "no url"),
+        ("type = \"files\"\npaths", "type = \"postgres\"\nurl = \"http://x\"\n#", ":16:7:", "postgres://"),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://u:hunter2@h/\"\n#",
+            ":16:7:",
+            "password_file",
+        ),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://h/\"\nexact_below = \"3 apples\"\n#",
+            ":17:15:",
+            "MiB",
+        ),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://h/\"\nparallel = 0\n#",
+            ":17:12:",
+            "from 1 to 32",
+        ),
+        (
+            "type = \"files\"\npaths",
+            "type = \"postgres\"\nurl = \"postgres://h/\"\npassword_file = \"x\"\npassword_command = [\"y\"]\n#",
+            ":18:20:",
+            "excludes",
+        ),
         ("paths = [", "paths = [] #", ":16:9:", "no paths"),
         ("paths = [", "schedule = \"60 * * * *\"\npaths = [", ":16:12:", "minute"),
         ("paths = [", "schedule = \"daily\"\npaths = [", ":16:12:", "5 fields"),
@@ -64,6 +93,7 @@ fn every_fault_is_named_with_line_and_column() {
         assert!(good.contains(from), "{from}");
         fs::write(host.config(), good.replacen(from, to, 1)).expect("vow.toml");
         let place = format!("vow.toml{place}");
+        assert!(!host.run(["config", "check"]).err.contains("hunter2"));
         host.run(["config", "check"]).code(2).advises().says(&place).says(says);
         host.run(["backup"]).code(2).says(&place);
     }

@@ -122,6 +122,7 @@ pub(crate) fn walk_with(options: FilesOptions, mut look: impl FnMut(Item)) -> Re
                     walked.problems.push((format!("/{}", path.escape_ascii()), text))
                 }
                 Found::Note(text) => walked.notes.push(text),
+                Found::Stream(..) => panic!("files have no streams"),
             }
         }
     }

@@ -54,7 +54,15 @@ impl<'e, 'a> Planner<'e, 'a> {
 
     /// Goes through the whole source.
     pub(super) fn run(mut self, source: &mut dyn Source) -> Result<(), BackupError> {
-        while let Some(found) = source.next().map_err(BackupError::Source)? {
+        loop {
+            let found = match source.next() {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                // A source whose stream was let go of only says so; why is known here.
+                Err(_) if self.engine.has_failed() => return Ok(()),
+                Err(_) if self.engine.monitor.is_cancelled() => return Err(BackupError::Cancelled),
+                Err(error) => return Err(BackupError::Source(error)),
+            };
             if self.engine.monitor.is_cancelled() {
                 return Err(BackupError::Cancelled);
             }
@@ -64,6 +72,10 @@ impl<'e, 'a> Planner<'e, 'a> {
             for found in found {
                 match found {
                     Found::Item(item) => self.item(item),
+                    Found::Stream(item, stream) => {
+                        let place = self.block.reserve();
+                        self.queue.push(Job::Stream(item, stream, place));
+                    }
                     Found::Problem { path, text } => self.engine.problem(&path, &text),
                     Found::Note(text) => {
                         self.engine.monitor.note(&text);

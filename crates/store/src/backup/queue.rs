@@ -3,7 +3,7 @@
 use super::block::Place;
 use super::group::StretchJob;
 use super::read::Bundle;
-use crate::source::Item;
+use crate::source::{Item, Stream};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +13,8 @@ pub(super) enum Job {
     Bundle(Bundle),
     /// One larger file.
     File(Item, Place),
+    /// One dump.
+    Stream(Item, Box<dyn Stream>, Place),
     /// Some chunks of a large file that somebody else reads.
     Stretch(StretchJob),
 }

@@ -84,6 +84,7 @@ impl<'e, 'a> Reader<'e, 'a> {
             let done = match job {
                 Job::Bundle(bundle) => self.bundle(bundle),
                 Job::File(item, place) => self.file(item, place),
+                Job::Stream(item, stream, place) => self.pipe(item, stream, place),
                 Job::Stretch(job) => self.stretch(&job.data, &job.stretch, job.first, &job.assembly),
             };
             if let Err(error) = done {

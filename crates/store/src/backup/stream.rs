@@ -11,7 +11,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 /// The least that is read at once.
-const READ_BYTES: usize = 4 << 20;
+pub(super) const READ_BYTES: usize = 4 << 20;
 
 impl Reader<'_, '_> {
     /// Cuts and stores the data; says how many bytes of data there were, and whether all that were expected.
@@ -93,7 +93,7 @@ impl Reader<'_, '_> {
     }
 
     /// Has the stretch at the end of `data` stored, by another reader if one is idle.
-    fn hand_on(
+    pub(super) fn hand_on(
         &mut self,
         data: &[u8],
         stretch: Stretch,

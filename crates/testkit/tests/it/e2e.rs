@@ -14,6 +14,7 @@ mod limits;
 mod local_state;
 mod model;
 mod other_readers;
+mod postgres;
 mod power;
 mod truth;
 mod wounds;

@@ -12,7 +12,7 @@ const WEEK: u32 = 7 * DAY;
 const LONGEST: u32 = 36_500 * DAY;
 
 /// A length of time in whole minutes, at most a hundred years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(u32);
 
 /// A text that should have been a length of time and is not.

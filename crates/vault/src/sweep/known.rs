@@ -66,7 +66,7 @@ fn marks(state: &State, snapshot: &SnapshotState) -> Marks {
 }
 
 /// The versions of the rules, in ledger order, beginning with the defaults.
-pub(super) fn versions(state: &State) -> Result<Vec<Version>, VaultError> {
+pub(crate) fn versions(state: &State) -> Result<Vec<Version>, VaultError> {
     let mut versions = vec![Version::first()];
     for rules in &state.rules {
         let policy = Policy::parse(&rules.text).map_err(|bad| {
@@ -102,7 +102,7 @@ fn source_name(name: &str) -> Arc<str> {
 }
 
 /// The tenant that a host joined for; empty when the vault was not told one.
-pub(super) fn tenant(vault: &Inner, host: &HostId) -> Result<String, VaultError> {
+pub(crate) fn tenant(vault: &Inner, host: &HostId) -> Result<String, VaultError> {
     let name = crate::tree::about(host);
     let text = match vault.storage.read(&name, ABOUT_LIMIT_BYTES) {
         Err(error) if error.is_absent() => return Ok(String::new()),

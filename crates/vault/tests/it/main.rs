@@ -4,9 +4,16 @@
 mod access;
 mod attack;
 mod child;
+mod conformance;
+mod directory;
+mod double;
+mod moto;
+mod real_bucket;
 mod retention;
+mod s3;
 mod server;
 mod stand;
 mod sweep;
 mod tree;
+mod vaults;
 mod wire;

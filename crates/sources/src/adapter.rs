@@ -1,0 +1,181 @@
+//! The contract: what every type of source can be asked for. `docs/sources.md` shows how to add one.
+//!
+//! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
+//! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
+
+use crate::{files, postgres};
+use std::path::PathBuf;
+use vow_store::archive::Snapshot;
+use vow_store::source::Source;
+
+/// Looks whether to stop; asked at least every second by whatever takes long.
+pub type Stop<'s> = &'s dyn Fn() -> bool;
+
+/// A type of source.
+pub trait Adapter: Sync {
+    /// Its name in the plan.
+    fn kind(&self) -> &'static str;
+
+    /// What of its kind is on this machine, covered or not.
+    fn discover(&self) -> Vec<Discovered>;
+
+    /// Restores into a running server.
+    ///
+    /// # Errors
+    /// Why nothing was restored. What there was before is then as it was.
+    fn restore(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        stop: Stop<'_>,
+    ) -> Result<Restored, AdapterError>;
+
+    /// Restores into a scratch instance below `place` and compares with the truth.
+    ///
+    /// # Errors
+    /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
+    fn prove(
+        &self,
+        snapshot: &Snapshot,
+        place: &std::path::Path,
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError>;
+}
+
+/// A source of the plan.
+pub trait Capture {
+    /// Begins a run. Nothing is read or connected before the engine asks for the first entries.
+    ///
+    /// # Errors
+    /// Options that make no sense, as a sentence.
+    fn begin(&self, run: &Run) -> Result<Begun, String>;
+}
+
+/// What holds for one run.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// Only say what would be captured.
+    pub dry_run: bool,
+    /// What the last accepted run wanted to be remembered.
+    pub remembered: Option<String>,
+}
+
+/// A run that has begun.
+pub struct Begun {
+    /// The entries, for the engine.
+    pub source: Box<dyn Source>,
+    /// What the next run wants to know; asked when the snapshot was accepted.
+    pub remember: Box<dyn Fn() -> Option<String>>,
+}
+
+/// Something on this machine that can be captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovered {
+    /// The type of source for it.
+    pub kind: &'static str,
+    /// What it is, for people.
+    pub name: String,
+    /// The URL that a plan would use.
+    pub url: Option<String>,
+    /// Where its data lies. Copied while it runs, that is worth nothing.
+    pub data: Option<PathBuf>,
+    /// Whether it runs.
+    pub running: bool,
+    /// What is in it.
+    pub parts: Vec<Part>,
+    /// What could not be looked at.
+    pub problems: Vec<String>,
+}
+
+/// A part of something discovered: a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Its size, when that may be known.
+    pub bytes: Option<u64>,
+    /// Why it cannot be captured.
+    pub problem: Option<String>,
+}
+
+/// What to restore, and where.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The URL of the server.
+    pub into: String,
+    /// The account of the operating system that the tools run as.
+    pub run_as: Option<String>,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// Only this database of the snapshot.
+    pub database: Option<String>,
+    /// Only this table of it: `name` or `schema.name`, quoted as in SQL.
+    pub table: Option<String>,
+    /// The schema that the table goes into.
+    pub schema_as: Option<String>,
+    /// What is there already is replaced.
+    pub replace: bool,
+    /// Roles and tablespaces that are missing are made, also for one database or table.
+    pub with_roles: bool,
+    /// Where a scratch server may be.
+    pub scratch: PathBuf,
+}
+
+/// What was restored.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Databases, and the names they have now.
+    pub databases: Vec<(String, String)>,
+    /// The table as it is called now, quoted.
+    pub table: Option<String>,
+    /// Rows that were compared with the truth.
+    pub rows: u64,
+    /// What could not be brought back.
+    pub problems: Vec<String>,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
+}
+
+/// What a proof found.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// Objects, tables, sequences and checksums that were compared and are the same.
+    pub compared: u64,
+    /// Bytes that the source had.
+    pub bytes: u64,
+    /// What is not as it was: the snapshot is not proven.
+    pub problems: Vec<String>,
+    /// Why nothing could be proven here, though nothing is known to be wrong: software that this machine lacks.
+    pub blocked: Vec<String>,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
+}
+
+impl Proof {
+    /// Whether everything was compared and nothing was wrong.
+    pub fn holds(&self) -> bool {
+        self.problems.is_empty() && self.blocked.is_empty() && self.compared > 0
+    }
+}
+
+/// Why an adapter did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AdapterError {
+    /// It cannot.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Stopped,
+    /// PostgreSQL.
+    #[error(transparent)]
+    Postgres(#[from] postgres::PostgresError),
+}
+
+/// Every adapter.
+pub static ADAPTERS: &[&dyn Adapter] = &[&files::Adapter, &postgres::Adapter];
+
+/// The adapter of a type of source.
+pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {
+    ADAPTERS.iter().copied().find(|adapter| adapter.kind() == kind)
+}

@@ -1,0 +1,171 @@
+//! How one server is reached: as which account, with which password file, by programs of which version.
+
+use super::error::PostgresError;
+use super::session::{Session, Stop};
+use super::tools::{Tools, any_psql};
+use super::url::Url;
+use crate::process::{Account, Launcher, ToolError};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+/// The longest password, in bytes.
+const PASSWORD_LIMIT_BYTES: usize = 4096;
+
+/// How to reach a server.
+#[derive(Debug, Clone)]
+pub struct AccessOptions {
+    /// Where it is.
+    pub url: Url,
+    /// The account of the operating system that the programs run as. Without one: root becomes the owner of a local socket, so that
+    /// peer authentication works; anybody else stays who they are.
+    pub run_as: Option<String>,
+    /// A file whose first line is the password.
+    pub password_file: Option<PathBuf>,
+    /// A program and its arguments; the first line it writes is the password. No shell is used.
+    pub password_command: Vec<String>,
+    /// Folder of PostgreSQL's programs, instead of looking for those of the server's version.
+    pub tools: Option<PathBuf>,
+}
+
+impl AccessOptions {
+    /// To a server for which nothing else needs to be said.
+    pub fn of(url: Url) -> Self {
+        Self { url, run_as: None, password_file: None, password_command: Vec::new(), tools: None }
+    }
+}
+
+/// A way to a server that works.
+pub struct Access {
+    /// Where it is.
+    pub url: Url,
+    /// The programs of its version.
+    pub tools: Tools,
+    pub(crate) launcher: Launcher,
+    /// Holds the password file.
+    _private: Option<TempDir>,
+}
+
+impl Access {
+    /// Connects once, to learn the server's version.
+    pub fn open(options: &AccessOptions, stop: Stop<'_>) -> Result<Self, PostgresError> {
+        let account = account(options)?;
+        let mut launcher = Launcher::new(account).with("PGAPPNAME", "vow");
+        let password = password(options)?;
+        let mut private = None;
+        if let Some(password) = password {
+            let folder = password_folder(&launcher, &password)?;
+            launcher = launcher.with("PGPASSFILE", folder.path().join("pgpass")).hiding(password);
+            private = Some(folder);
+        }
+        let psql = any_psql(options.tools.as_deref())?;
+        let url = match options.url.get("dbname") {
+            Some(_) => options.url.clone(),
+            None => options.url.with_database("postgres"),
+        };
+        let mut session = Session::open(&launcher, &psql, &url, stop)?;
+        let asked = "SELECT current_setting('server_version_num')::int";
+        let number: u32 = session.document("asking for the version", asked, stop)?;
+        let tools = Tools::find(&launcher, options.tools.as_deref(), number / 10_000)?;
+        Ok(Self { url, tools, launcher, _private: private })
+    }
+
+    /// A way to a scratch server, which trusts everybody who reaches its socket.
+    pub(crate) fn trusted(url: Url, tools: Tools, launcher: Launcher) -> Self {
+        Self { url, tools, launcher, _private: None }
+    }
+
+    /// A session in a database.
+    pub(crate) fn session(&self, database: &str, stop: Stop<'_>) -> Result<Session, PostgresError> {
+        let url = self.url.with_database(database);
+        Session::open(&self.launcher, &self.tools.program("psql"), &url, stop)
+    }
+
+    /// A session in the database that the URL names.
+    pub(crate) fn home(&self, stop: Stop<'_>) -> Result<Session, PostgresError> {
+        Session::open(&self.launcher, &self.tools.program("psql"), &self.url, stop)
+    }
+
+    /// One of the programs, ready to be given more arguments.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        self.launcher.command(&self.tools.program(program))
+    }
+}
+
+/// Who the programs run as.
+fn account(options: &AccessOptions) -> Result<Option<Account>, PostgresError> {
+    let is_root = rustix::process::geteuid().is_root();
+    if let Some(name) = &options.run_as {
+        let account = Account::named(name).ok_or_else(|| {
+            PostgresError::Options(format!("there is no account {name:?} on this machine (run_as)"))
+        })?;
+        let own = account.uid == rustix::process::geteuid().as_raw();
+        return match is_root || own {
+            true => Ok(Some(account)),
+            false => Err(PostgresError::Options(format!("only root can run programs as {name:?} (run_as)"))),
+        };
+    }
+    let has_password = options.password_file.is_some() || !options.password_command.is_empty();
+    if !is_root || has_password {
+        return Ok(None);
+    }
+    let owner = options.url.socket().and_then(|socket| fs::metadata(socket).ok()).map(|meta| meta.uid());
+    Ok(owner.and_then(Account::of_uid))
+}
+
+fn password(options: &AccessOptions) -> Result<Option<Zeroizing<String>>, PostgresError> {
+    let bytes = match (&options.password_file, options.password_command.as_slice()) {
+        (None, []) => return Ok(None),
+        (Some(path), []) => {
+            Zeroizing::new(fs::read(path).map_err(PostgresError::io("read the password file", path))?)
+        }
+        (None, [program, arguments @ ..]) => {
+            let launcher = Launcher::default();
+            let mut command = launcher.command(Path::new(program));
+            command.args(arguments);
+            let (out, ended) = launcher.output(command, PASSWORD_LIMIT_BYTES, &|| false)?;
+            let out = Zeroizing::new(out);
+            if !ended.status.success() {
+                // What it said may be the secret.
+                let (program, how) = (ended.program, ended.status.to_string());
+                return Err(ToolError::Failed { program, how, said: "no password was given".into() }.into());
+            }
+            out
+        }
+        (Some(_), _) => {
+            return Err(PostgresError::Options(
+                "password_file and password_command exclude each other".into(),
+            ));
+        }
+    };
+    let bad = |why: &str| PostgresError::Options(format!("the password that was given {why}"));
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad("is not text"))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() || line.len() > PASSWORD_LIMIT_BYTES {
+        return Err(bad("is empty or too long"));
+    }
+    Ok(Some(Zeroizing::new(line.to_owned())))
+}
+
+/// The password in a file as libpq reads it, that only the account of the programs can read.
+fn password_folder(launcher: &Launcher, password: &str) -> Result<TempDir, PostgresError> {
+    let folder = tempfile::Builder::new().prefix("vow-").tempdir();
+    let folder = folder.map_err(PostgresError::io("make a private folder in", &std::env::temp_dir()))?;
+    let path = folder.path().join("pgpass");
+    let made = (|| {
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let escaped = Zeroizing::new(password.replace('\\', "\\\\").replace(':', "\\:"));
+        file.write_all(b"*:*:*:*:")?;
+        file.write_all(escaped.as_bytes())?;
+        file.write_all(b"\n")?;
+        launcher.give(&path)?;
+        launcher.give(folder.path())
+    })();
+    made.map_err(PostgresError::io("write the password file", &path))?;
+    Ok(folder)
+}

@@ -1,0 +1,55 @@
+//! PostgreSQL in the contract of all adapters.
+
+use super::access::AccessOptions;
+use super::capture::{Postgres, PostgresOptions};
+use super::discover;
+use super::error::PostgresError;
+use super::prove::prove;
+use super::restore::restore;
+use super::stored::Stored;
+use super::url::Url;
+use crate::adapter::{self, AdapterError, Begun, Capture, Discovered, Proof, Request, Restored, Run, Stop};
+use std::path::Path;
+use vow_store::archive::Snapshot;
+
+/// PostgreSQL, as an adapter.
+pub struct Adapter;
+
+impl adapter::Adapter for Adapter {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn discover(&self) -> Vec<Discovered> {
+        discover::servers()
+    }
+
+    fn restore(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        stop: Stop<'_>,
+    ) -> Result<Restored, AdapterError> {
+        let mut into = AccessOptions::of(Url::parse(&request.into).map_err(PostgresError::Options)?);
+        into.run_as.clone_from(&request.run_as);
+        into.password_file.clone_from(&request.password_file);
+        restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
+    }
+
+    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+        prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+    }
+}
+
+fn stopped(error: PostgresError) -> AdapterError {
+    if error.is_stopped() { AdapterError::Stopped } else { error.into() }
+}
+
+impl Capture for PostgresOptions {
+    fn begin(&self, run: &Run) -> Result<Begun, String> {
+        let options = Self { known_identifier: run.remembered.clone(), dry_run: run.dry_run, ..self.clone() };
+        let source = Postgres::new(options);
+        let learned = source.learned();
+        Ok(Begun { source: Box::new(source), remember: Box::new(move || learned.identifier()) })
+    }
+}

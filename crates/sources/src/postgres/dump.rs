@@ -1,0 +1,434 @@
+//! One database as a stream: `pg_dump` in an exported snapshot, read back in full while it streams, and judged at the end against
+//! the truth taken in the same snapshot.
+
+use super::access::Access;
+use super::capture::Shared;
+use super::error::PostgresError;
+use super::measure::{self, Measure, Object};
+use super::moment;
+use super::readback::{Contents, DataScript};
+use super::session::Session;
+use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, SequenceTruth, TableTruth};
+use crate::process::{Ended, Running, ToolError, one_line};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use vow_store::source::Stream;
+
+/// How often a stream that waits looks whether it was asked to stop.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// How often a dump is begun again because of changes of the schema.
+const ATTEMPTS: usize = 20;
+/// Objects named in a message.
+const NAMED: usize = 10;
+
+/// What is dumped, and how.
+pub(crate) struct DumpPlan {
+    pub(crate) access: Arc<Access>,
+    pub(crate) server_version: u32,
+    pub(crate) in_recovery: bool,
+    pub(crate) exact_below_bytes: u64,
+    pub(crate) lock_wait_secs: u32,
+}
+
+/// The stream of one database.
+pub(crate) struct Dump {
+    plan: Arc<DumpPlan>,
+    shared: Arc<Shared>,
+    database: String,
+    file: String,
+    open: Option<Open>,
+    ended: bool,
+    /// It was finished, or said why not.
+    settled: bool,
+}
+
+/// A dump that runs.
+struct Open {
+    dump: Running,
+    out: ChildStdout,
+    data: Reader<DataScript>,
+    contents: Reader<Contents>,
+    truth: Option<JoinHandle<Result<(Session, Measured), PostgresError>>>,
+    stop_truth: Arc<AtomicBool>,
+}
+
+/// A `pg_restore` that reads along.
+struct Reader<T> {
+    running: Running,
+    stdin: Option<ChildStdin>,
+    thread: JoinHandle<std::io::Result<T>>,
+}
+
+/// The truth before it was compared with the dump.
+struct Measured {
+    taken: String,
+    objects: Vec<Object>,
+    tables: measure::Tables,
+    sequences: Vec<SequenceTruth>,
+    large_objects: LargeObjectsTruth,
+    extensions: BTreeMap<String, String>,
+}
+
+impl Dump {
+    pub(crate) fn new(plan: Arc<DumpPlan>, shared: Arc<Shared>, database: String, file: String) -> Self {
+        Self { plan, shared, database, file, open: None, ended: false, settled: false }
+    }
+
+    fn start(&self, stop: &dyn Fn() -> bool) -> Result<Open, PostgresError> {
+        let plan = &self.plan;
+        let (mut session, dump, out) = self.moment(stop)?;
+        let data = self.reader(&["--section=data", "-f", "-"], |mut from| {
+            let (mut script, mut buffer) = (DataScript::default(), vec![0; 256 << 10]);
+            loop {
+                match from.read(&mut buffer)? {
+                    0 => return Ok(script),
+                    read => script.feed(&buffer[..read]),
+                }
+            }
+        })?;
+        let contents = self.reader(&["--list"], |from| {
+            let mut contents = Contents::default();
+            for line in BufReader::new(from).split(b'\n') {
+                contents.line(&String::from_utf8_lossy(&line?));
+            }
+            Ok(contents)
+        })?;
+        let stop_truth = Arc::new(AtomicBool::new(false));
+        let (plan, stopped, database) = (Arc::clone(plan), Arc::clone(&stop_truth), self.database.clone());
+        let take = move || {
+            let stop = || stopped.load(Ordering::Relaxed);
+            let measured = measure_all(&plan, &mut session, &database, &stop)?;
+            // The session goes back: its locks protect the dump for as long as it lives.
+            Ok((session, measured))
+        };
+        Ok(Open { dump, out, data, contents, truth: Some(std::thread::spawn(take)), stop_truth })
+    }
+
+    /// A moment, and a `pg_dump` in it that has its locks.
+    ///
+    /// Somebody who wants to change a table may queue up between our locks and those of `pg_dump`, which then waits for them while
+    /// they wait for us. Nothing was written then: both are let go of, the change happens, and it is begun again.
+    fn moment(&self, stop: &dyn Fn() -> bool) -> Result<(Session, Running, ChildStdout), PostgresError> {
+        let plan = &self.plan;
+        for attempt in 0.. {
+            let mut session = plan.access.session(&self.database, stop)?;
+            let snapshot = moment::begin(&mut session, plan.lock_wait_secs, stop)?;
+            let name = format!("vow dump {} {attempt}", std::process::id());
+            let mut command = self.dump_command(&snapshot);
+            command.env("PGAPPNAME", &name).stdout(Stdio::piped());
+            let mut dump = plan.access.launcher.start(command)?;
+            let out = dump.stdout()?;
+            let mut looks = 0;
+            // The first byte comes after the last lock.
+            while !is_ready(&out)? {
+                if stop() {
+                    return Err(ToolError::Stopped.into());
+                }
+                looks += 1;
+                if attempt < ATTEMPTS && looks > 1 && moment::is_stuck(&mut session, &name, stop)? {
+                    break;
+                }
+            }
+            if is_ready(&out)? {
+                return Ok((session, dump, out));
+            }
+        }
+        unreachable!("the last attempt waits until the dump begins or gives up")
+    }
+
+    fn dump_command(&self, snapshot: &str) -> Command {
+        let access = &self.plan.access;
+        let mut command = access.command("pg_dump");
+        command.args(["-Fc", "-Z0", "-C", "--no-password"]);
+        command.arg(format!("--lock-wait-timeout={}s", self.plan.lock_wait_secs));
+        command.arg(format!("--snapshot={snapshot}"));
+        command.arg("-d").arg(access.url.with_database(&self.database).conninfo());
+        command
+    }
+
+    fn reader<T: Send + 'static>(
+        &self,
+        arguments: &[&str],
+        read: impl FnOnce(ChildStdout) -> std::io::Result<T> + Send + 'static,
+    ) -> Result<Reader<T>, PostgresError> {
+        let access = &self.plan.access;
+        let mut command = access.command("pg_restore");
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = access.launcher.start(command)?;
+        let (stdin, stdout) = (running.stdin()?, running.stdout()?);
+        let thread = std::thread::spawn(move || read(stdout));
+        Ok(Reader { running, stdin: Some(stdin), thread })
+    }
+
+    fn judge(&mut self, open: Open, stop: &dyn Fn() -> bool) -> Result<Vec<String>, PostgresError> {
+        let not_whole =
+            |reason: String| PostgresError::Dump { what: format!("database {:?}", self.database), reason };
+        let Open { dump, out, data, contents, mut truth, stop_truth } = open;
+        let _stops = StopsTruth(stop_truth);
+        drop(out);
+        // Its own word first: it explains what the others only notice.
+        let dumped = dump.wait(stop)?.expect_success().map_err(|e| not_whole(e.to_string()))?;
+        let (ended, cut, script) = data.join(stop)?;
+        if let Err(error) = ended.expect_success() {
+            return Err(not_whole(format!("it cannot be read back to its end: {error}")));
+        }
+        if cut {
+            return Err(not_whole("it goes on behind its end".into()));
+        }
+        if !script.is_complete() {
+            return Err(not_whole("it ends in the middle of a table".into()));
+        }
+        let (ended, _, contents) = contents.join(stop)?;
+        ended
+            .expect_success()
+            .map_err(|e| not_whole(format!("its table of contents cannot be read: {e}")))?;
+        let (_session, measured) = match truth.take() {
+            Some(thread) => wait_for(thread, stop)?,
+            None => return Err(not_whole("its truth was not taken".into())),
+        };
+        let user_mappings =
+            measured.objects.iter().filter(|object| object.kind == "user mapping").count() as u64;
+        let missing = missing(&measured, &contents, &script);
+        if !missing.is_empty() {
+            return Err(not_whole(missing));
+        }
+        if contents.user_mappings != user_mappings {
+            let found = contents.user_mappings;
+            return Err(not_whole(format!("it has {found} user mappings, the database {user_mappings}")));
+        }
+        let mut degraded = warnings(&dumped);
+        degraded.extend(measured.tables.left_out.iter().cloned());
+        let truth = self.truth(measured, &script);
+        self.shared.dumped(truth);
+        Ok(degraded)
+    }
+
+    fn truth(&self, measured: Measured, script: &DataScript) -> DatabaseTruth {
+        let Measured { taken, objects, tables, mut sequences, large_objects, extensions } = measured;
+        for sequence in &mut sequences {
+            sequence.dumped =
+                script.sequences.get(&(sequence.schema.clone(), sequence.name.clone())).copied();
+        }
+        let kinds = measure::kinds(&objects);
+        let object = |Object { kind, name, digest, .. }| ObjectTruth { kind, name, digest };
+        DatabaseTruth {
+            name: self.database.clone(),
+            dump: self.file.clone(),
+            taken,
+            kinds,
+            objects: objects.into_iter().map(object).collect(),
+            tables: tables.tables,
+            sequences,
+            large_objects,
+            extensions,
+        }
+    }
+
+    fn settle<T>(&mut self, result: Result<T, PostgresError>) -> Result<T, String> {
+        result.map_err(|error| {
+            self.settled = true;
+            self.shared.failed(&error.to_string());
+            error.to_string()
+        })
+    }
+}
+
+impl Stream for Dump {
+    fn read(&mut self, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> Result<usize, String> {
+        if self.ended {
+            return Ok(0);
+        }
+        if self.open.is_none() {
+            let open = self.start(stop);
+            self.open = Some(self.settle(open)?);
+        }
+        let read = match &mut self.open {
+            Some(open) => open.read(buffer, stop),
+            None => Ok(0),
+        };
+        let read = self.settle(read)?;
+        self.ended = read == 0;
+        Ok(read)
+    }
+
+    fn finish(mut self: Box<Self>, stop: &dyn Fn() -> bool) -> Result<Vec<String>, String> {
+        let verdict = match self.open.take() {
+            Some(open) => self.judge(open, stop),
+            None => Ok(Vec::new()),
+        };
+        let verdict = self.settle(verdict)?;
+        self.settled = true;
+        Ok(verdict)
+    }
+}
+
+impl Drop for Dump {
+    fn drop(&mut self) {
+        if let Some(open) = &self.open {
+            open.stop_truth.store(true, Ordering::Relaxed);
+        }
+        if !self.settled {
+            self.shared.failed("interrupted");
+        }
+    }
+}
+
+impl Open {
+    fn read(&mut self, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> Result<usize, PostgresError> {
+        let pipe = |source| ToolError::Pipe { program: "pg_dump".into(), source };
+        loop {
+            let ready = is_ready(&self.out)?;
+            if stop() {
+                return Err(ToolError::Stopped.into());
+            }
+            if !ready {
+                continue;
+            }
+            match self.out.read(buffer) {
+                Ok(read) => {
+                    self.data.write(&buffer[..read]);
+                    self.contents.write(&buffer[..read]);
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(pipe(error).into()),
+            }
+        }
+    }
+}
+
+impl<T> Reader<T> {
+    /// Hands on a piece. A reader that has closed its input gets no more; whether it may have is judged at the end.
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(stdin) = &mut self.stdin
+            && stdin.write_all(bytes).is_err()
+        {
+            self.stdin = None;
+        }
+    }
+
+    /// Waits for the end: how it ended, whether it had closed its input before, and what it read.
+    fn join(self, stop: &dyn Fn() -> bool) -> Result<(Ended, bool, T), PostgresError> {
+        let Self { running, stdin, thread } = self;
+        let cut = stdin.is_none();
+        drop(stdin);
+        let ended = running.wait(stop)?;
+        let program = ended.program.clone();
+        let read = thread.join().map_err(|_| ToolError::Lost { program: program.clone() })?;
+        Ok((ended, cut, read.map_err(|source| ToolError::Pipe { program, source })?))
+    }
+}
+
+/// Whether there is something to read, or the end; waits for a moment.
+fn is_ready(out: &ChildStdout) -> Result<bool, PostgresError> {
+    match poll(&mut [PollFd::new(out, PollFlags::IN)], Some(&LOOK)) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
+        Ok(_) => Ok(true),
+        Err(errno) => Err(ToolError::Pipe { program: "pg_dump".into(), source: errno.into() }.into()),
+    }
+}
+
+/// Tells the thread that takes the truth to end, whatever way its dump is left.
+struct StopsTruth(Arc<AtomicBool>);
+
+impl Drop for StopsTruth {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn wait_for<T>(
+    thread: JoinHandle<Result<T, PostgresError>>,
+    stop: &dyn Fn() -> bool,
+) -> Result<T, PostgresError> {
+    while !thread.is_finished() {
+        if stop() {
+            return Err(ToolError::Stopped.into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    thread.join().unwrap_or_else(|_| Err(ToolError::Lost { program: "psql".into() }.into()))
+}
+
+fn measure_all(
+    plan: &DumpPlan,
+    session: &mut Session,
+    database: &str,
+    stop: &dyn Fn() -> bool,
+) -> Result<Measured, PostgresError> {
+    let taken = session.document("asking for the time", "SELECT to_json(transaction_timestamp())", stop)?;
+    let limit = plan.exact_below_bytes;
+    Ok(Measured {
+        taken,
+        objects: measure::inventory(session, plan.server_version, stop)?,
+        extensions: measure::extensions(session, stop)?,
+        // In a session of its own, which keeps no lock: pg_dump reads sequences late, and might wait for somebody who waits for us.
+        sequences: measure::sequences(&mut plan.access.session(database, stop)?, stop)?,
+        tables: measure::tables(session, &Measure::UpTo(limit), plan.in_recovery, stop)?,
+        large_objects: measure::large_objects(session, |bytes| bytes <= limit, stop)?,
+    })
+}
+
+/// What the database has and the dump has not, as a sentence; empty when nothing.
+fn missing(measured: &Measured, contents: &Contents, script: &DataScript) -> String {
+    let lost = |object: &&Object| object.toc && !contents.objects.contains(&(object.class, object.oid));
+    let mut texts: Vec<_> = measured
+        .objects
+        .iter()
+        .filter(lost)
+        .map(|object| format!("{} {}", object.kind, object.name))
+        .collect();
+    let key = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
+    for TableTruth { schema, name, relkind, rows, .. } in &measured.tables.tables {
+        if relkind != "r" {
+            continue;
+        }
+        let found = script.rows.get(&key(schema, name)).copied();
+        match found {
+            Some(found) if found == *rows => {}
+            Some(found) => texts.push(format!("rows of table {schema}.{name} ({found} of {rows} are there)")),
+            None => texts.push(format!("the data of table {schema}.{name}")),
+        }
+    }
+    for SequenceTruth { schema, name, .. } in &measured.sequences {
+        if !script.sequences.contains_key(&key(schema, name)) {
+            texts.push(format!("the value of sequence {schema}.{name}"));
+        }
+    }
+    if script.large_objects != measured.large_objects.count {
+        let (found, count) = (script.large_objects, measured.large_objects.count);
+        texts.push(format!("large objects ({found} of {count} are there)"));
+    }
+    let more = texts.len().saturating_sub(NAMED);
+    texts.truncate(NAMED);
+    if more > 0 {
+        texts.push(format!("{more} more"));
+    }
+    match texts.is_empty() {
+        true => String::new(),
+        false => format!("it lacks {}", texts.join(", ")),
+    }
+}
+
+/// Whatever a program that succeeded had to say degrades the snapshot: some of it, such as subscriptions that may not be read, is only
+/// ever said in a warning.
+pub(crate) fn warnings(ended: &Ended) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for line in ended.said.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let goes_on = line.contains(": hint: ") || line.contains(": detail: ");
+        match warnings.last_mut().filter(|_| goes_on) {
+            Some(last) => *last = one_line(&format!("{last}\n{line}")),
+            None => warnings.push(line.to_owned()),
+        }
+    }
+    warnings
+}

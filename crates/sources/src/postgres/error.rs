@@ -1,0 +1,142 @@
+//! Why something with a PostgreSQL server was not done.
+
+use super::tools::ToolsError;
+use crate::process::ToolError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why something with a PostgreSQL server was not done. Every message names the server, the database or the object.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// The options make no sense.
+    #[error("{0}")]
+    Options(String),
+    /// The programs are missing.
+    #[error(transparent)]
+    Tools(#[from] ToolsError),
+    /// A program failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// The server does not let us in.
+    #[error("cannot connect to database {database:?} at {place}: {said}")]
+    Connect {
+        /// Which server.
+        place: String,
+        /// Which database.
+        database: String,
+        /// What psql said.
+        said: String,
+    },
+    /// The connection ended.
+    #[error("database {database:?}: the connection was lost while {doing}: {said}")]
+    Lost {
+        /// Which database.
+        database: String,
+        /// What was being done.
+        doing: String,
+        /// What psql said.
+        said: String,
+    },
+    /// The server refused a statement.
+    #[error("database {database:?}: {doing} failed: {message} (SQLSTATE {state})")]
+    Sql {
+        /// Which database.
+        database: String,
+        /// What was being done.
+        doing: String,
+        /// SQLSTATE.
+        state: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The server answered what it cannot answer.
+    #[error("database {database:?}: {doing} gave an answer that is not understood: {why}")]
+    Answer {
+        /// Which database.
+        database: String,
+        /// What was being done.
+        doing: String,
+        /// Why not.
+        why: String,
+    },
+    /// A table is locked by somebody.
+    #[error("database {database:?}: {what} stayed locked for {secs} s; {holder}")]
+    Locked {
+        /// Which database.
+        database: String,
+        /// Which tables.
+        what: String,
+        /// How long was waited.
+        secs: u32,
+        /// Who holds it.
+        holder: String,
+    },
+    /// It is not the server on record.
+    #[error(
+        "the server at {place} has the system identifier {found}, and the one on record for this source is {expected}: another \
+         server answers there, or it was built anew"
+    )]
+    OtherServer {
+        /// Where.
+        place: String,
+        /// What it says.
+        found: String,
+        /// What is on record.
+        expected: String,
+    },
+    /// A dump is not what it should be.
+    #[error("the dump of {what} is not whole: {reason}")]
+    Dump {
+        /// Of what.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// What a snapshot holds does not fit together.
+    #[error("the snapshot's {what} cannot be used: {reason}")]
+    Snapshot {
+        /// Which part.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// A restore would overwrite something, or has nothing to restore.
+    #[error("{0}")]
+    Refused(String),
+    /// The scratch server failed.
+    #[error("the scratch server {0}")]
+    Scratch(String),
+    /// The snapshot cannot be read.
+    #[error(transparent)]
+    Archive(#[from] vow_store::archive::ArchiveError),
+    /// A file of ours failed.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl PostgresError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether it only says that the run was asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Tool(ToolError::Stopped))
+    }
+
+    /// The SQLSTATE, when the server refused a statement.
+    pub(crate) fn state(&self) -> Option<&str> {
+        match self {
+            Self::Sql { state, .. } => Some(state),
+            _ => None,
+        }
+    }
+}

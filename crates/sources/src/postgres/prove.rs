@@ -1,0 +1,237 @@
+//! Proving a snapshot: everything is restored into a scratch server and compared with the truth, object by object, count by count,
+//! checksum by checksum.
+
+use super::error::PostgresError;
+use super::measure::{self, Measure};
+use super::restore::has_content;
+use super::scratch::Scratch;
+use super::session::{Session, Stop};
+use super::stored::Stored;
+use super::table::{load_scratch, scratch};
+use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, TableTruth};
+use crate::adapter::Proof;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Restores all of a snapshot below `place` and compares it.
+pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
+    let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
+    let scratch = scratch(stored, place, proof.bytes, stop)?;
+    proof.notes.extend(scratch.notes.iter().cloned());
+    let mut session = scratch.access.home(stop)?;
+    proof.roles(stored, &mut session, stop)?;
+    let missing = missing_extensions(stored, &mut session, stop)?;
+    drop(session);
+    for database in &stored.truth.databases {
+        let lacking: Vec<_> =
+            database.extensions.keys().filter(|name| missing.contains(*name)).cloned().collect();
+        if !lacking.is_empty() {
+            proof.blocked.push(format!(
+                "database {:?} needs extensions that are not installed here: {}",
+                database.name,
+                lacking.join(", ")
+            ));
+        } else if let Err(error) = proof.database(stored, &scratch, database, stop) {
+            if stop() {
+                return Err(error);
+            }
+            proof.problems.push(error.to_string());
+        }
+    }
+    Ok(proof)
+}
+
+impl Proof {
+    fn same(&mut self, same: bool, problem: impl FnOnce() -> String) {
+        if same {
+            self.compared += 1;
+        } else {
+            self.problems.push(problem());
+        }
+    }
+
+    fn roles(
+        &mut self,
+        stored: &Stored<'_>,
+        session: &mut Session,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError> {
+        let roles: Vec<String> =
+            session.documents("listing the roles", "SELECT to_json(rolname) FROM pg_roles", stop)?;
+        for role in &stored.truth.roles {
+            self.same(roles.contains(role), || format!("the role {role:?} did not come back"));
+        }
+        Ok(())
+    }
+
+    fn database(
+        &mut self,
+        stored: &Stored<'_>,
+        scratch: &Scratch,
+        database: &DatabaseTruth,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError> {
+        // A template1 nobody put anything into is like the one of the scratch server.
+        if database.name != "template1" || has_content(database) {
+            self.notes.extend(load_scratch(stored, scratch, database, stop)?);
+        }
+        let mut session = scratch.access.session(&database.name, stop)?;
+        self.objects(stored, database, &mut session, stop)?;
+        self.views(database, &mut session, stop)?;
+        session.query("measuring", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", stop)?;
+        let measured = measure::tables(&mut session, &Measure::Like(&database.tables), false, stop)?;
+        self.tables(&database.name, &database.tables, &measured.tables);
+        let sequences = measure::sequences(&mut session, stop)?;
+        for before in &database.sequences {
+            let now = sequences.iter().find(|now| (&now.schema, &now.name) == (&before.schema, &before.name));
+            let wanted = before.dumped.unwrap_or((before.last_value, before.is_called));
+            let same = now.is_some_and(|now| (now.last_value, now.is_called) == wanted);
+            self.same(same, || {
+                let stands = now.map_or("missing".to_owned(), |now| format!("at {}", now.last_value));
+                let (schema, name) = (&before.schema, &before.name);
+                format!(
+                    "{}: sequence {schema}.{name} is {stands}, and should be at {}",
+                    database.name, wanted.0
+                )
+            });
+        }
+        let LargeObjectsTruth { count, checksum } = &database.large_objects;
+        let now = measure::large_objects(&mut session, |_| checksum.is_some(), stop)?;
+        self.same(now.count == *count && (checksum.is_none() || now.checksum == *checksum), || {
+            format!("{}: large objects differ ({} now, {count} then)", database.name, now.count)
+        });
+        drop(session);
+        self.check_structure(scratch, &database.name, stop)
+    }
+
+    fn objects(
+        &mut self,
+        stored: &Stored<'_>,
+        database: &DatabaseTruth,
+        session: &mut Session,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError> {
+        let now = measure::inventory(session, stored.truth.server_version_num, stop)?;
+        let mut now: BTreeMap<_, _> =
+            now.into_iter().map(|object| ((object.kind, object.name), object.digest)).collect();
+        let mut subscriptions = 0;
+        for ObjectTruth { kind, name, digest } in &database.objects {
+            if kind == "subscription" {
+                subscriptions += 1;
+                continue;
+            }
+            let found = now.remove(&(kind.clone(), name.clone()));
+            let place = &database.name;
+            self.same(found.as_ref() == Some(digest), || match found {
+                None => format!("{place}: {kind} {name} did not come back"),
+                Some(_) => {
+                    format!("{place}: {kind} {name} came back with another definition, owner or privileges")
+                }
+            });
+        }
+        for (kind, name) in now.into_keys() {
+            self.problems.push(format!("{}: {kind} {name} was not there before", database.name));
+        }
+        if subscriptions > 0 {
+            self.notes.push(format!(
+                "{}: {subscriptions} subscriptions are in the dump and were not restored here",
+                database.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// A view can come back and not work.
+    fn views(
+        &mut self,
+        database: &DatabaseTruth,
+        session: &mut Session,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError> {
+        for view in database.objects.iter().filter(|object| object.kind == "view") {
+            match session.query("selecting from views", &format!("SELECT * FROM {} LIMIT 0", view.name), stop)
+            {
+                Ok(_) => self.compared += 1,
+                Err(error) if error.state().is_some() => {
+                    self.problems.push(format!(
+                        "{}: view {} cannot be selected from: {error}",
+                        database.name, view.name
+                    ));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn tables(&mut self, database: &str, before: &[TableTruth], now: &[TableTruth]) {
+        for table in before {
+            let (schema, name) = (&table.schema, &table.name);
+            let Some(found) = now.iter().find(|now| (&now.schema, &now.name) == (schema, name)) else {
+                self.problems.push(format!("{database}: table {schema}.{name} did not come back"));
+                continue;
+            };
+            let text = match (found.rows == table.rows, found.checksum == table.checksum) {
+                (true, true) => {
+                    self.compared += 1;
+                    continue;
+                }
+                (false, _) => {
+                    format!("{database}: {schema}.{name} has {} rows and had {}", found.rows, table.rows)
+                }
+                (true, false) => {
+                    format!("{database}: {schema}.{name} has the same number of rows and other content")
+                }
+            };
+            // A materialized view is computed anew, perhaps from newer rows than it was before.
+            if table.relkind == "m" { self.notes.push(text) } else { self.problems.push(text) }
+        }
+    }
+
+    fn check_structure(
+        &mut self,
+        scratch: &Scratch,
+        database: &str,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError> {
+        let access = &scratch.access;
+        if !access.tools.program("pg_amcheck").exists() {
+            self.notes.push(
+                "pg_amcheck is not installed: the structure of tables and indexes was not checked".into(),
+            );
+            return Ok(());
+        }
+        let mut session = access.session(database, stop)?;
+        let available = "SELECT to_json(EXISTS (SELECT FROM pg_available_extensions WHERE name = 'amcheck'))";
+        if !session.document::<bool>("looking for amcheck", available, stop)? {
+            self.notes.push("the extension amcheck is not installed: the structure was not checked".into());
+            return Ok(());
+        }
+        let mut command = access.command("pg_amcheck");
+        command.args(["--heapallindexed", "--install-missing", "--no-password"]);
+        // It takes no connection string where it takes the name of a database.
+        command.arg("-h").arg(access.url.get("host").unwrap_or_default());
+        command
+            .arg("-p")
+            .arg(access.url.port().to_string())
+            .arg("-U")
+            .arg(access.url.get("user").unwrap_or_default());
+        command.arg(database);
+        let (out, ended) = access.launcher.output(command, 1 << 20, stop)?;
+        let said = crate::process::one_line(&format!("{}\n{}", String::from_utf8_lossy(&out), ended.said));
+        self.same(ended.status.success(), || format!("{database}: pg_amcheck found damage: {said}"));
+        Ok(())
+    }
+}
+
+fn missing_extensions(
+    stored: &Stored<'_>,
+    session: &mut Session,
+    stop: Stop<'_>,
+) -> Result<BTreeSet<String>, PostgresError> {
+    let available = "SELECT to_json(name) FROM pg_available_extensions";
+    let available: BTreeSet<String> =
+        session.documents("listing extensions", available, stop)?.into_iter().collect();
+    let needed = stored.truth.databases.iter().flat_map(|database| database.extensions.keys());
+    Ok(needed.filter(|name| !available.contains(*name)).cloned().collect())
+}

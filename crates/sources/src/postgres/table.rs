@@ -1,0 +1,398 @@
+//! One table back: through a scratch server, because only a whole database knows what belongs to a table. From there it is dumped
+//! with its indexes, keys, sequences, triggers and partitions, and loaded in one transaction.
+
+use super::access::Access;
+use super::error::PostgresError;
+use super::globals::{Existing, Tablespaces, fitted};
+use super::measure;
+use super::restore::{Restorer, load};
+use super::scratch::Scratch;
+use super::session::{Session, Stop};
+use super::sql::{identifier, literal, quoted, quoted_name};
+use super::stored::Stored;
+use super::truth::DatabaseTruth;
+use crate::process::{Launcher, ToolError};
+use serde::Deserialize;
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+/// A scratch server with the roles of the snapshot.
+pub(crate) fn scratch(
+    stored: &Stored<'_>,
+    place: &std::path::Path,
+    bytes: u64,
+    stop: Stop<'_>,
+) -> Result<Scratch, PostgresError> {
+    let scratch = Scratch::start(place, &stored.facts, bytes, stop)?;
+    let launcher = &scratch.access.launcher;
+    let existing =
+        Existing { roles: stored.facts.bootstrap_superuser.iter().cloned().collect(), ..Existing::default() };
+    let (statements, folders) =
+        fitted(&stored.globals()?, &existing, &Tablespaces::Below(&scratch.folder().join("ts")));
+    for folder in folders {
+        make_folder(&folder, launcher).map_err(PostgresError::io("create", &folder))?;
+    }
+    let mut session = scratch.access.home(stop)?;
+    for statement in statements {
+        session.query("making roles and tablespaces", statement.trim_end_matches(';'), stop)?;
+    }
+    Ok(scratch)
+}
+
+fn make_folder(folder: &std::path::Path, launcher: &Launcher) -> std::io::Result<()> {
+    std::fs::create_dir(folder)?;
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    launcher.give(folder)
+}
+
+/// Loads a database into the scratch server under its own name.
+pub(crate) fn load_scratch(
+    stored: &Stored<'_>,
+    scratch: &Scratch,
+    database: &DatabaseTruth,
+    stop: Stop<'_>,
+) -> Result<Vec<String>, PostgresError> {
+    let access = &scratch.access;
+    if database.name == "template1" {
+        return load(stored, access, database, "template1", &["--no-subscriptions"], stop);
+    }
+    if database.name == "postgres" {
+        access.home(stop)?.query("making room", "DROP DATABASE postgres", stop)?;
+    }
+    load(stored, access, database, "template1", &["-C", "--no-subscriptions"], stop)
+}
+
+#[derive(Deserialize)]
+struct Found {
+    schema: String,
+    name: String,
+}
+
+/// Restores one table.
+pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), PostgresError> {
+    let (stored, stop) = (restorer.stored, restorer.stop);
+    let database = match (&restorer.options.database, stored.truth.databases.as_slice()) {
+        (Some(name), _) => stored.database(name)?,
+        (None, [only]) => only,
+        (None, _) => {
+            return Err(PostgresError::Refused(
+                "the snapshot has several databases: say which with --database".into(),
+            ));
+        }
+    };
+    // Where it goes: the database that the URL names, else the one of the same name.
+    let target = restorer.into.url.get("dbname").unwrap_or(&database.name).to_owned();
+    let mut there = restorer.access.session(&target, stop)?;
+    let scratch = scratch(stored, &restorer.options.scratch, stored.bytes(Some(&database.name)), stop)?;
+    restorer.out.notes.extend(load_scratch(stored, &scratch, database, stop)?);
+    let mut session = scratch.access.session(&database.name, stop)?;
+    let table = find(&mut session, wanted, stop)?;
+    let schema = destination(restorer, &mut there, &table, stop)?;
+    let tree = tree(&mut session, &table, stop)?;
+    if schema != table.schema {
+        session.query(
+            "making the schema",
+            &format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(&schema)),
+            stop,
+        )?;
+        for part in &tree {
+            let from = quoted_name(&part.schema, &part.name);
+            session.query(
+                "moving the table",
+                &format!("ALTER TABLE {from} SET SCHEMA {}", quoted(&schema)),
+                stop,
+            )?;
+        }
+    }
+    let tree: Vec<_> = tree
+        .into_iter()
+        .map(|part| Found {
+            schema: if schema == table.schema { part.schema } else { schema.clone() },
+            ..part
+        })
+        .collect();
+    let moved = Found { schema, name: table.name.clone() };
+    let mut prelude = format!("CREATE SCHEMA IF NOT EXISTS {};\n", quoted(&moved.schema));
+    if restorer.options.replace {
+        // Without CASCADE: what depends on it is named by the server, and nothing happens.
+        prelude.push_str(&format!("DROP TABLE IF EXISTS {};\n", quoted_name(&moved.schema, &moved.name)));
+    }
+    let postlude = privileges(&mut session, &tree, stop)?;
+    let target =
+        Target { access: restorer.access, database: &target, prelude: &prelude, postlude: &postlude };
+    let first = copy(&scratch.access, &database.name, &tree, &target, stop);
+    if let Err(error) = first {
+        let text = error.to_string();
+        if !text.contains("foreign key constraint") && !text.contains("does not exist") {
+            return Err(error);
+        }
+        without_foreign_keys(
+            restorer,
+            &mut session,
+            &mut there,
+            (&database.name, &moved, &tree),
+            &scratch.access,
+            &target,
+        )?;
+    }
+    count(restorer, &mut there, &mut session, &tree)?;
+    restorer.out.table = Some(quoted_name(&moved.schema, &moved.name));
+    restorer.out.databases.push((database.name.clone(), target.database.to_owned()));
+    restorer.out.notes.extend(scratch.notes.iter().cloned());
+    Ok(())
+}
+
+/// The table that a user means.
+fn find(session: &mut Session, wanted: &str, stop: Stop<'_>) -> Result<Found, PostgresError> {
+    let named = identifier(wanted).and_then(|(first, rest)| match rest.strip_prefix('.') {
+        Some(rest) => {
+            identifier(rest).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| (Some(first), name))
+        }
+        None => rest.is_empty().then_some((None, first)),
+    });
+    let (schema, name) = named.ok_or_else(|| {
+        PostgresError::Refused(format!(
+            "{wanted:?} is not a table's name: say NAME or SCHEMA.NAME, quoted as in SQL"
+        ))
+    })?;
+    let in_schema =
+        schema.as_ref().map_or(String::new(), |schema| format!(" AND nspname = {}", literal(schema)));
+    let statement = format!(
+        "SELECT json_build_object('schema', nspname, 'name', relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
+         WHERE relkind IN ('r', 'p') AND relname = {}{in_schema} AND nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY nspname",
+        literal(&name)
+    );
+    let mut found: Vec<Found> = session.documents("looking for the table", &statement, stop)?;
+    match (found.pop(), found.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (None, _) => Err(PostgresError::Refused(format!("the snapshot's database has no table {wanted}"))),
+        (Some(one), false) => {
+            found.push(one);
+            let names: Vec<_> = found.iter().map(|table| quoted_name(&table.schema, &table.name)).collect();
+            Err(PostgresError::Refused(format!(
+                "several tables are called that: {}; say which",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// The table and all its partitions, parents first.
+fn tree(session: &mut Session, table: &Found, stop: Stop<'_>) -> Result<Vec<Found>, PostgresError> {
+    let name = literal(&quoted_name(&table.schema, &table.name));
+    let statement = format!(
+        "SELECT json_build_object('schema', nspname, 'name', relname) FROM \
+         (SELECT {name}::regclass::oid AS oid, 0 AS level UNION SELECT relid::oid, level FROM pg_partition_tree({name}::regclass)) t \
+         JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = relnamespace ORDER BY level, relname"
+    );
+    session.documents("looking for partitions", &statement, stop)
+}
+
+/// The schema it goes into: its own when there is nothing of that name, or that is to be replaced; else one of its own.
+fn destination(
+    restorer: &mut Restorer<'_>,
+    there: &mut Session,
+    table: &Found,
+    stop: Stop<'_>,
+) -> Result<String, PostgresError> {
+    let mut exists = |schema: &str| -> Result<bool, PostgresError> {
+        let name = literal(&quoted_name(schema, &table.name));
+        there.document(
+            "looking for the table",
+            &format!("SELECT to_json(to_regclass({name}) IS NOT NULL)"),
+            stop,
+        )
+    };
+    if let Some(schema) = &restorer.options.schema_as {
+        return match exists(schema)? && !restorer.options.replace {
+            false => Ok(schema.clone()),
+            true => {
+                Err(PostgresError::Refused(format!("{} is there already", quoted_name(schema, &table.name))))
+            }
+        };
+    }
+    if !exists(&table.schema)? || restorer.options.replace {
+        return Ok(table.schema.clone());
+    }
+    let schema = format!("restored_{}", restorer.stored.short_id());
+    if exists(&schema)? {
+        let name = quoted_name(&schema, &table.name);
+        return Err(PostgresError::Refused(format!(
+            "{name} is there already, from an earlier restore: drop it, or name another schema with --schema-as"
+        )));
+    }
+    let name = quoted_name(&table.schema, &table.name);
+    restorer
+        .out
+        .notes
+        .push(format!("{name} is there already, so it was restored beside it in the schema {schema}"));
+    Ok(schema)
+}
+
+/// Where a table goes.
+struct Target<'t> {
+    access: &'t Access,
+    database: &'t str,
+    prelude: &'t str,
+    postlude: &'t str,
+}
+
+/// Default privileges of the target would give a new table more than the old one had: SQL that takes away what is too much, and gives
+/// privileges on columns again, which go with those on the table.
+fn privileges(session: &mut Session, tree: &[Found], stop: Stop<'_>) -> Result<String, PostgresError> {
+    let mut out = String::new();
+    for part in tree {
+        let table = quoted_name(&part.schema, &part.name);
+        let grantee = "CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END";
+        let had: Vec<String> = session.documents(
+            "reading the privileges",
+            &format!(
+                "SELECT to_json({grantee} || ' ' || privilege_type) FROM pg_class c, \
+                 aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE c.oid = {}::regclass",
+                literal(&table)
+            ),
+            stop,
+        )?;
+        let columns: Vec<String> = session.documents(
+            "reading the privileges",
+            &format!(
+                "SELECT to_json(format('GRANT %s (%I) ON TABLE %s TO %s%s;', privilege_type, attname, attrelid::regclass, {grantee}, \
+                 CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)) \
+                 FROM pg_attribute a, aclexplode(attacl) WHERE attrelid = {}::regclass AND NOT attisdropped",
+                literal(&table)
+            ),
+            stop,
+        )?;
+        let had: Vec<_> = had.iter().map(|entry| literal(entry)).collect();
+        let body = format!(
+            "DECLARE r record; BEGIN FOR r IN SELECT {grantee} AS who, privilege_type AS what FROM pg_class c, aclexplode(c.relacl) \
+             WHERE c.oid = {}::regclass AND {grantee} || ' ' || privilege_type <> ALL (ARRAY[{}]::text[]) \
+             LOOP EXECUTE format('REVOKE %s ON TABLE %s FROM %s', r.what, {}, r.who); END LOOP; END",
+            literal(&table),
+            had.join(", "),
+            literal(&table)
+        );
+        out.push_str(&format!("DO {};\n{}\n", literal(&body), columns.join("\n")));
+    }
+    Ok(out)
+}
+
+/// Dumps the tables from the scratch server into one transaction of the target.
+fn copy(
+    scratch: &Access,
+    database: &str,
+    tree: &[Found],
+    target: &Target<'_>,
+    stop: Stop<'_>,
+) -> Result<(), PostgresError> {
+    let mut dump = scratch.command("pg_dump");
+    dump.args(["-Fp", "--no-password", "--strict-names"]);
+    for part in tree {
+        dump.arg("-t").arg(quoted_name(&part.schema, &part.name));
+    }
+    dump.arg("-d").arg(scratch.url.with_database(database).conninfo()).stdout(Stdio::piped());
+    let mut dump = scratch.launcher.start(dump)?;
+    let mut from = dump.stdout()?;
+    let mut load = target.access.command("psql");
+    load.args([
+        "-X",
+        "-q",
+        "-w",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-v",
+        "VERBOSITY=terse",
+        "--single-transaction",
+        "-d",
+    ]);
+    load.arg(target.access.url.with_database(target.database).conninfo());
+    load.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut load = target.access.launcher.start(load)?;
+    let mut into = load.stdin()?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut written = into.write_all(target.prelude.as_bytes());
+    while written.is_ok() {
+        let read =
+            from.read(&mut buffer).map_err(|source| ToolError::Pipe { program: "pg_dump".into(), source })?;
+        if read == 0 {
+            break;
+        }
+        if stop() {
+            return Err(ToolError::Stopped.into());
+        }
+        written = into.write_all(&buffer[..read]);
+    }
+    if written.is_ok() {
+        // psql commits when its input ends: it must not end before the dump is known to be whole. Let go of earlier, psql is killed
+        // and the server rolls back.
+        dump.wait(stop)?.expect_success()?;
+        // When psql has ended already, its status says why.
+        let _ = into.write_all(target.postlude.as_bytes());
+    }
+    drop(into);
+    load.wait(stop)?.expect_success()?;
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct ForeignKey {
+    name: String,
+    definition: String,
+    table: String,
+}
+
+/// Keys that point to other tables may not fit what is there now: the table comes back without them, and each is added as far as it goes.
+fn without_foreign_keys(
+    restorer: &mut Restorer<'_>,
+    session: &mut Session,
+    there: &mut Session,
+    (database, table, tree): (&str, &Found, &[Found]),
+    scratch: &Access,
+    target: &Target<'_>,
+) -> Result<(), PostgresError> {
+    let stop = restorer.stop;
+    let names =
+        tree.iter().map(|part| format!("{}::regclass", literal(&quoted_name(&part.schema, &part.name))));
+    let statement = format!(
+        "SELECT json_build_object('name', quote_ident(conname), 'definition', pg_get_constraintdef(oid), 'table', conrelid::regclass) \
+         FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND conrelid IN ({})",
+        names.collect::<Vec<_>>().join(", ")
+    );
+    let keys: Vec<ForeignKey> = session.documents("listing the foreign keys", &statement, stop)?;
+    for key in &keys {
+        let statement = format!("ALTER TABLE {} DROP CONSTRAINT {}", key.table, key.name);
+        session.query("setting foreign keys aside", &statement, stop)?;
+    }
+    copy(scratch, database, tree, target, stop)?;
+    for ForeignKey { name, definition, table } in keys {
+        let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
+        let whole = there.query("adding a foreign key", &add, stop);
+        let Err(why) = whole else { continue };
+        let unchecked = definition.contains("NOT VALID")
+            || there.query("adding a foreign key", &format!("{add} NOT VALID"), stop).is_err();
+        let how = if unchecked { "was not added" } else { "was added NOT VALID: it holds for new rows only" };
+        restorer.out.problems.push(format!("the foreign key {name} of {table} {how}; {why}"));
+    }
+    let name = quoted_name(&table.schema, &table.name);
+    restorer.out.notes.push(format!("foreign keys of {name} were added after its rows"));
+    Ok(())
+}
+
+/// Rows on both sides.
+fn count(
+    restorer: &mut Restorer<'_>,
+    there: &mut Session,
+    here: &mut Session,
+    tree: &[Found],
+) -> Result<(), PostgresError> {
+    for part in tree {
+        let expected = measure::count(here, &part.schema, &part.name, restorer.stop)?;
+        let counted = measure::count(there, &part.schema, &part.name, restorer.stop)?;
+        restorer.out.rows += counted;
+        if counted != expected {
+            let name = quoted_name(&part.schema, &part.name);
+            restorer.out.problems.push(format!("{name} has {counted} rows now and had {expected}"));
+        }
+    }
+    Ok(())
+}

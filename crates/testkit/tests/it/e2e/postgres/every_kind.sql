@@ -1,0 +1,56 @@
+-- A database with an object of every kind that a dump has to bring back.
+create extension hstore; create extension postgres_fdw;
+create schema app;
+create type app.mood as enum ('sad', 'ok'); create domain app.pos as int check (value > 0);
+create type app.pair as (a int, b text); create type app.fr as range (subtype = float8);
+create table app.parent (id serial primary key, name text not null unique, m app.mood default 'ok', n app.pos, check (length(name) < 50));
+create table app.child (id bigint generated always as identity primary key, parent_id int references app.parent (id), "t" text,
+    x int[], exclude using gist (int4range(id::int, id::int + 1) with &&));
+create index on app.child (lower(t)) where t is not null;
+create table app.part (id int references app.parent (id), d date, v text, primary key (id, d)) partition by range (d);
+create table app.part_1 partition of app.part for values from ('2020-01-01') to ('2021-01-01');
+create table app.part_d partition of app.part default;
+create index on app.part (d);
+create unlogged table app.unlogged (a int); create table app.inherits () inherits (app.parent);
+create table "Weird ""Name" ("Col 1" int, "select" text); create table app.no_columns ();
+create view app.v as select id, name from app.parent; create materialized view app.mv as select count(*) from app.parent;
+create materialized view app.mv_empty as select count(*) from app.parent with no data;
+create function app.f(int) returns int language sql as 'select $1'; create procedure app.p() language plpgsql as 'begin end';
+create aggregate app.agg (int) (sfunc = int4pl, stype = int);
+create function app.copy_trap() returns text language sql as $$ select '
+COPY app.parent (id) FROM stdin;
+\.
+' $$;
+create function app.trg() returns trigger language plpgsql as 'begin return new; end';
+create trigger tr before insert on app.parent for each row execute function app.trg();
+create trigger trp after insert on app.part for each row execute function app.trg();
+create function app.evt() returns event_trigger language plpgsql as 'begin end';
+create event trigger et on ddl_command_end execute function app.evt();
+create rule r1 as on insert to app.v do instead nothing;
+alter table app.child enable row level security; create policy pol on app.child using (true);
+create publication pub for table only app.parent;
+create server s1 foreign data wrapper postgres_fdw options (host 'x');
+create user mapping for public server s1 options (user 'u', password 'fdw-password');
+create foreign table app.ft (a int) server s1;
+create statistics app.st on id, name from app.parent;
+alter default privileges in schema app grant select on tables to public;
+create function app.cm(app.mood) returns int language sql as 'select 1'; create cast (app.mood as int) with function app.cm(app.mood);
+create operator app.=== (leftarg = int, rightarg = int, function = int4eq);
+create operator class app.oc for type int using btree as operator 1 <, function 1 btint4cmp(int, int);
+create collation app.c (provider = icu, locale = 'de');
+create text search configuration app.tsc (copy = simple); create text search dictionary app.tsd (template = simple);
+create conversion app.conv for 'LATIN1' to 'UTF8' from iso8859_1_to_utf8;
+create foreign data wrapper fw; create access method am2 type table handler heap_tableam_handler;
+create transform for app.mood language sql (from sql with function prsd_lextype(internal));
+create subscription sub connection 'host=x password=sub-password' publication p with (connect = false);
+comment on table app.parent is 'it''s the parent'; grant select on app.parent to public; grant select (t) on app.child to bob;
+alter table app.inherits owner to bob;
+create sequence app.sq increment -3 minvalue -1000; select nextval('app.sq'), nextval('app.sq');
+select lo_from_bytea(4711, 'large'), lo_from_bytea(4712, '');
+insert into app.parent (name) select 'n' || i from generate_series(1, 200) i;
+insert into app.child (parent_id, t, x) select i, E'a\nb\\.\t' || i, array[i, null] from generate_series(1, 200) i;
+insert into app.child (t) values (E'\\.'), (''), (null);
+insert into app.part select i, date '2020-06-01' + i * 10, 'v' from generate_series(1, 100) i;
+insert into app.no_columns default values; insert into app.unlogged values (1);
+insert into "Weird ""Name" values (1, 'x');
+refresh materialized view app.mv;
