@@ -49,10 +49,15 @@ pub(crate) fn load(config: &Config) -> Outcome<HostKeys> {
     })
 }
 
+/// The host's signing key, of a keys folder.
+pub(crate) fn signing_key(keys: &Path) -> Outcome<SigningKey> {
+    let [signing, _] = files(keys);
+    Ok(SigningKey::from_seed(&*read_hex(&signing)?))
+}
+
 /// The public half of the host's signing key.
 pub(crate) fn load_public(config: &Config) -> Outcome<PublicKey> {
-    let [signing, _] = files(&config.keys);
-    Ok(SigningKey::from_seed(&*read_hex(&signing)?).public())
+    Ok(signing_key(&config.keys)?.public())
 }
 
 /// What is wrong with the permissions of a secret file.

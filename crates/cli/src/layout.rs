@@ -1,5 +1,6 @@
 //! Making a new plan: keys, vault, recovery identity and `vow.toml`, all of it or nothing.
 
+use crate::commands::vault::join::{expect, join};
 use crate::config::Place;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -13,8 +14,11 @@ use std::sync::Arc;
 use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::{Disk, RealDisk};
+use vow_base::id::hex;
 use vow_base::publish::{parent, publish};
-use vow_store::session::{Recipient, new_identity};
+use vow_base::sign::PublicKey;
+use vow_protocol::{JoinToken, Role};
+use vow_store::session::{Recipient, new_identity, restore_credential};
 use vow_vault::Vault;
 
 /// What to make.
@@ -31,6 +35,12 @@ pub(crate) struct NewPlan {
     pub(crate) exclude: Vec<String>,
     /// Whom to seal to; with nobody, a new recovery identity is made.
     pub(crate) recipients: Vec<Recipient>,
+    /// Keys of restorers that vaults are told of.
+    pub(crate) readers: Vec<PublicKey>,
+    /// Make a vault in the folder.
+    pub(crate) local: bool,
+    /// Join this vault, under this name.
+    pub(crate) join: Option<(String, JoinToken)>,
 }
 
 /// What was made.
@@ -39,10 +49,8 @@ pub(crate) struct Made {
     pub(crate) config: PathBuf,
     /// The recovery kit, when one was made.
     pub(crate) recovery: Option<PathBuf>,
-    /// The vault.
-    pub(crate) vault: PathBuf,
-    /// The vault's fingerprint.
-    pub(crate) fingerprint: String,
+    /// The vaults.
+    pub(crate) vaults: Vec<KitVault>,
 }
 
 /// The recovery kit that `init` and `up` make.
@@ -80,34 +88,42 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
     undo.trees.push(keys.clone());
     RealDisk.sync_dir(dir)?;
     let host_key = hostkeys::create(&keys)?;
-    undo.trees.push(vault.clone());
-    let store = Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &vault)?;
-    store.join(&host_key)?;
-    let fingerprint = store.fingerprint();
-    let mut recipients = plan.recipients.clone();
+    let mut vaults = Vec::new();
+    if plan.local {
+        undo.trees.push(vault.clone());
+        let store = Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &vault)?;
+        store.join(&host_key)?;
+        let fingerprint = Fingerprint::of(&store.public_key());
+        vaults.push(KitVault { name: "local".into(), place: Place::Folder(vault.clone()), fingerprint });
+    }
+    if let Some((name, token)) = &plan.join {
+        let (place, fingerprint) = (Place::Address(token.address.clone()), token.fingerprint);
+        vaults.push(KitVault { name: name.clone(), place, fingerprint });
+    }
+    let (mut recipients, mut readers) = (plan.recipients.clone(), plan.readers.clone());
     if let Some(recovery) = &recovery {
         let (secret, recipient) = new_identity();
-        let kit = Kit {
-            hosts: vec![(plan.host.clone(), host_key)],
-            vaults: vec![KitVault {
-                name: "local".into(),
-                place: Place::Folder(vault.clone()),
-                fingerprint: Fingerprint::of(&store.public_key()),
-            }],
-        };
+        let kit = Kit { hosts: vec![(plan.host.clone(), host_key)], vaults: vaults.clone() };
         undo.files.push(recovery.clone());
         hostkeys::write_secret(recovery, &kit.text(&secret, &recipient))?;
         recipients.push(recipient);
+        readers.push(restore_credential(&secret)?.public());
     }
     if stop.is_cancelled() {
         return Err(Failure::interrupted());
     }
+    let text = config_text(plan, &recipients, &readers, &text_paths, &vaults);
+    if let Some((_, token)) = &plan.join {
+        // Last: the token is used up by this, and cannot be used again with other keys.
+        let signing = hostkeys::signing_key(&keys)?;
+        let joined = join(token, &signing, Some(&plan.tenant), &plan.host, &readers)?;
+        expect(&joined, Role::Write)?;
+    }
     undo.files.push(config.clone());
-    let text = config_text(plan, &recipients, &text_paths, &fingerprint);
     publish(&RealDisk, dir, &config, text.as_bytes(), None, false)
         .map_err(|e| Failure::failed(format!("cannot write {}", config.display())).because(&e))?;
     undo.keep();
-    Ok(Made { config, recovery, vault, fingerprint })
+    Ok(Made { config, recovery, vaults })
 }
 
 fn refuse_existing(path: &Path) -> Outcome<()> {
@@ -127,24 +143,49 @@ fn as_text(path: &Path) -> Outcome<&str> {
     })
 }
 
-fn config_text(plan: &NewPlan, recipients: &[Recipient], paths: &[&str], fingerprint: &str) -> String {
+fn config_text(
+    plan: &NewPlan,
+    recipients: &[Recipient],
+    readers: &[PublicKey],
+    paths: &[&str],
+    vaults: &[KitVault],
+) -> String {
     let recipients: Vec<_> = recipients.iter().map(Recipient::text).collect();
+    let readers: Vec<_> = readers.iter().map(|key| hex(&key.0)).collect();
+    let readers: Vec<_> = readers.iter().map(String::as_str).collect();
     let mut text = format!(
         "# The plan of this host. `vow config check` checks it; more vaults and sources can be added.\n\n\
-         [host]\ntenant = {}\nname = {}\nrecipients = {}\n\n\
-         [[vault]]\nname = \"local\"\npath = \"vault\"\nfingerprint = {}\n\n\
-         [[source]]\nname = \"files\"\ntype = \"files\"\npaths = {}\n",
+         [host]\ntenant = {}\nname = {}\nrecipients = {}\nreaders = {}\n",
         quoted(&plan.tenant),
         quoted(&plan.host),
         list(&recipients),
-        quoted(fingerprint),
-        list(paths),
+        list(&readers),
     );
+    for vault in vaults {
+        text.push('\n');
+        text.push_str(&vault_block(&vault.name, &vault.place, &vault.fingerprint));
+    }
+    text.push_str(&format!("\n[[source]]\nname = \"files\"\ntype = \"files\"\npaths = {}\n", list(paths)));
     if !plan.exclude.is_empty() {
         let exclude: Vec<_> = plan.exclude.iter().map(String::as_str).collect();
         text.push_str(&format!("exclude = {}\n", list(&exclude)));
     }
     text
+}
+
+/// A vault as it stands in vow.toml.
+pub(crate) fn vault_block(name: &str, place: &Place, fingerprint: &Fingerprint) -> String {
+    let place = match place {
+        // The vault that is made beside the configuration moves with it.
+        Place::Folder(_) if name == "local" => "path = \"vault\"".to_owned(),
+        Place::Folder(path) => format!("path = {}", quoted(&path.to_string_lossy())),
+        Place::Address(address) => format!("url = {}", quoted(&address.to_string())),
+    };
+    format!(
+        "[[vault]]\nname = {}\n{place}\nfingerprint = {}\n",
+        quoted(name),
+        quoted(&fingerprint.to_string())
+    )
 }
 
 /// A TOML string.

@@ -137,6 +137,19 @@ pub(crate) fn check_stdout(error: &io::Error) {
     }
 }
 
+/// What a server says while it serves: a line each on stderr, where systemd and people look for it.
+pub(crate) fn log_to_stderr(json: bool) {
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false);
+    // systemd has its own clock.
+    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    // Somebody who set one before keeps it.
+    let _ = match (json, under_systemd) {
+        (true, _) => log.json().try_init(),
+        (false, true) => log.without_time().try_init(),
+        (false, false) => log.try_init(),
+    };
+}
+
 /// Replaces Rust's report of a panic by one sentence: no backtrace, no values, exit code 1.
 pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {

@@ -70,6 +70,12 @@ impl FromStr for Address {
     }
 }
 
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 fn parse_authority(text: &str) -> Option<Address> {
     if let Some(rest) = text.strip_prefix('[') {
         let (number, rest) = rest.split_once(']')?;

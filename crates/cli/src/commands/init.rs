@@ -1,12 +1,15 @@
 //! `vow init`.
 
+use super::vault::join::read_token;
 use crate::app::Context;
-use crate::config::check_name;
+use crate::config::{Place, check_name};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::layout::{self, Made, NewPlan};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use vow_base::id::from_hex;
+use vow_base::sign::PublicKey;
 use vow_store::session::Recipient;
 
 /// Make keys, a vault, a recovery key and vow.toml for this host
@@ -29,6 +32,17 @@ pub(crate) struct Args {
     /// Seal backups to this age recipient; may be given several times [default: a new recovery key]
     #[arg(long = "recipient", value_name = "age1…")]
     recipients: Vec<String>,
+    /// With --recipient: let the restorer with this key read what is sent to vaults behind an address; may be given several times
+    ///
+    /// `vow key new` prints it beside the recipient.
+    #[arg(long = "reader", value_name = "KEY")]
+    readers: Vec<String>,
+    /// Join a vault behind an address as well: a token from `vow vault join-token`, or - to read it from the standard input
+    #[arg(long, value_name = "TOKEN")]
+    join: Option<String>,
+    /// With --join: make no vault on this host
+    #[arg(long, requires = "join")]
+    no_local: bool,
 }
 
 /// Makes a plan.
@@ -41,7 +55,12 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     };
     let recipients =
         args.recipients.iter().map(|text| Ok(text.parse()?)).collect::<Outcome<Vec<Recipient>>>()?;
+    let readers = args.readers.iter().map(|text| reader(text)).collect::<Outcome<Vec<_>>>()?;
+    let join = args.join.as_deref().map(read_token).transpose()?;
     let plan = NewPlan {
+        readers,
+        local: !args.no_local,
+        join: join.map(|token| ("remote".to_owned(), token)),
         dir: absolute(&args.dir)?,
         tenant: args.tenant.clone(),
         host,
@@ -54,21 +73,35 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     Ok(Exit::Done)
 }
 
+fn reader(text: &str) -> Outcome<PublicKey> {
+    from_hex::<32>(text).map(PublicKey).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("{text:?} is not the key of a reader: 64 hexadecimal digits"))
+            .hint("`vow key new` prints it beside the recipient")
+    })
+}
+
 fn report(cx: &Context, plan: &NewPlan, made: &Made) {
+    let local = made.vaults.iter().find(|vault| matches!(vault.place, Place::Folder(_)));
+    let vaults = made.vaults.iter().map(|vault| {
+        json!({"name": vault.name, "place": vault.place.to_string(), "fingerprint": vault.fingerprint.to_string()})
+    });
     cx.ui.json(&json!({
         "message_type": "summary",
         "status": "ok",
         "config": made.config.to_string_lossy(),
         "recovery_key": made.recovery.as_ref().map(|path| path.to_string_lossy()),
-        "vault": made.vault.to_string_lossy(),
-        "vault_fingerprint": made.fingerprint,
+        "vault": local.map(|vault| vault.place.to_string()),
+        "vault_fingerprint": local.map(|vault| vault.fingerprint.to_string()),
+        "vaults": vaults.collect::<Vec<_>>(),
         "host": plan.host,
         "tenant": plan.tenant,
         "paths": plan.paths.iter().map(|path| path.to_string_lossy()).collect::<Vec<_>>(),
     }));
     let ui = cx.ui;
     ui.say(&format!("made {}, for {}/{}", made.config.display(), plan.tenant, plan.host));
-    ui.say(&format!("  vault local   {} ({})", made.vault.display(), made.fingerprint));
+    for vault in &made.vaults {
+        ui.say(&format!("  vault {:<6}  {} ({})", vault.name, vault.place, vault.fingerprint));
+    }
     let paths: Vec<_> = plan.paths.iter().map(|path| path.display().to_string()).collect();
     ui.say(&format!("  source files  {}", paths.join(", ")));
     if let Some(recovery) = &made.recovery {
@@ -76,6 +109,12 @@ fn report(cx: &Context, plan: &NewPlan, made: &Made) {
         ui.say(
             "MOVE THE RECOVERY KEY AWAY from this machine, to two safe places: without it nobody can restore, \
              with it anybody can read the backups.",
+        );
+    }
+    if plan.join.is_some() && plan.readers.is_empty() && made.recovery.is_none() {
+        ui.warn(
+            "no reader was named: what this host sends to the vault behind the address, nobody can read before its operator lets a \
+             restorer in (`vow vault join-token --role restore`)",
         );
     }
     ui.say(&format!("next step: vow --config {} backup", made.config.display()));

@@ -99,6 +99,9 @@ fn make(cx: &Context, dir: &Path, paths: &[PathBuf]) -> Outcome<()> {
         paths,
         exclude: exclude.into_iter().collect(),
         recipients: Vec::new(),
+        readers: Vec::new(),
+        local: true,
+        join: None,
     };
     let made = layout::create(&plan)?;
     cx.ui.say(&format!("made {} with a vault and a recovery key beside it", made.config.display()));

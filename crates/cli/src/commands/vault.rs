@@ -1,13 +1,20 @@
 //! `vow vault`.
 
 mod at;
+mod hosts;
 mod init;
+pub(crate) mod join;
+mod join_token;
+mod keeper;
 mod mark;
 mod peer;
 mod rebuild;
+mod replica;
 mod replicate;
 mod retain;
+mod revoke;
 mod scrub;
+mod serve;
 mod status;
 mod sweep;
 
@@ -19,6 +26,11 @@ use crate::failure::Outcome;
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     Init(init::Args),
+    Serve(serve::Args),
+    JoinToken(join_token::Args),
+    Join(join::Args),
+    Hosts(hosts::Args),
+    Revoke(revoke::Args),
     Status(status::Args),
     Mark(mark::Args),
     Retain(retain::Args),
@@ -32,6 +44,11 @@ pub(crate) enum Command {
 pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
     match command {
         Command::Init(args) => init::run(cx, args),
+        Command::Serve(args) => serve::run(cx, args),
+        Command::JoinToken(args) => join_token::run(cx, args),
+        Command::Join(args) => join::run(cx, args),
+        Command::Hosts(args) => hosts::run(cx, args),
+        Command::Revoke(args) => revoke::run(cx, args),
         Command::Status(args) => status::run(cx, args),
         Command::Mark(args) => mark::run(cx, args),
         Command::Retain(args) => retain::run(cx, args),

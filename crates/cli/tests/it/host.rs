@@ -94,13 +94,19 @@ pub(crate) struct Host {
 impl Host {
     /// Files and a plan; no backup yet.
     pub(crate) fn new() -> Self {
+        let host = Self::bare();
+        host.init(&[]).code(0);
+        host
+    }
+
+    /// Files only.
+    pub(crate) fn bare() -> Self {
         let host = Self { temp: tempfile::tempdir().expect("a temporary folder") };
         fs::create_dir_all(host.data().join("sub")).expect("folders");
         host.write("hello.txt", "hello, world\n");
         host.write("sub/notes.conf", "key = value\n");
         host.write("large.bin", noise(3 << 20));
         std::os::unix::fs::symlink("hello.txt", host.data().join("link")).expect("link");
-        host.init(&[]).code(0);
         host
     }
 

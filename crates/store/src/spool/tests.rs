@@ -1,1 +1,2 @@
-
+use super::*;
+use crate::archive::testing::{Maker, Tree};

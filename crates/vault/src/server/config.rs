@@ -4,11 +4,12 @@ mod amount;
 
 pub use amount::{Bytes, Term};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use vow_protocol::limits;
+use vow_base::Fingerprint;
+use vow_protocol::{Address, limits};
 
 /// The longest `vault.toml` that is read, in bytes.
 const TEXT_LIMIT_BYTES: usize = 1 << 20;
@@ -17,6 +18,10 @@ const TEXT_LIMIT_BYTES: usize = 1 << 20;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where hosts reach this vault: what join tokens name.
+    pub address: Option<Address>,
+    /// Where the vault lies: a folder, relative to that of `vault.toml`.
+    pub storage: String,
     /// Where to listen; left aside when systemd hands over sockets.
     pub listen: Vec<SocketAddr>,
     /// The socket for administration; none when empty. Its folder is made when it is missing, and must be the server's own.
@@ -29,6 +34,38 @@ pub struct Config {
     pub limits: Limits,
     /// How much may be stored.
     pub quota: Quota,
+    /// How often the vault does what it does by itself.
+    pub chores: ChoreTerms,
+    /// Vaults that this one pulls from, and heals from.
+    pub replicate: Vec<PullFrom>,
+}
+
+/// How often the vault does what it does by itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChoreTerms {
+    /// Time between sweeps.
+    pub sweep: Term,
+    /// Everything is read again within this time.
+    pub scrub: Term,
+}
+
+/// A vault to pull from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PullFrom {
+    /// What it is called here.
+    pub name: String,
+    /// Its address; or
+    pub url: Option<Address>,
+    /// its folder, relative to that of `vault.toml`.
+    pub path: Option<PathBuf>,
+    /// The fingerprint of its key; needed with an address.
+    #[serde(default, deserialize_with = "pin")]
+    pub fingerprint: Option<Fingerprint>,
+    /// Time between two pulls.
+    #[serde(default = "every_hour")]
+    pub every: Term,
 }
 
 /// Limits on connections, requests and time. A host's share cannot use up the others'.
@@ -105,17 +142,37 @@ pub struct QuotaFor {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            address: None,
+            storage: "store".into(),
             listen: vec![SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), DEFAULT_PORT)],
             socket: "/run/vow/vault.sock".into(),
             metrics_token_file: None,
             reserve: Bytes(1 << 30),
             limits: Limits::default(),
             quota: Quota::default(),
+            chores: ChoreTerms::default(),
+            replicate: Vec::new(),
         }
     }
 }
 
 const DEFAULT_PORT: u16 = 8443;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for ChoreTerms {
+    fn default() -> Self {
+        Self { sweep: Term(DAY), scrub: Term(30 * DAY) }
+    }
+}
+
+fn every_hour() -> Term {
+    Term(Duration::from_secs(3600))
+}
+
+fn pin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fingerprint>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
 
 impl Default for Limits {
     fn default() -> Self {
@@ -219,6 +276,21 @@ impl Config {
         if self.listen.is_empty() {
             return Err(("listen", "names no address".into()));
         }
+        if self.storage.is_empty() {
+            return Err(("storage", "names no folder".into()));
+        }
+        if self.chores.sweep.0 < SHORTEST || self.chores.sweep.0 > DAY {
+            return Err((
+                "sweep",
+                "must be between a minute and a day, or the clock comes into doubt".into(),
+            ));
+        }
+        if self.chores.scrub.0 < SHORTEST {
+            return Err(("scrub", "must be at least a minute".into()));
+        }
+        for (at, from) in self.replicate.iter().enumerate() {
+            from.check(&self.replicate[..at])?;
+        }
         for exception in &self.quota.exceptions {
             let names = std::iter::once(&exception.tenant).chain(&exception.name);
             if let Some(bad) = names.into_iter().find(|name| !limits::is_name(name)) {
@@ -226,6 +298,32 @@ impl Config {
             }
         }
         Ok(())
+    }
+}
+
+/// Nothing is done by itself more often than this.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+impl PullFrom {
+    fn check(&self, before: &[Self]) -> Result<(), (&'static str, String)> {
+        let name = &self.name;
+        let wrong = |why: &str| Err(("[[replicate]]", format!("{name:?} {why}")));
+        if !limits::is_name(name) {
+            return wrong("cannot be a name");
+        }
+        if before.iter().any(|other| other.name == *name) {
+            return wrong("stands there twice");
+        }
+        match (&self.url, &self.path, &self.fingerprint) {
+            (Some(_), None, None) => {
+                wrong("has a url and no fingerprint: nobody could say who answers there")
+            }
+            (Some(_), None, Some(_)) | (None, Some(_), _) if self.every.0 >= SHORTEST => Ok(()),
+            (Some(_), None, Some(_)) | (None, Some(_), _) => {
+                wrong("is pulled from too often: at most every minute")
+            }
+            _ => wrong("needs either a url or a path"),
+        }
     }
 }
 

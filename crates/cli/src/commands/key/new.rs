@@ -10,7 +10,8 @@ use crate::level::open_vault;
 use serde_json::json;
 use std::path::PathBuf;
 use vow_base::Fingerprint;
-use vow_store::session::new_identity;
+use vow_base::id::hex;
+use vow_store::session::{new_identity, restore_credential};
 
 /// Make a new identity and the recipient that belongs to it
 ///
@@ -33,18 +34,19 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     }
     let kit = kit(cx)?;
     let (secret, recipient) = new_identity();
+    let reader = hex(&restore_credential(&secret)?.public().0);
     hostkeys::write_secret(&args.output, &kit.text(&secret, &recipient))?;
     cx.ui.json(&json!({
         "message_type": "summary",
         "status": "ok",
         "file": args.output.to_string_lossy(),
         "recipient": recipient.text(),
+        "reader": reader,
     }));
     cx.ui.line(recipient.text());
-    cx.ui.note(&format!(
-        "the identity is in {}: keep it offline; add the recipient to `recipients` in vow.toml",
-        args.output.display()
-    ));
+    cx.ui.note(&format!("the identity is in {}: keep it offline", args.output.display()));
+    cx.ui.note("add the line above to `recipients` in vow.toml, and this key to `readers`, before the host joins a vault:");
+    cx.ui.note(&format!("  {reader}"));
     Ok(Exit::Done)
 }
 

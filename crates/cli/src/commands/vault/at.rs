@@ -6,6 +6,7 @@ use crate::level::open_vault;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use vow_vault::Vault;
+use vow_vault::server::Config as Settings;
 
 /// Which vault.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,35 +18,80 @@ pub(super) struct At {
 
 /// The settings of a vault that is served.
 pub(super) const SETTINGS: &str = "vault.toml";
-/// Where `vow vault init --dir` puts the vault itself.
-pub(super) const STORE: &str = "store";
 
 impl At {
     /// Opens the vault to look at it.
     pub(super) fn open(&self) -> Outcome<Vault> {
-        open_vault(&store(&self.dir)?, None)
+        open_vault(&self.store()?, None)
     }
 
     /// Opens the vault to change it.
     ///
     /// What root writes into the vault of another user, that user's server cannot go on with.
     pub(super) fn open_to_change(&self) -> Outcome<Vault> {
-        let store = store(&self.dir)?;
-        let owner = std::fs::metadata(&store).map_err(|e| Failure::io("look at", &store, e))?.uid();
-        if owner != 0 && rustix::process::geteuid().is_root() {
-            let name = format!("#{owner}");
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{} belongs to another user (number {owner})", store.display()),
-            )
-            .hint(format!("run the command as that user: sudo -u '{name}' vow vault …")));
+        let store = self.store()?;
+        let owner = std::fs::metadata(&store).map(|meta| meta.uid());
+        if let Some(owner) = owner.ok().filter(|owner| *owner != 0 && rustix::process::geteuid().is_root()) {
+            let text = format!("{} belongs to another user (number {owner})", store.display());
+            return Err(Failure::new(Exit::Usage, text)
+                .hint(format!("run the command as that user: sudo -u '#{owner}' vow vault …")));
         }
         open_vault(&store, None)
     }
+
+    /// Whether this user can write there. That of a server in another user's name is asked through its socket.
+    pub(super) fn is_writable(&self) -> Outcome<bool> {
+        let store = self.store()?;
+        match rustix::fs::access(&store, rustix::fs::Access::WRITE_OK) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS) => Ok(false),
+            // That it is not there is said by whoever opens it.
+            Err(_) => Ok(true),
+        }
+    }
+
+    /// What vault.toml says; the defaults where there is none.
+    pub(super) fn settings(&self) -> Outcome<Settings> {
+        let dir = self.absolute()?;
+        let file = dir.join(SETTINGS);
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(Failure::io("read", &file, e)),
+        };
+        let mut settings = Settings::parse(&text).map_err(|bad| {
+            let place = format!("{}:{}:{}", file.display(), bad.line, bad.column);
+            Failure::new(Exit::Usage, format!("{place}: {}", bad.message))
+                .hint("correct that line; docs/vault.md, \"Serving\", has all of them")
+        })?;
+        // Relative to the folder that they stand in.
+        for path in [Some(&mut settings.socket), settings.metrics_token_file.as_mut()].into_iter().flatten() {
+            if !path.as_os_str().is_empty() {
+                *path = dir.join(&*path);
+            }
+        }
+        for path in settings.replicate.iter_mut().filter_map(|from| from.path.as_mut()) {
+            *path = dir.join(&*path);
+        }
+        Ok(settings)
+    }
+
+    /// The folder that holds the file VOW: this one, or the one that its settings name.
+    pub(super) fn store(&self) -> Outcome<PathBuf> {
+        let dir = self.absolute()?;
+        if dir.join("VOW").exists() || !dir.join(SETTINGS).exists() {
+            return Ok(dir);
+        }
+        Ok(dir.join(self.settings()?.storage))
+    }
+
+    fn absolute(&self) -> Outcome<PathBuf> {
+        std::path::absolute(&self.dir).map_err(|e| Failure::io("find", &self.dir, e))
+    }
 }
 
-/// The folder that holds the file VOW: this one, or the one below the settings.
-pub(super) fn store(dir: &Path) -> Outcome<PathBuf> {
-    let dir = std::path::absolute(dir).map_err(|e| Failure::io("find", dir, e))?;
-    Ok(if dir.join("VOW").exists() || !dir.join(SETTINGS).exists() { dir } else { dir.join(STORE) })
+impl From<&Path> for At {
+    fn from(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
 }

@@ -1,5 +1,7 @@
 //! `vow vault init`.
 
+mod served;
+
 use crate::app::Context;
 use crate::config::{Config, Place, VaultPlan};
 use crate::evidence::Evidence;
@@ -8,27 +10,47 @@ use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::layout::quoted;
 use serde_json::json;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
+use vow_protocol::Address;
 use vow_vault::Vault;
 
-/// Make a vault where there is none, and admit this host to it
+/// Make a vault where there is none: in a folder of this host, and admit this host to it; or, with --dir, one to be served
 ///
 /// Never done by itself: on a disk that is not mounted, a vault would come to be in the wrong place.
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("place").required(true)))]
 pub(crate) struct Args {
     /// Name of a vault of the plan, or the path of a new one
-    #[arg(value_name = "NAME|PATH")]
-    vault: PathBuf,
+    #[arg(value_name = "NAME|PATH", group = "place")]
+    vault: Option<PathBuf>,
+    /// Make a vault to be served in this folder, with its settings in DIR/vault.toml
+    #[arg(long, value_name = "DIR", group = "place")]
+    dir: Option<PathBuf>,
+    /// With --dir: where hosts reach it [default: https://HOSTNAME:8443]
+    #[arg(long, value_name = "URL", requires = "dir")]
+    address: Option<Address>,
+    /// With --dir: where it listens [default: [::]:8443]
+    #[arg(long, value_name = "ADDR:PORT", requires = "dir")]
+    listen: Vec<SocketAddr>,
 }
 
-/// Makes one for this host.
+/// Makes one.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    match (&args.dir, &args.vault) {
+        (Some(dir), _) => served::run(cx, dir, args.address.as_ref(), &args.listen),
+        (None, Some(vault)) => for_this_host(cx, vault),
+        (None, None) => Err(Failure::new(Exit::Usage, "no place is named")),
+    }
+}
+
+fn for_this_host(cx: &Context, vault: &Path) -> Outcome<Exit> {
     let config = Config::load(cx.config.as_deref())?;
-    let plan = chosen(&config, &args.vault)?;
+    let plan = chosen(&config, vault)?;
     let host = hostkeys::load_public(&config)?;
     let Some(path) = plan.folder() else {
         return Err(Failure::new(Exit::Usage, format!("the vault {} is behind an address", plan.name))

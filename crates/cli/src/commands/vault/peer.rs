@@ -1,6 +1,6 @@
 //! Another vault that this one talks to, in a folder or behind an address. A vault shows its own key to others.
 
-use super::at::store;
+use super::at::At;
 use crate::config::{Place, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use vow_base::vault::Peer;
 use vow_protocol::{RemoteVault, Role};
 use vow_vault::Vault;
+use vow_vault::server::config::PullFrom;
 
 /// Opens the vault that a text names: a path, or `https://HOST:PORT#FINGERPRINT`.
 pub(super) fn open(text: &str, own: &Vault) -> Outcome<Arc<dyn Peer>> {
@@ -33,5 +34,25 @@ pub(super) fn open(text: &str, own: &Vault) -> Outcome<Arc<dyn Peer>> {
 
 /// Opens the vault in a folder.
 pub(super) fn open_folder(dir: &Path) -> Outcome<Vault> {
-    level::open_vault(&store(dir)?, None)
+    At::from(dir).open()
+}
+
+/// The vault that settings name. Nothing is asked of it yet: it may be away for now.
+pub(super) fn of_settings(from: &PullFrom, own: &Vault) -> Outcome<Arc<dyn Peer>> {
+    match (&from.url, &from.path, from.fingerprint) {
+        (Some(address), _, Some(pin)) => {
+            let plan = VaultPlan::at("", Place::Address(address.clone()));
+            Ok(Arc::new(RemoteVault::new(address, pin, &own.signing_key()?, level::options(&plan))?))
+        }
+        (_, Some(path), pin) => {
+            let vault = open_folder(path)?;
+            if let Some(pin) = pin {
+                vault.expect_fingerprint(&pin.to_string())?;
+            }
+            Ok(Arc::new(vault))
+        }
+        (_, None, _) => {
+            Err(Failure::new(Exit::Usage, format!("{:?} has neither a url nor a path", from.name)))
+        }
+    }
 }

@@ -23,6 +23,9 @@ fn the_example_of_the_document_says_the_defaults() {
     assert_eq!(read.reserve, default.reserve);
     assert_eq!(format!("{:?}", read.limits), format!("{:?}", default.limits));
     assert_eq!(read.quota.exceptions.len(), 2);
+    assert_eq!(read.storage, default.storage);
+    assert_eq!(format!("{:?}", read.chores), format!("{:?}", default.chores));
+    assert_eq!(read.replicate.len(), 1);
     assert!(Config::parse("").is_ok());
 }
 
@@ -40,6 +43,14 @@ fn faults_are_said_with_line_and_column() {
         ("reserve = -1", 1, 11, "number of bytes"),
         ("[[quota.for]]\ntenant = \"A\"\nbytes = 1", 1, 1, "cannot be a name"),
         ("[[quota.for]]\nbytes = 1", 1, 1, "tenant"),
+        ("address = \"vault:8443\"", 1, 11, "https://NAME:PORT"),
+        ("storage = \"\"", 1, 1, "no folder"),
+        ("[chores]\nsweep = \"2d\"", 2, 1, "a day"),
+        ("[chores]\nscrub = \"1s\"", 2, 1, "a minute"),
+        ("[[replicate]]\nname = \"far\"", 1, 1, "a url or a path"),
+        ("\n[[replicate]]\nname = \"far\"\nurl = \"https://x\"", 2, 1, "no fingerprint"),
+        ("[[replicate]]\nname = \"far\"\npath = \"x\"\nevery = \"1s\"", 1, 1, "too often"),
+        ("[[replicate]]\nname = \"far\"\npath = \"x\"\nfingerprint = \"12\"", 4, 15, "64 hexadecimal"),
         ("x", 1, 2, ""),
     ] {
         let error = Config::parse(text).expect_err(text);

@@ -1,0 +1,109 @@
+//! `vow vault join-token`.
+
+use super::at::At;
+use super::keeper::Keeper;
+use crate::app::Context;
+use crate::config::check_name;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use vow_base::HostId;
+use vow_protocol::{Address, JoinToken};
+use vow_vault::access::{Right, Scope};
+use vow_vault::server::config::Term;
+
+/// Print a token that lets one key join this vault
+///
+/// It is shown once and works once, for one key. Carry it to the machine that is to join, and run `vow vault join TOKEN` there.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    at: At,
+    /// Talk to the server behind this socket instead of opening the vault
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// What the key may do: add as a host, read as a restorer, copy everything, or watch
+    #[arg(long, value_enum, default_value_t = Role::Write)]
+    role: Role,
+    /// Of a host: the customer it belongs to. Of a restorer: whose hosts it may read
+    #[arg(long, value_name = "T")]
+    tenant: Option<String>,
+    /// Of a restorer: the host it may read, by its id
+    #[arg(long, value_name = "ID", conflicts_with = "tenant")]
+    host: Option<HostId>,
+    /// The name it must join with
+    #[arg(long, value_name = "N")]
+    name: Option<String>,
+    /// How long the token can be used
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    term: Term,
+    /// Where hosts reach this vault [default: `address` in vault.toml]
+    #[arg(long, value_name = "URL")]
+    address: Option<Address>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    Write,
+    Restore,
+    Replicate,
+    Console,
+}
+
+/// Makes one.
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    for (what, name) in [("tenant", &args.tenant), ("host", &args.name)] {
+        if let Some(name) = name {
+            check_name(what, name).map_err(|why| Failure::new(Exit::Usage, why))?;
+        }
+    }
+    let right = right(args)?;
+    let address = match &args.address {
+        Some(address) => address.clone(),
+        None => args.at.settings()?.address.clone().ok_or_else(|| {
+            Failure::new(Exit::Usage, "it is not known where hosts reach this vault")
+                .hint("write `address = \"https://NAME:8443\"` into vault.toml, or give --address")
+        })?,
+    };
+    let tenant = args.tenant.clone().filter(|_| right == Right::Write);
+    let keeper = Keeper::open(&args.at, args.socket.as_deref())?;
+    let (secret, fingerprint) = keeper.join_token(&right, tenant, args.name.clone(), args.term.0)?;
+    let token = JoinToken { address, fingerprint, secret };
+    let secs = args.term.0.as_secs();
+    cx.ui.json(&json!({
+        "message_type": "join_token", "token": &**token.text(), "right": right.to_string(), "term_secs": secs,
+    }));
+    cx.ui.line(&token.text());
+    cx.ui.note(&format!(
+        "it is shown once, and lets one key join as {} within {}; there: vow vault join TOKEN",
+        right.role().word(),
+        span(args.term.0)
+    ));
+    Ok(Exit::Done)
+}
+
+fn right(args: &Args) -> Outcome<Right> {
+    let stray = |option: &str| {
+        Failure::new(Exit::Usage, format!("{option} makes no sense for this role")).hint("leave it out")
+    };
+    Ok(match (args.role, &args.tenant, &args.host) {
+        (Role::Write, _, None) => Right::Write,
+        (Role::Restore, Some(tenant), None) => Right::Restore(Scope::Tenant(tenant.clone())),
+        (Role::Restore, None, Some(host)) => Right::Restore(Scope::Host(*host)),
+        (Role::Restore, _, _) => Right::Restore(Scope::All),
+        (Role::Replicate, None, None) => Right::Replicate,
+        (Role::Console, None, None) => Right::Console,
+        (_, _, Some(_)) => return Err(stray("--host")),
+        (_, Some(_), _) => return Err(stray("--tenant")),
+    })
+}
+
+fn span(term: Duration) -> String {
+    match term.as_secs() {
+        secs if secs % 3600 == 0 => crate::ui::plural(secs / 3600, "hour"),
+        secs if secs % 60 == 0 => crate::ui::plural(secs / 60, "minute"),
+        secs => crate::ui::plural(secs, "second"),
+    }
+}
