@@ -91,7 +91,8 @@ fn each_level_sees_only_what_waits_for_it() {
     let (id, stored) = manifest(1, &[b"pack"]);
     taking.commit(&id, &stored).expect("whole");
     let host = key().public().host_id();
-    let seen = |level: &str| spool(folder.path()).waiting_for(level).committed(&host).expect("readable").len();
+    let seen =
+        |level: &str| spool(folder.path()).waiting_for(level).committed(&host).expect("readable").len();
     assert_eq!((seen("far"), seen("near")), (1, 0));
 }
 

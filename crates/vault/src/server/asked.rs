@@ -108,4 +108,100 @@ mod tests {
         }
         assert_eq!(read("HEAD", "/v1/vault"), None);
     }
+
+    const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
+    const METHODS: [&str; 9] = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"];
+
+    /// A template with every value that its places can have.
+    fn targets(template: &str) -> Vec<String> {
+        let hex = "ab".repeat(32);
+        let filled = template.replace("{host}", &hex).replace("{id}", &hex);
+        match filled.contains("{kind}") {
+            true => {
+                ["packs", "lists", "index", "manifests"].map(|kind| filled.replace("{kind}", kind)).into()
+            }
+            false => vec![filled],
+        }
+    }
+
+    /// Templates and methods of the document, with the names of their operations.
+    fn documented() -> Vec<(String, String, String)> {
+        let document: serde_json::Value = serde_json::from_str(DOCUMENT).expect("JSON");
+        let mut found = Vec::new();
+        for (template, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("an item") {
+                if let Some(name) = operation["operationId"].as_str() {
+                    found.push((template.clone(), method.to_uppercase(), name.to_owned()));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn everything_in_the_document_is_known_here() {
+        let documented = documented();
+        assert_eq!(documented.len(), 16);
+        for (template, method, name) in documented {
+            for target in targets(&template) {
+                let verb = read(&method, &target).unwrap_or_else(|| panic!("{method} {target}"));
+                // The head of an object is read, a manifest is put by committing it.
+                let word = match (verb.word(), method.as_str()) {
+                    ("read", "HEAD") => "length",
+                    ("commit", _) => "put",
+                    (word, _) => word,
+                };
+                assert_eq!(word, name, "{method} {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn everything_known_here_is_in_the_document() {
+        let documented = documented();
+        let is_there = |method: &str, target: &str| {
+            documented
+                .iter()
+                .any(|(template, known, _)| known == method && targets(template).iter().any(|t| t == target))
+        };
+        let (host, id) = (HostId([0xab; 32]), vow_base::ObjectId([0xab; 32]));
+        let mut routes = vec![
+            Route::Vault,
+            Route::Join,
+            Route::Hosts,
+            Route::Head,
+            Route::Witness,
+            Route::Ledger,
+            Route::Status,
+            Route::Metrics,
+            Route::Health,
+            Route::Host(host, Spot::Receipts),
+            Route::Host(host, Spot::Snapshots),
+        ];
+        for kind in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
+            routes.extend(
+                [Spot::Objects(kind), Spot::Missing(kind), Spot::Object(kind, id)]
+                    .map(|spot| Route::Host(host, spot)),
+            );
+        }
+        for route in routes {
+            let target = route.to_string();
+            for method in METHODS {
+                assert_eq!(read(method, &target).is_some(), is_there(method, &target), "{method} {target}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_status_of_the_protocol_is_in_the_document() {
+        let document: serde_json::Value = serde_json::from_str(DOCUMENT).expect("JSON");
+        let words = document["components"]["schemas"]["Error"]["properties"]["error"]["enum"]
+            .as_array()
+            .expect("words");
+        for word in vow_protocol::Word::ALL {
+            let status = word.status().to_string();
+            assert!(document["components"]["responses"][&status].is_object(), "{status}");
+            assert!(words.contains(&serde_json::to_value(word).expect("a word")), "{word:?}");
+        }
+    }
 }

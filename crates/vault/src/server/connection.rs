@@ -147,14 +147,18 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
     };
     if orderly {
-        linger(connection.into_parts().io.into_inner()).await;
+        close(connection.into_parts().io.into_inner(), traffic.is_unread()).await;
     }
 }
 
-/// Closes our half, and takes what is still on its way: closing both would make the other side's system forget our answer.
-async fn linger(mut io: impl AsyncRead + AsyncWrite + Unpin) {
+/// Closes our half. When a body was not read, takes what is still on its way: closing both halves would make the other side's system
+/// forget our answer.
+async fn close(mut io: impl AsyncRead + AsyncWrite + Unpin, unread: bool) {
     let rest = async {
         io.shutdown().await?;
+        if !unread {
+            return Ok(());
+        }
         let mut sink = vec![0; 16 << 10];
         while io.read(&mut sink).await? > 0 {}
         Ok::<(), std::io::Error>(())

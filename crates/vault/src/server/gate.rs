@@ -43,7 +43,7 @@ pub(crate) async fn gate(State(app): State<Arc<App>>, request: Request, next: Ne
         return ApiError::absent().into_response();
     };
     let asked = Asked::read(&parts.method, &parts.uri);
-    let mut entry = Entry::begin(app.clone(), &peer, &parts.method, asked);
+    let mut entry = Entry::begin(app.clone(), &peer, &parts, asked);
     let passed = pass(&app, &peer, &parts.headers, asked, &entry).await;
     let (mut response, kept) = match passed {
         Ok((asked, caller, kept)) => {

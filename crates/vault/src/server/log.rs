@@ -5,7 +5,9 @@ use super::asked::Asked;
 use super::connection::Peer;
 use super::gate::words;
 use axum::body::{Body, Bytes, HttpBody};
-use http::{Method, StatusCode};
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::request::Parts;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,6 +26,8 @@ pub(crate) struct Entry {
     object: String,
     began: Instant,
     received: Arc<AtomicU64>,
+    /// Bytes that the body was said to have.
+    announced: u64,
     sent: u64,
     status: Option<StatusCode>,
     word: Option<Word>,
@@ -42,8 +46,17 @@ impl Kept {
     }
 }
 
+/// How long the body will be; endless when it does not say.
+fn announced(headers: &HeaderMap) -> u64 {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return u64::MAX;
+    }
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
+}
+
 impl Entry {
-    pub(crate) fn begin(app: Arc<App>, peer: &Peer, method: &Method, asked: Option<Asked>) -> Self {
+    pub(crate) fn begin(app: Arc<App>, peer: &Peer, request: &Parts, asked: Option<Asked>) -> Self {
         peer.traffic.begin_request();
         app.figures.in_flight.inc();
         let (verb, object) = words(asked);
@@ -51,11 +64,12 @@ impl Entry {
             app,
             peer: peer.clone(),
             // Methods are chosen by the other side; a long one is cut, and control characters are no part of methods.
-            method: method.as_str().chars().take(16).collect(),
+            method: request.method.as_str().chars().take(16).collect(),
             verb,
             object,
             began: Instant::now(),
             received: Arc::default(),
+            announced: announced(&request.headers),
             sent: 0,
             status: None,
             word: None,
@@ -75,7 +89,8 @@ impl Entry {
     }
 
     /// The body of the answer; when it ends or is dropped, the line is written and the turns are over.
-    pub(crate) fn around(self, body: Body, kept: Kept) -> Sent {
+    pub(crate) fn around(mut self, body: Body, kept: Kept) -> Sent {
+        self.whole = body.is_end_stream();
         Sent { body, entry: self, _kept: kept }
     }
 }
@@ -86,7 +101,7 @@ impl Drop for Entry {
         let status = self.status.map_or(0, |status| status.as_u16());
         self.app.figures.request(self.verb, status, received, self.sent);
         self.app.figures.in_flight.dec();
-        self.peer.traffic.end_request();
+        self.peer.traffic.end_request(received < self.announced);
         let outcome = match self.word.and_then(|word| serde_json::to_value(word).ok()) {
             Some(word) => word.as_str().unwrap_or_default().to_owned(),
             None if self.whole => "ok".to_owned(),

@@ -51,6 +51,8 @@ pub(crate) struct Traffic {
     active: AtomicU64,
     /// Whether a request is being answered.
     busy: AtomicBool,
+    /// Whether the last request's body was answered before it was read.
+    unread: AtomicBool,
     /// Since when the other side is slow in taking what is sent; 0 when it is not.
     slow: AtomicU64,
     /// Whether it is waited for at this moment.
@@ -78,6 +80,7 @@ impl Traffic {
             head: zero(),
             active: zero(),
             busy: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             slow: zero(),
             stuck: AtomicBool::new(false),
             taken: zero(),
@@ -94,8 +97,14 @@ impl Traffic {
         self.head.store(0, Ordering::SeqCst);
     }
 
-    /// It was answered.
-    pub(crate) fn end_request(&self) {
+    /// Whether bytes are on their way that nobody has asked for.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::SeqCst)
+    }
+
+    /// It was answered; whether a part of its body was left unread.
+    pub(crate) fn end_request(&self, unread: bool) {
+        self.unread.store(unread, Ordering::SeqCst);
         self.active.store(self.now(), Ordering::SeqCst);
         self.head.store(0, Ordering::SeqCst);
         self.busy.store(false, Ordering::SeqCst);
@@ -233,7 +242,7 @@ mod tests {
         traffic.received(1);
         std::thread::sleep(Duration::from_millis(80));
         assert_eq!(traffic.lapse(&limits), None, "it is being answered");
-        traffic.end_request();
+        traffic.end_request(false);
         assert_eq!(traffic.lapse(&limits), None);
         std::thread::sleep(Duration::from_millis(80));
         assert_eq!(traffic.lapse(&limits), Some(Lapse::Idle));

@@ -162,7 +162,7 @@ impl Drop for Stand {
         let _ = self.child.wait();
         if std::thread::panicking() {
             let log = self.log();
-            let lines: Vec<_> = log.lines().rev().take(30).collect();
+            let lines: Vec<_> = log.lines().rev().take(8).collect();
             eprintln!("the last lines of the log, newest first:\n{}", lines.join("\n"));
         }
     }
