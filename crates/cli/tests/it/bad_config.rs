@@ -29,7 +29,7 @@ fn the_configuration_is_found_in_the_current_folder_and_at_home() {
 #[test]
 fn every_fault_is_named_with_line_and_column() {
     let host = Host::new();
-    let good = fs::read_to_string(host.config()).expect("vow.toml");
+    let good = without_readers(&fs::read_to_string(host.config()).expect("vow.toml"));
     let cases: &[(&str, &str, &str, &str)] = &[
         ("tenant = \"acme\"", "tenant = \"acme", ":4:", ""),
         ("tenant = \"acme\"", "tenant = 7", ":4:10:", "string"),
@@ -104,7 +104,7 @@ fn a_vault_behind_an_address_is_shown_with_every_default() {
     let host = Host::new();
     let (pin, reader) = ("ab".repeat(32), "cd".repeat(32));
     host.edit(|plan| {
-        let plan = plan.replace("tenant", &format!("readers = [\"{reader}\"]\ntenant"));
+        let plan = without_readers(&plan).replace("tenant", &format!("readers = [\"{reader}\"]\ntenant"));
         let remote =
             format!("name = \"far\"\nurl = \"https://Vault.example.net\"\nfingerprint = \"SHA256:{pin}\"");
         format!("{plan}\n[[vault]]\n{remote}\nlimit_upload = \"500 KiB/s\"\n")
@@ -147,4 +147,9 @@ fn a_check_of_the_configuration_looks_at_everything_it_names() {
     for problem in ["/nonexistent", "chmod 600", "there is no vault"] {
         assert!(problems.contains(problem), "{problem} in {problems}");
     }
+}
+
+/// Who may read differs from host to host; these plans name their own, or nobody.
+fn without_readers(plan: &str) -> String {
+    plan.lines().filter(|line| !line.starts_with("readers")).map(|line| format!("{line}\n")).collect()
 }
