@@ -36,7 +36,7 @@ impl Vault {
         Ok((stored.collect::<Result<_, _>>()?, more))
     }
 
-    /// Objects of one kind after an id, with their lengths in bytes, by id, at most `most`.
+    /// Objects of one kind after an id, with their lengths in bytes, by id, at most `most`. [`VaultError::NotJoined`] of a host that is not here.
     pub fn objects_after(
         &self,
         host: &HostId,
@@ -44,6 +44,10 @@ impl Vault {
         after: Option<&ObjectId>,
         most: usize,
     ) -> Result<Page<(ObjectId, u64)>, VaultError> {
+        if self.inner.host_key(host)?.is_none() {
+            // Its folders are not there either: that is no failure of the storage.
+            return Err(VaultError::NotJoined { host: *host, place: self.place() });
+        }
         let first = after.map(|after| tree::folder_of(host, kind, after));
         let mut objects = Vec::new();
         for folder in tree::folders(host, kind) {
