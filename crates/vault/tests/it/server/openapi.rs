@@ -93,7 +93,7 @@ fn every_answer_is_one_that_the_document_describes() {
         );
     }
     let log = stand.log();
-    for status in ["200", "201", "204", "206", "400", "404", "409", "411", "416", "422"] {
+    for status in ["200", "201", "204", "206", "400", "404", "409"] {
         assert!(log.contains(&format!("\"status\":{status},")), "no answer had status {status}");
     }
 }
