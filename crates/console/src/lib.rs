@@ -1,0 +1,1 @@
+//! The console: records of every host, rules that judge them, tickets, notifications, the web.
