@@ -7,6 +7,7 @@ pub mod client;
 pub mod fault;
 pub mod limits;
 pub mod path;
+pub mod report;
 pub mod tls;
 pub mod token;
 pub mod wire;

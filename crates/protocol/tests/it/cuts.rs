@@ -21,6 +21,18 @@ fn faults(up: u64, down: u64, step: usize) -> impl Iterator<Item = Fault> {
     cut_up.chain(cut_down).chain([Fault::LoseAnswer(up)])
 }
 
+/// Bytes at the end of a connection that say nothing any more: its farewell, and what a certificate's length varies by.
+const FAREWELL: u64 = 64;
+
+/// Whether a fault comes so late that it may hurt nobody.
+fn is_late(fault: &Fault, up: u64, down: u64) -> bool {
+    match fault {
+        Fault::CutUp(at) => at + FAREWELL >= up,
+        Fault::CutDown(at) => at + FAREWELL >= down,
+        _ => false,
+    }
+}
+
 /// Counts what passes for one request on a new connection.
 fn measure(proxy: &ChaosProxy, request: impl FnOnce()) -> (u64, u64) {
     let before = proxy.passed();
@@ -73,7 +85,6 @@ fn a_put_cut_anywhere_is_stored_once_or_not_acknowledged() {
     let (up, down) = measure(&line.proxy, || put(&line.client(once()), &object).unwrap());
     assert!(up > 1000 && down > 500, "{up} {down}");
 
-    let mut acknowledged = 0;
     let faults: Vec<_> = faults(up, down, step()).collect();
     for (at, fault) in faults.iter().enumerate() {
         if at % 50 == 0 {
@@ -86,15 +97,13 @@ fn a_put_cut_anywhere_is_stored_once_or_not_acknowledged() {
         let stored =
             |bench: &Bench| bench.stored(Kind::List).iter().filter(|(id, _)| *id == object.id).count();
         assert!(first.is_err() || stored(&line.bench) == 1, "{fault:?}: acknowledged and not there");
-        acknowledged += usize::from(first.is_ok());
+        assert!(first.is_err() || is_late(fault, up, down), "{fault:?} of {up} and {down} was not noticed");
         // Whoever may try again does not see any of it.
         line.proxy.next(fault.clone());
         put(&line.client(quick()), &object).unwrap_or_else(|e| panic!("{fault:?}: {e}"));
         assert_eq!(stored(&line.bench), 1, "{fault:?}");
         assert_eq!(line.bench.stored(Kind::List).len(), at % 50 + 1, "{fault:?}");
     }
-    // Only the cut after the very last byte hurts nobody.
-    assert!(acknowledged <= 4, "{acknowledged} of {}", faults.len());
 }
 
 #[test]
