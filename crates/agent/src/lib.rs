@@ -1,1 +1,7 @@
 //! The agent: when things are done on a host, what is reported of them, and drills.
+
+pub mod daemon;
+pub mod ping;
+pub mod reporting;
+pub mod schedule;
+pub mod spool;

@@ -1,7 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots, up, vault,
+    agent, backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore,
+    snapshots, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -47,8 +48,11 @@ enum Command {
     Check(check::Args),
     #[command(subcommand)]
     Key(key::Command),
+    Agent(agent::Args),
     #[command(subcommand)]
     Vault(vault::Command),
+    #[command(subcommand)]
+    Console(console::Command),
 }
 
 /// What every command gets.
@@ -93,7 +97,9 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Export(args) => export::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
+        Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::Console(command) => console::run(cx, &command),
     }
 }
 

@@ -17,12 +17,17 @@ use crate::hostkeys;
 use crate::level::is_passing;
 use crate::signals;
 use crate::ui::{Problems, Task, Ui};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use vow_agent::reporting::{Looker, now_secs};
 use vow_base::clock::SystemClock;
-use vow_base::sign::random_run_id;
 use vow_base::vault::VaultError;
-use vow_sources::adapter::{self, Capture};
+use vow_protocol::report::Shape;
+use vow_sources::adapter::{self, Capture, Told};
 use vow_sources::files::{Files, FilesError, FilesOptions};
 use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
+use vow_store::monitor::Observer;
 use vow_store::source::Source;
 
 /// Threads that read directories ahead of the engine; more only compete with it.
@@ -40,6 +45,18 @@ pub(crate) struct Order<'c> {
     pub(crate) allow_empty: bool,
     /// Accept that another database server answers than the one on record.
     pub(crate) accept_server: bool,
+    /// The id of the run.
+    pub(crate) run: [u8; 16],
+    /// Hears of each source while it is captured.
+    pub(crate) on_source: Option<&'c dyn OnSource>,
+}
+
+/// Somebody who hears of each source while it is captured.
+pub(crate) trait OnSource {
+    /// It begins.
+    fn begins(&self, source: &str);
+    /// It has ended, well or not; which levels have it is known later.
+    fn ended(&self, source: &SourceRun);
 }
 
 /// What came of it.
@@ -56,6 +73,8 @@ pub(crate) struct Run {
     pub(crate) dry_run: bool,
     /// A signal came before every source was done.
     pub(crate) interrupted: bool,
+    /// Its id.
+    pub(crate) run: [u8; 16],
 }
 
 /// What came of one source.
@@ -70,6 +89,16 @@ pub(crate) struct SourceRun {
     pub(crate) levels: Vec<(String, Result<(), Failure>)>,
     /// Whether it waits in the spool.
     pub(crate) spooled: bool,
+    /// The snapshot's number on this host, when a level has taken it.
+    pub(crate) sequence: Option<u64>,
+    /// When it began, in seconds since 1970.
+    pub(crate) started_secs: i64,
+    /// How long it took, also when it failed.
+    pub(crate) took_secs: f64,
+    /// What its files look like.
+    pub(crate) shape: Option<Shape>,
+    /// Objects of its truth, by kind.
+    pub(crate) objects: BTreeMap<String, u64>,
     /// The level that took nothing any more in the midst of it, when that may pass.
     lost: Option<(String, Failure)>,
 }
@@ -79,7 +108,6 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     let keys = hostkeys::load(order.config)?;
     let mut levels = Levels::open(order.config, &keys.signing);
     levels.refuse_none()?;
-    let run_id = random_run_id().map_err(|e| Failure::failed("the system gave no randomness").because(&e))?;
     if !order.dry_run {
         levels.send_spool(ui);
         levels.catch_up(ui);
@@ -89,7 +117,14 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
         if signals::received().is_some() {
             break;
         }
-        sources.push(one_source(ui, order, plan, &keys, &mut levels, run_id));
+        if let Some(on_source) = order.on_source {
+            on_source.begins(&plan.name);
+        }
+        let source = one_source(ui, order, plan, &keys, &mut levels, order.run);
+        if let Some(on_source) = order.on_source {
+            on_source.ended(&source);
+        }
+        sources.push(source);
     }
     if !order.dry_run && signals::received().is_none() {
         levels.catch_up(ui);
@@ -101,7 +136,7 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     let cut_short = sources.iter().any(|source| matches!(source.failure_exit(), Some(Exit::Signal(_))));
     let interrupted = cut_short || sources.len() < order.sources.len();
     let (waits, contradictions) = (levels.waiting(), levels.contradictions());
-    Ok(Run { sources, levels, waits, contradictions, dry_run: order.dry_run, interrupted })
+    Ok(Run { sources, levels, waits, contradictions, dry_run: order.dry_run, interrupted, run: order.run })
 }
 
 /// Captures one source; once more, into the spool, when the last level that took it went away meanwhile.
@@ -136,8 +171,11 @@ fn attempt(
     levels: &[Level],
     run: [u8; 16],
 ) -> SourceRun {
-    let task = Task::new(ui, &plan.name);
-    let mut result = capture(order, plan, keys, levels, run, &task, ui);
+    let (started_secs, watch) = (now_secs(), Instant::now());
+    let looker = (plan.kind == "files").then(|| Arc::new(Looker::new(&plan.paths)));
+    let task = Task::observed(ui, &plan.name, looker.clone().map(|looker| looker as Arc<dyn Observer>));
+    let told = Told::default();
+    let mut result = capture(order, plan, keys, levels, run, &task, ui, &told);
     let problems = task.finish();
     let lost = match &mut result {
         Ok(report) => report.levels.iter().find_map(|level| lost(&level.name, level.outcome.as_ref().err()?)),
@@ -146,8 +184,22 @@ fn attempt(
     let spooled = result
         .as_ref()
         .is_ok_and(|report| report.levels.iter().any(|level| level.name == SPOOL && level.outcome.is_ok()));
+    let receipts = result.as_ref().map(|report| report.levels.as_slice()).unwrap_or_default();
+    let sequence = receipts.iter().find_map(|level| Some(level.outcome.as_ref().ok()?.sequence));
     let result = result.map_err(|error| error.failure);
-    SourceRun { source: plan.name.clone(), result, problems, levels: Vec::new(), spooled, lost }
+    SourceRun {
+        source: plan.name.clone(),
+        result,
+        problems,
+        levels: Vec::new(),
+        spooled,
+        sequence,
+        started_secs,
+        took_secs: watch.elapsed().as_secs_f64(),
+        shape: looker.map(|looker| looker.shape()),
+        objects: told.all(),
+        lost,
+    }
 }
 
 /// Why a source has no snapshot.
@@ -170,6 +222,7 @@ fn lost(name: &str, error: &VaultError) -> Option<(String, Failure)> {
     })
 }
 
+#[allow(clippy::too_many_arguments)]
 fn capture(
     order: &Order<'_>,
     plan: &SourcePlan,
@@ -178,6 +231,7 @@ fn capture(
     run: [u8; 16],
     task: &Task,
     ui: Ui,
+    told: &Told,
 ) -> Result<BackupReport, NoSnapshot> {
     let config = order.config;
     let options = BackupOptions {
@@ -206,8 +260,9 @@ fn capture(
     };
     if let Some(postgres) = &plan.postgres {
         let remembered = learned::load(config, &plan.name)?.filter(|_| !order.accept_server);
-        let begun =
-            postgres.begin(&adapter::Run { dry_run: order.dry_run, remembered }).map_err(Failure::failed)?;
+        let begun = postgres
+            .begin(&adapter::Run { dry_run: order.dry_run, remembered, told: told.clone() })
+            .map_err(Failure::failed)?;
         let report = back_up(begun.source)?;
         if let Some(identifier) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
             learned::save(config, &plan.name, &identifier, ui);

@@ -1,9 +1,11 @@
 //! One file per command: its arguments, whose documentation is the help, and what it does.
 
+pub(crate) mod agent;
 pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod diff;
 pub(crate) mod discover;
 pub(crate) mod export;

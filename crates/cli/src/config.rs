@@ -1,16 +1,20 @@
 //! `vow.toml`: what the user wrote, checked, with every default filled in.
 
+mod agent;
+mod fault;
 mod file;
 mod find;
 mod rate;
 mod schedule;
 mod shown;
 
+pub(crate) use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
 pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use vow_base::Fingerprint;
@@ -43,6 +47,16 @@ pub(crate) struct Config {
     pub(crate) vaults: Vec<VaultPlan>,
     /// What is captured.
     pub(crate) sources: Vec<SourcePlan>,
+    /// Who is told.
+    pub(crate) console: Option<ConsolePlan>,
+    /// How the agent works.
+    pub(crate) agent: AgentPlan,
+    /// When sources are due, by name.
+    pub(crate) timings: BTreeMap<String, Timing>,
+    /// Gaps that were accepted.
+    pub(crate) waivers: Vec<Waiver>,
+    /// SHA-256 of the file's text.
+    pub(crate) hash: [u8; 32],
 }
 
 /// One level of the plan.
@@ -123,7 +137,7 @@ pub(crate) struct SourcePlan {
     pub(crate) one_file_system: bool,
     /// Leave out folders marked by `CACHEDIR.TAG`.
     pub(crate) exclude_caches: bool,
-    /// When it is due; not used yet.
+    /// When it is due, as it was written.
     pub(crate) schedule: Option<String>,
     /// What a source of type `postgres` needs to know.
     pub(crate) postgres: Option<Box<PostgresOptions>>,

@@ -16,6 +16,7 @@ mod level;
 pub mod parsers;
 mod proof;
 mod reading;
+mod reporting;
 mod sent;
 mod signals;
 mod spec;

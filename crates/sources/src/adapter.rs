@@ -4,7 +4,9 @@
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
 use crate::{files, postgres};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -58,6 +60,25 @@ pub struct Run {
     pub dry_run: bool,
     /// What the last accepted run wanted to be remembered.
     pub remembered: Option<String>,
+    /// Where a source tells what its truth holds.
+    pub told: Told,
+}
+
+/// What a source tells of its truth while it is captured, without any content: for whoever judges runs without seeing data.
+#[derive(Debug, Clone, Default)]
+pub struct Told(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Told {
+    /// Adds objects of a kind, in plain words: `table`, `view`, `routine`, `user`, …
+    pub fn objects(&self, kind: &str, count: u64) {
+        let mut objects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *objects.entry(kind.to_owned()).or_default() += count;
+    }
+
+    /// Objects by kind; nothing for a source that has none, or whose truth is not there yet.
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A run that has begun.

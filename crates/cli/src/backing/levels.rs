@@ -13,7 +13,7 @@ use std::sync::Arc;
 use vow_base::copy::lacking;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::{Deposit, Retrieve, VaultError};
-use vow_base::{HostId, ObjectId};
+use vow_base::{Fingerprint, HostId, ObjectId};
 use vow_store::backup::{BackupReport, Level};
 
 /// Every level of the plan.
@@ -165,6 +165,13 @@ impl Levels {
     pub(crate) fn retrieve(&self, name: &str) -> Option<Arc<dyn Retrieve>> {
         let level = self.levels.iter().find(|level| level.plan.name == name)?;
         level.opened.as_ref().ok()?.retrieve.clone()
+    }
+
+    /// The fingerprint of a level's vault, as it was shown or is pinned.
+    pub(crate) fn fingerprint(&self, name: &str) -> Option<Fingerprint> {
+        let level = self.levels.iter().find(|level| level.plan.name == name)?;
+        let shown = level.opened.as_ref().ok().map(|opened| opened.kept.notary().fingerprint());
+        shown.or(level.plan.fingerprint)
     }
 
     /// The names of the levels that cannot be reached or lag, with the reason.

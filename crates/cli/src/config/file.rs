@@ -2,17 +2,19 @@
 
 mod postgres;
 
+use super::agent;
+use super::fault::{Checked, Fault, fault, position, read};
 use super::{
     Config, DEFAULT_EXCLUDE_CACHES, DEFAULT_ONE_FILE_SYSTEM, Place, SourcePlan, VaultPlan, rate, schedule,
 };
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use serde::Deserialize;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use toml::de::DeTable;
 use vow_base::Fingerprint;
-use vow_base::id::from_hex;
+use vow_base::id::{from_hex, sha256};
 use vow_base::sign::PublicKey;
 use vow_protocol::limits::READERS_MAX;
 use vow_store::compress::DEFAULT_LEVEL;
@@ -80,18 +82,6 @@ struct RawSource {
     parallel: Option<Spanned<i64>>,
 }
 
-/// A fault and where it is.
-struct Fault {
-    at: Option<Range<usize>>,
-    text: String,
-}
-
-type Checked<T> = Result<T, Fault>;
-
-fn fault<T>(at: &Spanned<T>, text: impl Into<String>) -> Fault {
-    Fault { at: Some(at.span()), text: text.into() }
-}
-
 /// Reads the text of the configuration at `file`, an absolute path.
 pub(crate) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
     parse_checked(text, file, origin).map_err(|fault| {
@@ -105,12 +95,10 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
     if text.len() > SIZE_LIMIT_BYTES {
         return Err(Fault { at: None, text: "the file is longer than 1 MiB".into() });
     }
-    let raw: RawConfig = toml::from_str(text).map_err(|error| Fault {
-        at: error.span(),
-        // Only the first line: the others may quote the file.
-        text: error.message().lines().next().unwrap_or("not TOML").to_owned(),
-    })?;
+    let mut table = DeTable::parse(text)?;
     let folder = file.parent().unwrap_or(Path::new("/"));
+    let taken = agent::take(table.get_mut(), folder)?;
+    let raw: RawConfig = read(table)?;
     let host = raw.host.get_ref();
     if raw.vault.is_empty() {
         return Err(fault(&raw.host, "there is no [[vault]]: add one, with a name and a path"));
@@ -135,6 +123,11 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         compression: compression(host.compression.as_ref())?,
         vaults,
         sources,
+        console: taken.console,
+        agent: taken.agent,
+        timings: taken.timings,
+        waivers: taken.waivers,
+        hash: sha256(text.as_bytes()),
     })
 }
 
@@ -315,11 +308,4 @@ fn unique<'n>(what: &str, names: impl Iterator<Item = &'n Spanned<String>>) -> C
         }
     }
     Ok(())
-}
-
-/// Line and column, counted from 1, of a byte offset.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

@@ -1,7 +1,9 @@
 //! Black-box tests: the real binary, its exit codes and what it prints.
 
+mod agent;
 mod bad_config;
 mod bad_input;
+mod console;
 mod damage;
 mod happy;
 mod host;
@@ -10,6 +12,7 @@ mod keeper;
 mod network;
 mod process;
 mod receipts;
+mod reports;
 mod served;
 mod spool;
 mod up;

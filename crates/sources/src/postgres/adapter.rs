@@ -48,7 +48,7 @@ fn stopped(error: PostgresError) -> AdapterError {
 impl Capture for PostgresOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
         let options = Self { known_identifier: run.remembered.clone(), dry_run: run.dry_run, ..self.clone() };
-        let source = Postgres::new(options);
+        let source = Postgres::new(options).telling(run.told.clone());
         let learned = source.learned();
         Ok(Begun { source: Box::new(source), remember: Box::new(move || learned.identifier()) })
     }
