@@ -2,4 +2,5 @@
 
 pub mod notify;
 pub mod records;
+pub mod rules;
 pub mod tickets;
