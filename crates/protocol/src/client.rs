@@ -3,6 +3,7 @@
 //! The vault is believed only what can be checked: objects by their names, receipts by the pinned key, lengths by the limits of
 //! the format. What cannot be checked, it can withhold, no more.
 
+mod attack;
 mod body;
 mod connect;
 mod console;
@@ -16,6 +17,7 @@ mod retrieve;
 mod retry;
 mod watch;
 
+pub use attack::{Attacked, Attempt, Known};
 pub use console::{ConsoleError, JoinedConsole, REPORTS, RemoteConsole};
 pub use limit::RATE_LEAST;
 pub use pages::{Entry, LedgerPage};

@@ -21,6 +21,7 @@ mod tally;
 mod walk;
 
 pub use adapter::Adapter;
+pub use exclude::LeftOut;
 
 use exclude::Excludes;
 use pool::Pool;

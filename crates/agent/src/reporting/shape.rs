@@ -43,6 +43,8 @@ struct FoundSoFar {
     trees: BTreeMap<Vec<u8>, Tree>,
     /// The tree of the last file: entries come in the order of the listing, so it is mostly that of the next one.
     last: Vec<u8>,
+    /// How much of it is the root.
+    last_root: usize,
     last_folder: Vec<u8>,
     here: Tree,
     compared: bool,
@@ -84,23 +86,24 @@ impl Looker {
         }
     }
 
-    /// The tree that a file in this folder counts for.
-    fn tree_of(&self, folder: &[u8]) -> Vec<u8> {
+    /// The tree that a file in this folder counts for, and how much of its path is the root.
+    fn tree_of(&self, folder: &[u8]) -> (Vec<u8>, usize) {
         let inside = |root: &&Vec<u8>| {
             root.is_empty() || folder.starts_with(root) && matches!(folder.get(root.len()), None | Some(b'/'))
         };
         let Some(root) = self.roots.iter().find(inside) else {
             // A root that is a file, or one behind a link: by what it is called.
-            return folder.to_vec();
+            return (folder.to_vec(), 0);
         };
         let below = folder[root.len()..].strip_prefix(b"/").unwrap_or(&folder[root.len()..]);
         let end = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').nth(LEVELS - 1);
         let below = &below[..end.map_or(below.len(), |(at, _)| at)];
-        match (root.is_empty(), below.is_empty()) {
+        let tree = match (root.is_empty(), below.is_empty()) {
             (_, true) => root.clone(),
             (true, false) => below.to_vec(),
             (false, false) => [root, below].join(&b'/'),
-        }
+        };
+        (tree, root.len())
     }
 }
 
@@ -112,7 +115,7 @@ impl FoundSoFar {
             return;
         }
         let mut tree = self.last.as_slice();
-        while !self.trees.contains_key(tree) && self.trees.len() >= TREES_MAX && !tree.is_empty() {
+        while !self.trees.contains_key(tree) && self.trees.len() >= TREES_MAX && tree.len() > self.last_root {
             tree = parent(tree);
         }
         let sum = self.trees.entry(tree.to_vec()).or_default();
@@ -132,10 +135,10 @@ impl Observer for Looker {
         if found.last_folder != folder {
             found.last_folder.clear();
             found.last_folder.extend_from_slice(folder);
-            let tree = self.tree_of(folder);
+            let (tree, root) = self.tree_of(folder);
             if tree != found.last {
                 found.settle();
-                found.last = tree;
+                (found.last, found.last_root) = (tree, root);
             }
         }
         found.here.files += 1;

@@ -121,6 +121,7 @@ fn failures_are_tried_again_with_growing_pauses_and_not_for_ever() {
     let pauses: Vec<_> = begun.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
     assert!(pauses.windows(2).all(|pair| pair[0] < pair[1]), "{pauses:?}");
     assert_eq!(memory.jobs["a"].failures, 4);
+    let now = NEW_YEAR + DAY;
     // Somebody else's run is waited for, and uses up no try.
     memory.begun(&Start { key: "a".into(), slot_secs: NEW_YEAR, attempt: 1 }, now);
     memory.ended("a", Ending::Busy, Some(11), 3, now);
@@ -235,6 +236,8 @@ fn any_zone() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
     /// Whatever the clock does, an agent begins a run within a day and one interval of any moment, never runs twice for a slot
     /// while time goes forward, and never wants to be woken in the past.
     #[test]

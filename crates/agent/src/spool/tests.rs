@@ -38,7 +38,7 @@ fn what_is_put_waits_in_order_until_it_is_taken() {
     let reports = [a_report(20, run("b")), a_report(10, run("a")), a_report(i64::MIN, run("c"))];
     reports.iter().for_each(|report| spool.put(report).expect("kept"));
     let times: Vec<_> = read(&spool).iter().map(|report| report.made_secs).collect();
-    assert_eq!(times, [i64::MIN, 10, 20]);
+    assert_eq!(times, [20, 10, i64::MIN], "in the order in which they were put");
     // The same report again is the same file.
     spool.put(&reports[0]).expect("kept");
     let waiting = spool.waiting().expect("listed");
@@ -55,8 +55,8 @@ fn only_the_newest_inventory_waits() {
     let state = tempfile::tempdir().expect("a folder");
     let spool = Spool::new(state.path());
     for number in 0..3 {
-        spool.put(&a_report(10 + number as i64, inventory(number))).expect("kept");
         spool.put(&a_report(10, run("a"))).expect("kept");
+        spool.put(&a_report(10 + number as i64, inventory(number))).expect("kept");
     }
     let reports = read(&spool);
     assert_eq!(reports.iter().filter(|report| matches!(report.body, Body::Run(_))).count(), 3);
@@ -79,8 +79,12 @@ fn a_full_spool_keeps_the_oldest_and_counts_the_rest() {
     }
     spool.told();
     assert_eq!(spool.lost(), 0);
-    let too_long = Body::Inventory(Box::new("x".repeat(REPORT_LIMIT_BYTES).into()));
-    assert!(matches!(spool.put(&a_report(1, too_long)), Err(SpoolError::TooLong(_))));
+    let too_long = serde_json::json!({ "x": "x".repeat(REPORT_LIMIT_BYTES) });
+    let too_long = a_report(1, Body::Inventory(Box::new(too_long)));
+    assert!(matches!(spool.put(&too_long), Err(SpoolError::TooLong(_))));
+    // What is no object cannot bear the mark of its kind.
+    let text = a_report(1, Body::Inventory(Box::new("x".into())));
+    assert!(matches!(spool.put(&text), Err(SpoolError::Unwritable(_))));
 }
 
 #[test]

@@ -66,17 +66,18 @@ fn serve(cx: &Context, args: &Args, config: &Config) -> Outcome<Exit> {
         );
     }
     let done = daemon.run(&wishes, Some(connect), args.once)?;
+    if !args.once {
+        return Ok(Exit::Done);
+    }
     cx.ui.json(&json!({
         "message_type": "summary", "status": if done.failed > 0 { "failed" } else if done.partial > 0 { "partial" } else { "ok" },
         "done": done.good, "partial": done.partial, "failed": done.failed,
     }));
-    Ok(match (args.once, signals::received()) {
-        // Told to stop is how a daemon ends.
-        (false, _) => Exit::Done,
-        (true, Some(signal)) => Exit::Signal(signal),
-        (true, None) if done.failed > 0 => Exit::Failed,
-        (true, None) if done.partial > 0 => Exit::Partial,
-        (true, None) => Exit::Done,
+    Ok(match signals::received() {
+        Some(signal) => Exit::Signal(signal),
+        None if done.failed > 0 => Exit::Failed,
+        None if done.partial > 0 => Exit::Partial,
+        None => Exit::Done,
     })
 }
 

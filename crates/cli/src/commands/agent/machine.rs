@@ -20,8 +20,6 @@ use vow_protocol::report::{Body, Expected};
 const AUDIT: &str = "audit";
 /// The job that restores for a test.
 const DRILL: &str = "drill";
-/// When the host is looked over, unless the plan says otherwise: in the quiet of the night, each host at another time.
-const AUDIT_SCHEDULE: &str = "10 4 * * *";
 /// Audits and drills of different hosts are spread over this.
 const SPREAD_SECS: u32 = 3600;
 
@@ -144,7 +142,7 @@ impl Machine for HostMachine {
 /// What a plan says to the agent.
 pub(super) fn orders(config: &Config) -> Orders {
     let mut jobs: Vec<_> = config.sources.iter().map(|source| backup(config, source)).collect();
-    let looks = config.console.is_some().then(|| Due::At(AUDIT_SCHEDULE.into()));
+    let looks = None;
     for (key, what, due) in [
         (AUDIT, What::Audit, config.agent.audit.clone().or(looks)),
         (DRILL, What::Drill, config.agent.drill.clone()),
