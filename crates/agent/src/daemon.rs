@@ -214,9 +214,6 @@ impl<'m> Daemon<'m> {
                 wake_secs = self.decide(now)?;
                 changed = true;
             }
-            if once && self.children.is_empty() && wake_secs > now {
-                return Ok(());
-            }
             if changed || status_at.is_none_or(|at| at.elapsed() >= STATUS_EVERY) {
                 self.write_status(courier);
                 manager.status(&self.line());
@@ -224,6 +221,9 @@ impl<'m> Daemon<'m> {
                 status_at = Some(Instant::now());
             }
             manager.watchdog();
+            if once && self.children.is_empty() && wake_secs > now {
+                return Ok(());
+            }
             std::thread::sleep(LOOK);
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The agent: when things are done on a host, what is reported of them, and drills.
 
+pub mod audit;
 pub mod daemon;
 pub mod ping;
 pub mod reporting;

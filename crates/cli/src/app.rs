@@ -1,7 +1,7 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    agent, backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore,
+    agent, audit, backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore,
     snapshots, up, vault,
 };
 use crate::exit::Exit;
@@ -48,6 +48,7 @@ enum Command {
     Check(check::Args),
     #[command(subcommand)]
     Key(key::Command),
+    Audit(audit::Args),
     Agent(agent::Args),
     #[command(subcommand)]
     Vault(vault::Command),
@@ -97,6 +98,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Export(args) => export::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
+        Command::Audit(args) => audit::run(cx, &args),
         Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),

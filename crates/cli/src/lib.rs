@@ -13,6 +13,7 @@ mod identity;
 mod kit;
 mod layout;
 mod level;
+mod looking;
 pub mod parsers;
 mod proof;
 mod reading;

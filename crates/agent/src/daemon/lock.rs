@@ -5,7 +5,11 @@ use rustix::fs::FlockOperation;
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use vow_base::disk::DiskError;
+
+const TRIES: u32 = 5;
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// The folder of the agent.
 pub(super) fn folder(state: &Path) -> PathBuf {
@@ -28,11 +32,16 @@ impl AgentLock {
         let path = folder.join("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(DiskError::at("open", &path))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(DaemonError::Busy(path)),
-            Err(error) => Err(DiskError::at("lock", &path)(error.into()).into()),
+        // Whoever asks whether an agent runs holds it for a moment: that is no other agent.
+        for again in (0..TRIES).rev() {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(file)),
+                Err(rustix::io::Errno::WOULDBLOCK) if again > 0 => std::thread::sleep(MOMENT),
+                Err(rustix::io::Errno::WOULDBLOCK) => break,
+                Err(error) => return Err(DiskError::at("lock", &path)(error.into()).into()),
+            }
         }
+        Err(DaemonError::Busy(path))
     }
 
     /// Whether an agent runs on this state folder now.

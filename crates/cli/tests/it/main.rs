@@ -1,6 +1,7 @@
 //! Black-box tests: the real binary, its exit codes and what it prints.
 
 mod agent;
+mod audit;
 mod bad_config;
 mod bad_input;
 mod console;

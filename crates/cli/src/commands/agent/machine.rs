@@ -20,6 +20,8 @@ use vow_protocol::report::{Body, Expected};
 const AUDIT: &str = "audit";
 /// The job that restores for a test.
 const DRILL: &str = "drill";
+/// When the host is looked over, unless the plan says otherwise: in the quiet of the night, each host at another time.
+const AUDIT_SCHEDULE: &str = "10 4 * * *";
 /// Audits and drills of different hosts are spread over this.
 const SPREAD_SECS: u32 = 3600;
 
@@ -112,7 +114,7 @@ impl Machine for HostMachine {
                 self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(start.key.clone(), run);
             }
             What::Drill => drop(command.arg("drill")),
-            What::Audit => drop(command.args(["audit", "--report"])),
+            What::Audit => drop(command.arg("audit")),
         }
         // What a run needs to be told it is told above; the service manager speaks with the agent alone.
         for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] {
@@ -142,7 +144,7 @@ impl Machine for HostMachine {
 /// What a plan says to the agent.
 pub(super) fn orders(config: &Config) -> Orders {
     let mut jobs: Vec<_> = config.sources.iter().map(|source| backup(config, source)).collect();
-    let looks = None;
+    let looks = config.console.is_some().then(|| Due::At(AUDIT_SCHEDULE.into()));
     for (key, what, due) in [
         (AUDIT, What::Audit, config.agent.audit.clone().or(looks)),
         (DRILL, What::Drill, config.agent.drill.clone()),
