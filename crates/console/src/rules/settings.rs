@@ -105,7 +105,7 @@ impl Default for Settings {
             duration: Tolerance { down_share: 0.8, up_share: 2.0, down_floor: 60.0, up_floor: 600.0 },
             changed_share: 0.2,
             types_share: 0.05,
-            entropy_share: 0.25,
+            entropy_share: 0.35,
             tree_lost_share: 0.9,
             tree_new_share: 0.3,
             grace_secs: None,
