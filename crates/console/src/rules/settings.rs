@@ -150,6 +150,9 @@ impl Settings {
         let form = |error: serde_json::Error| SettingsError::Form(error.to_string());
         let mut whole = serde_json::to_value(Self::default()).map_err(form)?;
         for layer in layers {
+            if !layer.is_object() {
+                return Err(SettingsError::Form("a layer is an object".to_owned()));
+            }
             merge(&mut whole, layer);
         }
         let settings: Self = serde_json::from_value(whole).map_err(form)?;
