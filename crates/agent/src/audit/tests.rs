@@ -171,6 +171,52 @@ fn sizes_are_counted_for_a_while() {
     assert_eq!(Sizer::new(Duration::ZERO, Duration::ZERO).size(Path::new("/nonexistent")), Size::default());
 }
 
+/// A machine in a folder, to which things are added one after another: each is found at the next look, and closed by what is offered.
+#[test]
+fn what_is_added_is_found_and_closed_by_the_lines_that_are_offered() {
+    let root = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    };
+    let roots = std::cell::RefCell::new(vec!["/etc".to_owned()]);
+    let look = || {
+        let inventory = vow_sources::discover::look(&vow_sources::discover::Machine::below(root.path()));
+        let roots = roots.borrow();
+        let roots: Vec<_> = roots.iter().map(String::as_str).collect();
+        judge(&inventory, &[files("files", &roots, &[])], &[], &[])
+    };
+    write("proc/self/mountinfo", "");
+    let mut mounts = String::new();
+    assert!(unknown(&look()).is_empty());
+    for (path, text, gap) in [
+        ("etc/nginx/conf.d/site.conf", "root /srv/site;", "web-root:/srv/site"),
+        ("var/lib/docker/volumes/shop/_data/x", "x", "volume:/var/lib/docker/volumes/shop/_data"),
+        ("var/spool/cron/crontabs/ann", "0 1 * * * backup.sh\n", "crontab:/var/spool/cron/crontabs/ann"),
+        ("var/lib/ldap/data.mdb", "x", "place:/var/lib/ldap"),
+        ("etc/passwd", "ann:x:1000:1000::/home/ann:/bin/sh\n", "home:/home/ann"),
+        ("mnt/big/x", "x", "mount:/mnt/big"),
+    ] {
+        write("srv/site/index.html", "");
+        write("home/ann/.profile", "");
+        write(path, text);
+        if gap.starts_with("mount:") {
+            mounts.push_str("40 28 253:2 / /mnt/big rw - nfs4 far:/big rw\n");
+            write("proc/self/mountinfo", &mounts);
+        }
+        let states = look();
+        assert_eq!(unknown(&states), [gap]);
+        let State::Unknown { offer: Some(offer) } = &states[gap] else { panic!("{gap}: {states:?}") };
+        let offered = offer
+            .lines()
+            .find_map(|line| line.strip_prefix("paths = [\"")?.strip_suffix("\"]"))
+            .expect("a path");
+        roots.borrow_mut().push(offered.to_owned());
+        assert_eq!(look()[gap], covered("files"));
+    }
+}
+
 fn finding(name: &str) -> Finding {
     let (text, hint) = (String::new(), String::new());
     Finding {
