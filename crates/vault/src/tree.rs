@@ -68,6 +68,11 @@ pub(crate) fn about(of: &HostId) -> String {
     format!("{}/about", host(of))
 }
 
+/// What a host said of itself when it joined, signed by it.
+pub(crate) fn introduction(of: &HostId) -> String {
+    format!("{}/introduction", host(of))
+}
+
 /// Where a damaged object is moved.
 pub(crate) fn quarantine(host: &HostId, kind: Kind, id: &ObjectId) -> String {
     format!("quarantine/{host}/{}/{id}", kind.folder())

@@ -3,13 +3,14 @@
 use crate::local::ENTRIES_AT_ONCE;
 use crate::tree;
 use crate::vault::{Vault, text_error};
-use vow_base::ObjectId;
+use std::fmt;
 use vow_base::clock::Nanos;
 use vow_base::id::{hex, sha256};
 use vow_base::publish::PublishError;
 use vow_base::receipt::{ENVELOPE, Receipt};
 use vow_base::sign::PublicKey;
-use vow_base::vault::{VaultError, Watch};
+use vow_base::vault::{Introduced, VaultError, Watch};
+use vow_base::{HostId, ObjectId};
 
 /// Heads of so many vaults are kept: nobody watches more, and nobody can fill a vault with heads of vaults that do not exist.
 const VAULTS_MAX: usize = 64;
@@ -17,6 +18,8 @@ const VAULTS_MAX: usize = 64;
 const VAULTS_OF_HOSTS_MAX: usize = 16;
 /// So many contradictions of one vault are kept: one is enough to convict it, and nobody fills a disk with more.
 const CONTRADICTIONS_MAX: usize = 8;
+/// Of one vault so many heads are shown to it: the newest is what matters.
+const HEADS_SHOWN: usize = 100;
 /// A newer head of the same vault is kept only so long after the one before it.
 const PAUSE: Nanos = 3600 * 1_000_000_000;
 
@@ -39,6 +42,21 @@ pub enum Story {
         /// Its position.
         position: u64,
     },
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continues(position) => write!(f, "its ledger goes on to position {position}"),
+            Self::Empty => f.write_str("its ledger is empty"),
+            Self::RolledBack { seen, now } => {
+                write!(f, "ITS LEDGER ENDS AT POSITION {now}, AND WAS AT {seen} BEFORE: it was set back")
+            }
+            Self::Rewritten { position } => {
+                write!(f, "ENTRY {position} OF ITS LEDGER IS ANOTHER ONE THAN BEFORE: it tells two stories")
+            }
+        }
+    }
 }
 
 impl Vault {
@@ -134,6 +152,20 @@ impl Vault {
         Ok(Story::Continues(position))
     }
 
+    /// The newest heads seen of a vault, and those that contradict one: at most as many as one answer holds.
+    pub(crate) fn heads_seen_of(&self, vault: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError> {
+        let storage = &*self.inner.storage;
+        let folder = tree::witness(&hex(&sha256(&vault.0)));
+        if !storage.is_folder(&folder)? {
+            return Ok(Vec::new());
+        }
+        let names = storage.names(&folder)?;
+        let newest = names.iter().rev().filter(|name| !name.contains('.')).take(HEADS_SHOWN);
+        let odd = names.iter().filter(|name| name.contains('.'));
+        let read = |name| storage.read(&format!("{folder}/{name}"), ENVELOPE.limit_bytes as u64);
+        Ok(newest.chain(odd).map(read).collect::<Result<_, _>>()?)
+    }
+
     /// The newest head seen of a vault.
     fn newest_seen(&self, vault: &PublicKey) -> Result<Option<Vec<u8>>, VaultError> {
         let storage = &*self.inner.storage;
@@ -165,6 +197,14 @@ impl Watch for Vault {
 
     fn witness(&self, head: &[u8]) -> Result<(), VaultError> {
         self.witness_head(head)
+    }
+
+    fn heads_of(&self, asking: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError> {
+        self.heads_seen_of(asking)
+    }
+
+    fn introduced(&self, host: &HostId) -> Result<Option<Introduced>, VaultError> {
+        self.introduction_of(host)
     }
 }
 
