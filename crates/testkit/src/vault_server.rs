@@ -33,15 +33,17 @@ impl VaultServer {
 
     /// With these variables in its environment.
     #[must_use]
-    pub fn with_env(self, env: Vec<(String, String)>) -> Self {
-        Self { env, ..self }
+    pub fn with_env(mut self, env: Vec<(String, String)>) -> Self {
+        self.env = env;
+        self
     }
 
     /// On a machine of a lab.
     #[must_use]
-    pub fn on(self, lab: &Arc<Lab>, machine: u8) -> Self {
-        let address = format!("{}:{LAB_PORT}", lab.address(machine));
-        Self { on: Some((lab.clone(), machine)), address, ..self }
+    pub fn on(mut self, lab: &Arc<Lab>, machine: u8) -> Self {
+        self.address = format!("{}:{LAB_PORT}", lab.address(machine));
+        self.on = Some((lab.clone(), machine));
+        self
     }
 
     /// Its folder.

@@ -20,8 +20,10 @@ const VAULTS_OF_HOSTS_MAX: usize = 16;
 const CONTRADICTIONS_MAX: usize = 8;
 /// Of one vault so many heads are shown to it: the newest is what matters.
 const HEADS_SHOWN: usize = 100;
-/// A newer head of the same vault is kept only so long after the one before it.
+/// A newer head of the same vault that a host brings is kept only so long after the one before it: a host may bring many.
 const PAUSE: Nanos = 3600 * 1_000_000_000;
+/// The same of a head that a vault shows itself: it is to find there, later, what it showed.
+const SHORT_PAUSE: Nanos = 60 * 1_000_000_000;
 
 /// What a vault's ledger shows, compared with what was seen of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +71,10 @@ impl Vault {
 
     /// The same for a head that somebody brings who is trusted with little, or with much: only the latter can name many vaults.
     pub fn witness_from(&self, stored: &[u8], trusted: bool) -> Result<(), VaultError> {
-        self.keep_head(stored, PAUSE, if trusted { VAULTS_MAX } else { VAULTS_OF_HOSTS_MAX })
+        match trusted {
+            true => self.keep_head(stored, SHORT_PAUSE, VAULTS_MAX),
+            false => self.keep_head(stored, PAUSE, VAULTS_OF_HOSTS_MAX),
+        }
     }
 
     fn keep_head(&self, stored: &[u8], pause: Nanos, vaults_max: usize) -> Result<(), VaultError> {
@@ -196,7 +201,7 @@ impl Watch for Vault {
     }
 
     fn witness(&self, head: &[u8]) -> Result<(), VaultError> {
-        self.witness_head(head)
+        self.witness_from(head, true)
     }
 
     fn heads_of(&self, asking: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError> {

@@ -38,10 +38,11 @@ fn grants(storage: &dyn Storage) {
         assert!(storage.stat(name).unwrap().is_none(), "{name}");
         assert_eq!(storage.create(name, b"granted", None).unwrap(), Published::New);
         assert_eq!(storage.read(name, LIMIT).unwrap(), b"granted");
-        storage.extend_lock(name, 1).unwrap();
         let (folder, last) = name.rsplit_once('/').unwrap();
         assert!(storage.names(folder).unwrap().iter().any(|listed| listed == last), "{name}");
     }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64;
+    storage.extend_lock("conform/revoked=write", now + 60_000_000_000).unwrap();
     let name = "cache/conform/restore=host=ab";
     let seen = storage.stat(name).unwrap().unwrap();
     storage.remove(name, &seen).unwrap();

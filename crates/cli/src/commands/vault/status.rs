@@ -11,7 +11,7 @@ use crate::failure::Outcome;
 use crate::ui::{self, plain};
 use in_bucket::BucketFacts;
 use serde_json::{Value, json};
-use vow_base::vault::{Retrieve, Watch as _};
+use vow_base::vault::Retrieve;
 use vow_vault::{LedgerReport, Vault};
 
 /// Show how a vault stands; with --verify-ledger, read its whole ledger again and verify every entry

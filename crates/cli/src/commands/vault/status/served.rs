@@ -36,6 +36,6 @@ pub(super) fn print(cx: &Context, server: Option<&Status>) {
             (None, Some(last)) => format!("{}, before this server was started", ui::local_time(last)),
             (_, None) => "not yet".to_owned(),
         };
-        cx.ui.line(&format!("  {:<10}{}", plain(&chore.name), plain(&text)));
+        cx.ui.line(&format!("  {:<18} {}", plain(&chore.name), plain(&text)));
     }
 }
