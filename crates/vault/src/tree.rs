@@ -109,7 +109,11 @@ pub(crate) fn folder_of(host: &HostId, kind: Kind, id: &ObjectId) -> String {
 }
 
 pub(crate) fn object(host: &HostId, kind: Kind, id: &ObjectId) -> String {
-    format!("{}/{id}", folder_of(host, kind, id))
+    // In one piece: a commit may look at half a million.
+    match kind {
+        Kind::Pack => format!("{HOSTS}/{host}/{}/{:02x}/{id}", kind.folder(), id.0[0]),
+        Kind::List | Kind::Index | Kind::Manifest => format!("{HOSTS}/{host}/{}/{id}", kind.folder()),
+    }
 }
 
 /// Whether packs lie in a folder of this name.

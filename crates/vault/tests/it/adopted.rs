@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use vow_base::introduction::Introduction;
 use vow_base::sign::{PublicKey, SigningKey};
-use vow_base::vault::{Introduced, Retrieve, VaultError, Watch};
+use vow_base::vault::{Introduced, VaultError, Watch};
 use vow_testkit::mem_disk::Fate;
 use vow_testkit::{FixedClock, MemDisk};
 use vow_vault::access::{Access, JoinAsked, NewToken, Right, Scope, TOKEN_TERM};

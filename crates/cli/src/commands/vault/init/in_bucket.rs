@@ -2,7 +2,6 @@
 
 use crate::app::Context;
 use crate::commands::vault::bucket;
-use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::layout::quoted;
 use std::fs;
@@ -10,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
-use vow_base::publish::publish;
-use vow_base::sign::SigningKey;
+use vow_base::publish::{PublishError, publish};
+use vow_base::sign::{PublicKey, SigningKey};
+use vow_base::vault::VaultError;
 use vow_vault::server::Config as Settings;
 use vow_vault::server::config::{BucketTerms, Term};
-use vow_vault::storage::s3::{ProbeReport, S3Storage, Weight};
+use vow_vault::storage::s3::{ProbeReport, Weight};
 use vow_vault::{Vault, vault_key_text};
 
 /// The file with the vault's key, beside the settings.
@@ -87,9 +87,13 @@ pub(super) fn make(cx: &Context, dir: &Path, url: &str, options: &Options) -> Ou
             .hint("check the bucket's name and what its credentials may do")
     })?;
     judge(cx, url, &report, options.despite_lock)?;
-    let key = key(dir, options.key.as_deref())?;
-    let made = Vault::create_on(Arc::new(storage.clone()), Arc::new(SystemClock), key);
-    made.map_err(|error| explain(error.into(), &storage, options.key.is_some()))
+    let there = match Vault::open_on(Arc::new(storage.clone()), Arc::new(SystemClock), None) {
+        Ok(vault) => Some(vault.public_key()),
+        Err(VaultError::NoVault { .. }) => None,
+        Err(other) => return Err(other.into()),
+    };
+    let key = key(dir, options.key.as_deref(), there)?;
+    Ok(Vault::create_on(Arc::new(storage), Arc::new(SystemClock), key)?)
 }
 
 fn judge(cx: &Context, url: &str, report: &ProbeReport, despite_lock: bool) -> Outcome<()> {
@@ -115,39 +119,33 @@ fn judge(cx: &Context, url: &str, report: &ProbeReport, despite_lock: bool) -> O
     }
 }
 
-/// The vault's key: the one given, the one of an earlier attempt, or a new one. It never comes into the bucket.
-fn key(dir: &Path, given: Option<&Path>) -> Outcome<SigningKey> {
+/// The vault's key: the one given, the one of an earlier attempt, or a new one. It never comes into the bucket. `there` is that of the vault
+/// that is in the bucket already.
+fn key(dir: &Path, given: Option<&Path>, there: Option<PublicKey>) -> Outcome<SigningKey> {
     let file = dir.join(KEY);
-    if let Ok(true) = fs::exists(&file) {
-        let key = bucket::read_key(&file)?;
-        return match given.map(bucket::read_key).transpose()? {
-            Some(other) if other.public() != key.public() => {
-                Err(Failure::failed(format!("{} is another key than the one given", file.display()))
-                    .hint("use another folder with --dir"))
-            }
-            _ => Ok(key),
-        };
-    }
-    let key = match given {
-        Some(given) => bucket::read_key(given)?,
-        None => SigningKey::generate().map_err(|e| Failure::failed("no randomness").because(&e))?,
+    let refuse = |text: String| {
+        Err(Failure::failed(text).hint(
+            "to serve the vault in the bucket from here as well: --key FILE with the vault.key of the machine that made it",
+        ))
     };
-    publish(&RealDisk, dir, &file, vault_key_text(&key).as_bytes(), None, true)
-        .map_err(|e| Failure::failed(format!("cannot write {}", file.display())).because(&e))?;
-    Ok(key)
-}
-
-fn explain(failure: Failure, storage: &S3Storage, key_given: bool) -> Failure {
-    let there = Vault::open_on(Arc::new(storage.clone()), Arc::new(SystemClock), None).is_ok();
-    if !there {
-        return failure;
-    }
-    let text = match key_given {
-        true => "there is a vault in the bucket, and this is not its key",
-        false => "there is a vault in the bucket already",
+    let known = match (given, fs::exists(&file)) {
+        (Some(given), _) => Some(bucket::read_key(given)?),
+        (None, Ok(true)) => Some(bucket::read_key(&file)?),
+        (None, _) => None,
     };
-    Failure::new(Exit::Failed, text)
-        .hint("to serve it from here as well: --key FILE with the vault.key of the machine that made it")
+    let key = match (known, there) {
+        (Some(key), Some(there)) if key.public() != there => {
+            return refuse("there is a vault in the bucket, and this is not its key".into());
+        }
+        (None, Some(_)) => return refuse("there is a vault in the bucket already".into()),
+        (Some(key), _) => key,
+        (None, None) => SigningKey::generate().map_err(|e| Failure::failed("no randomness").because(&e))?,
+    };
+    match publish(&RealDisk, dir, &file, vault_key_text(&key).as_bytes(), None, true) {
+        Ok(_) => Ok(key),
+        Err(PublishError::Occupied { .. }) => refuse(format!("{} holds another key", file.display())),
+        Err(e) => Err(Failure::failed(format!("cannot write {}", file.display())).because(&e)),
+    }
 }
 
 /// Whether these settings are what the bucket needs.
