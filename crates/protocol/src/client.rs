@@ -197,6 +197,7 @@ fn join_body(secret: &JoinSecret, join: JoinAs<'_>) -> Join {
         tenant: join.tenant.map(str::to_owned),
         name: join.name.to_owned(),
         readers: join.readers.iter().map(|key| crate::wire::Hex(*key)).collect(),
+        introduction: join.introduction.map(|stored| crate::wire::Base64(stored.to_vec())),
     }
 }
 
@@ -209,6 +210,8 @@ pub struct JoinAs<'a> {
     pub name: &'a str,
     /// Keys that may read what it sends.
     pub readers: &'a [vow_base::sign::PublicKey],
+    /// A host: the same, signed with its key, for vaults that copy from this one.
+    pub introduction: Option<&'a [u8]>,
 }
 
 impl fmt::Debug for RemoteVault {

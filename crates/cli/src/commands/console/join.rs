@@ -33,7 +33,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
             .hint("remove that [console] first, if this one is to take its place"));
     }
     let key = hostkeys::signing_key(&config.keys)?;
-    let join = JoinAs { tenant: Some(&config.tenant), name: &config.host, readers: &[] };
+    let join = JoinAs { tenant: Some(&config.tenant), name: &config.host, readers: &[], introduction: None };
     let joined = reporting::remote(&plan, &key, signals::stop_flag())
         .and_then(|remote| remote.join(&token.secret, join));
     let joined = joined.map_err(|error| {
