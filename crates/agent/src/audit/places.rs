@@ -44,8 +44,8 @@ pub(super) fn spare(path: &Path) -> Option<&'static str> {
 
 /// Whether something below a folder is judged otherwise than the folder.
 pub(super) fn is_mixed(path: &Path) -> bool {
-    let below = |other: &&str| Path::new(other).starts_with(path) && Path::new(other) != path;
-    let spare_below = SPARE.iter().map(|(folder, _)| *folder).filter(|folder| below(&folder)).count() > 0;
+    let below = |other: &str| Path::new(other).starts_with(path) && Path::new(other) != path;
+    let spare_below = SPARE.iter().any(|(folder, _)| below(folder));
     // `/var/lib` is one thing: that images lie in a corner of it makes no list of all of it.
-    (spare_below && path != Path::new("/var/lib")) || NOT_SPARE.iter().any(|kept| below(&kept))
+    (spare_below && path != Path::new("/var/lib")) || NOT_SPARE.iter().any(|kept| below(kept))
 }

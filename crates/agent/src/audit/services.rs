@@ -90,13 +90,13 @@ const FOLDERS: [(&str, &str); 20] = [
 pub(super) fn known(process: &str) -> Known {
     // The kernel keeps 15 characters of a name.
     let is = |name: &&str| *name == process || name.len() > 15 && name[..15] == *process;
-    if NO_DATA.iter().any(|name| is(&name)) {
+    if NO_DATA.iter().any(&is) {
         return Known::NoData("it keeps nothing of its own");
     }
-    if WEB.iter().any(|name| is(&name) || process.starts_with(name)) {
+    if WEB.iter().any(|name| is(name) || process.starts_with(name)) {
         return Known::NoData("what it shows is judged as folders");
     }
-    if MAIL.iter().any(|name| is(&name)) {
+    if MAIL.iter().any(&is) {
         return Known::NoData("what it keeps is judged as folders");
     }
     match process {
@@ -105,5 +105,5 @@ pub(super) fn known(process: &str) -> Known {
         "redis-server" | "valkey-server" => return Known::Adapter(&["redis", "valkey"]),
         _ => {}
     }
-    FOLDERS.iter().find(|(name, _)| is(&name)).map_or(Known::Stranger, |(_, folder)| Known::Folder(folder))
+    FOLDERS.iter().find(|(name, _)| is(name)).map_or(Known::Stranger, |(_, folder)| Known::Folder(folder))
 }

@@ -94,11 +94,9 @@ impl Courier {
             state.until = patient.then(|| Instant::now() + FAREWELL);
             self.shared.changed.notify_all();
         }
-        if let Some(thread) = self.thread.take() {
-            if patient {
-                let _ = thread.join();
-            }
-            // Else it ends with the process: what it was sending is sent again, and counts once.
+        // Else it ends with the process: what it was sending is sent again, and counts once.
+        if let Some(thread) = self.thread.take().filter(|_| patient) {
+            let _ = thread.join();
         }
     }
 }

@@ -170,7 +170,7 @@ const WAIVERS_MAX: usize = 1000;
 
 /// Takes what is read here out of the file.
 pub(super) fn take(table: &mut DeTable<'_>, folder: &Path) -> Checked<Taken> {
-    let console = table.remove("console").map(|raw| console(raw)).transpose()?;
+    let console = table.remove("console").map(console).transpose()?;
     let raw_agent = table.remove("agent").map(|raw| as_table(raw, "[agent]").and_then(read::<RawAgent>));
     let raw_agent = raw_agent.transpose()?.unwrap_or_default();
     let zone = raw_agent.time_zone.as_ref();
