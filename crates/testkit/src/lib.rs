@@ -13,6 +13,7 @@ pub mod host;
 pub mod loop_disk;
 pub mod mem_disk;
 pub mod postgres;
+pub mod redis;
 pub mod shell;
 pub mod tree;
 

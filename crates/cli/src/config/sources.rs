@@ -1,7 +1,10 @@
 //! The sources of the plan. Each type is a module here that declares its own keys; what every source has is read in this file.
 
+mod command;
 mod files;
 mod postgres;
+mod redis;
+mod sqlite;
 
 use super::fault::{Checked, Fault, fault, read};
 use super::file::name;
@@ -22,8 +25,13 @@ struct Type {
 }
 
 /// Every type, as they are named to people.
-static TYPES: &[Type] =
-    &[Type { kind: "files", read: files::plan }, Type { kind: "postgres", read: postgres::plan }];
+static TYPES: &[Type] = &[
+    Type { kind: "files", read: files::plan },
+    Type { kind: "postgres", read: postgres::plan },
+    Type { kind: "redis", read: redis::plan },
+    Type { kind: "sqlite", read: sqlite::plan },
+    Type { kind: "command", read: command::plan },
+];
 
 /// The keys of every source.
 #[derive(Deserialize)]

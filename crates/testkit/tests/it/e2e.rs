@@ -1,6 +1,7 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
 mod cable;
+mod command;
 mod damage;
 mod fidelity;
 mod full_disk;
@@ -16,5 +17,8 @@ mod model;
 mod other_readers;
 mod postgres;
 mod power;
+mod redis;
+mod sources;
+mod sqlite;
 mod truth;
 mod wounds;
