@@ -3,7 +3,7 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
-use crate::{command, files, postgres, redis, sqlite};
+use crate::{command, etcd, files, ldap, postgres, redis, sqlite};
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -249,8 +249,15 @@ impl AdapterError {
 }
 
 /// Every adapter.
-pub static ADAPTERS: &[&dyn Adapter] =
-    &[&files::Adapter, &postgres::Adapter, &redis::Adapter, &sqlite::Adapter, &command::Adapter];
+pub static ADAPTERS: &[&dyn Adapter] = &[
+    &files::Adapter,
+    &postgres::Adapter,
+    &redis::Adapter,
+    &sqlite::Adapter,
+    &command::Adapter,
+    &etcd::Adapter,
+    &ldap::Adapter,
+];
 
 /// The adapter of a type of source.
 pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {

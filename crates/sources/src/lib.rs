@@ -5,7 +5,9 @@
 
 pub mod adapter;
 pub mod command;
+pub mod etcd;
 pub mod files;
+pub mod ldap;
 pub mod postgres;
 mod proc;
 pub mod process;

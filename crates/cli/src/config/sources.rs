@@ -1,7 +1,9 @@
 //! The sources of the plan. Each type is a module here that declares its own keys; what every source has is read in this file.
 
 mod command;
+mod etcd;
 mod files;
+mod ldap;
 mod postgres;
 mod redis;
 mod sqlite;
@@ -31,6 +33,8 @@ static TYPES: &[Type] = &[
     Type { kind: "redis", read: redis::plan },
     Type { kind: "sqlite", read: sqlite::plan },
     Type { kind: "command", read: command::plan },
+    Type { kind: "etcd", read: etcd::plan },
+    Type { kind: "ldap", read: ldap::plan },
 ];
 
 /// The keys of every source.

@@ -210,14 +210,14 @@ impl Judge for Output {
     }
 
     fn verdict(mut self: Box<Self>, ended: &Ended, _: &dyn Fn() -> bool) -> Result<Vec<String>, String> {
-        let judged = self.judge(ended);
-        let (Some(slot), Ok(degraded)) = (self.slot.take(), &judged) else {
-            if let Err(why) = &judged {
-                self.failed(why);
+        let degraded = match self.judge(ended) {
+            Ok(degraded) => degraded,
+            Err(why) => {
+                self.failed(&why);
+                return Err(why);
             }
-            return judged;
         };
-        let degraded = degraded.clone();
+        let Some(slot) = self.slot.take() else { return Err("it was judged already".into()) };
         slot.done(Truth {
             format: TRUTH_FORMAT.into(),
             version: VERSION,

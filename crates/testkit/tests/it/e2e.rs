@@ -3,6 +3,7 @@
 mod cable;
 mod command;
 mod damage;
+mod etcd;
 mod fidelity;
 mod full_disk;
 mod golden;
@@ -10,6 +11,7 @@ mod growth;
 mod injected;
 mod keyless;
 mod killed;
+mod ldap;
 mod levels;
 mod limits;
 mod local_state;
