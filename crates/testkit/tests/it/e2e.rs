@@ -1,5 +1,6 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod bucket;
 mod cable;
 mod command;
 mod damage;
@@ -22,5 +23,6 @@ mod power;
 mod redis;
 mod sources;
 mod sqlite;
+mod systemd;
 mod truth;
 mod wounds;
