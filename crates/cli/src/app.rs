@@ -2,7 +2,7 @@
 
 use crate::commands::{
     agent, audit, backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore,
-    snapshots, up, vault,
+    snapshots, sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -54,6 +54,8 @@ enum Command {
     Vault(vault::Command),
     #[command(subcommand)]
     Console(console::Command),
+    #[command(hide = true)]
+    SqliteHelper(sqlite_helper::Args),
 }
 
 /// What every command gets.
@@ -102,6 +104,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
+        Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }
 
