@@ -58,12 +58,18 @@ pub(super) fn databases(look: &Look<'_>) -> Vec<Finding> {
             text,
             hint,
         );
-        let (kind, url) = (server.kind, server.url.as_deref()?);
-        let quoted = crate::layout::quoted(url);
-        Some(Finding {
-            offer: Some(format!("[[source]]\nname = \"{kind}\"\ntype = \"{kind}\"\nurl = {quoted}\n")),
-            ..found
-        })
+        let kind = server.kind;
+        let offer = server.url.as_deref().map(|url| {
+            let quoted = crate::layout::quoted(url);
+            format!("[[source]]\nname = \"{kind}\"\ntype = \"{kind}\"\nurl = {quoted}\n")
+        });
+        let hint = match &offer {
+            Some(_) => found.hint,
+            None => format!(
+                "add a [[source]] of type \"{kind}\" (docs/sources.md), or accept it with a [[waiver]]"
+            ),
+        };
+        Some(Finding { offer, hint, ..found })
     };
     look.databases().filter_map(one).collect()
 }
