@@ -7,4 +7,5 @@ pub mod auth;
 pub mod db;
 pub mod notify;
 pub mod records;
+pub mod rules;
 pub mod tickets;

@@ -125,6 +125,11 @@ pub struct Around {
     pub host: HostFacts,
     /// The source.
     pub source: String,
+    /// Since when the console knows of it.
+    pub since_secs: i64,
+    /// The usual time between two runs, from [`History::usual_gap_secs`](super::History::usual_gap_secs): what is expected of a source
+    /// without a schedule.
+    pub usual_gap_secs: Option<i64>,
     /// What the plan promises; `None` when no plan was reported (another tool's backup, for example).
     pub expected: Option<Expected>,
     /// Every level, with what its vault says. Empty when its vaults are not known: then reports are all there is.
@@ -149,6 +154,8 @@ pub struct LastRun {
     pub started_secs: i64,
     /// When the report came.
     pub received_secs: i64,
+    /// How long it took.
+    pub duration_secs: f64,
     /// How it ended.
     pub outcome: Outcome,
     /// The levels it named.

@@ -81,6 +81,8 @@ impl Judged {
 pub struct Verdict {
     /// What the rules said.
     pub judged: Judged,
+    /// Whether it is the newest run of its source: an older one that comes late opens and closes no tickets.
+    pub newest: bool,
     /// Whether the snapshot counts as healthy: it is there, and no rule finds a warning or worse about its content.
     pub healthy: bool,
     /// Why rules that compare with earlier runs are not yet sure, for people; `None` when they are.

@@ -114,6 +114,16 @@ impl History {
         }
     }
 
+    /// The usual time between the beginnings of two runs: the median of the last thirty gaps, when there were at least six.
+    pub fn usual_gap_secs(&self) -> Option<i64> {
+        let newest = self.past.get(self.past.len().saturating_sub(31)..).unwrap_or(&[]);
+        let mut gaps: Vec<i64> =
+            newest.windows(2).map(|two| two[1].started_secs - two[0].started_secs).collect();
+        gaps.retain(|gap| *gap > 0);
+        gaps.sort_unstable();
+        if gaps.len() < 6 { None } else { gaps.get(gaps.len() / 2).copied() }
+    }
+
     /// A person has said that what `rule` spoke against in `run` is expected: from that run on this is usual.
     pub fn accept(&mut self, run: &Run, rule: RuleName) {
         for past in &mut self.past {

@@ -4,6 +4,7 @@ use super::key::Key;
 use super::message::Outgoing;
 use super::problem::{Evidence, Problem, Severity};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Where a ticket stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +65,9 @@ pub struct Ticket {
     pub notices: u64,
     /// Whether the last notice that was told said that it is open.
     pub told_open: bool,
+    /// Channels that were told that it is open, and not yet that it is over.
+    #[serde(default)]
+    pub told: BTreeSet<String>,
 }
 
 /// What happens to a ticket.
