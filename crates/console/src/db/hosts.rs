@@ -314,6 +314,15 @@ pub enum Document {
     Audit,
 }
 
+impl Document {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// Keeps a document of a host, when it is newer than the one that is there.
 pub async fn keep_document(
     conn: &mut Conn,
@@ -322,13 +331,9 @@ pub async fn keep_document(
     made_secs: i64,
     document: &serde_json::Value,
 ) -> Result<(), DbError> {
-    let sql = match which {
-        Document::Inventory => {
-            "UPDATE hosts SET inventory = $2, inventory_secs = $3 WHERE id = $1 AND COALESCE(inventory_secs, 0) <= $3"
-        }
-        Document::Audit => "UPDATE hosts SET audit = $2, audit_secs = $3 WHERE id = $1 AND COALESCE(audit_secs, 0) <= $3",
-    };
-    conn.run(sql, args![host_id, to_json(document)?, made_secs]).await.map(|_| ())
+    let sql = "INSERT INTO host_documents (host_id, kind, made_secs, body) VALUES ($1, $2, $3, $4) ON CONFLICT (host_id, kind) DO UPDATE SET \
+        made_secs = excluded.made_secs, body = excluded.body WHERE host_documents.made_secs <= excluded.made_secs";
+    conn.run(sql, args![host_id, which.word(), made_secs, to_json(document)?]).await.map(|_| ())
 }
 
 /// A document of a host, and when it was made.
@@ -337,12 +342,30 @@ pub async fn document(
     host_id: i64,
     which: Document,
 ) -> Result<Option<(i64, serde_json::Value)>, DbError> {
-    let sql = match which {
-        Document::Inventory => "SELECT inventory AS body, inventory_secs AS at_secs FROM hosts WHERE id = $1 AND inventory IS NOT NULL",
-        Document::Audit => "SELECT audit AS body, audit_secs AS at_secs FROM hosts WHERE id = $1 AND audit IS NOT NULL",
-    };
-    let row = conn.row(sql, args![host_id]).await?;
-    row.map(|row| Ok((row.int("at_secs")?, row.json("body")?))).transpose()
+    let sql = "SELECT made_secs, body FROM host_documents WHERE host_id = $1 AND kind = $2";
+    let row = conn.row(sql, args![host_id, which.word()]).await?;
+    row.map(|row| Ok((row.int("made_secs")?, row.json("body")?))).transpose()
+}
+
+/// A sample of a host's clock that no waiting explains: what it sent is from the future.
+pub async fn ahead(conn: &mut Conn, host_id: i64, sample: ClockSample) -> Result<(), DbError> {
+    let row = conn.one("SELECT clock FROM hosts WHERE id = $1", args![host_id]).await?;
+    let mut clock: Vec<ClockSample> = row.json("clock")?;
+    clock.push(sample);
+    let surplus = clock.len().saturating_sub(CLOCK_SAMPLES);
+    clock.drain(..surplus);
+    conn.run("UPDATE hosts SET clock = $2 WHERE id = $1", args![host_id, to_json(&clock)?]).await.map(|_| ())
+}
+
+/// Hosts that are not closed and that nobody has looked at since `before`, those that waited longest first.
+pub async fn due(conn: &mut Conn, before: i64, limit: i64) -> Result<Vec<i64>, DbError> {
+    let sql = "SELECT id FROM hosts WHERE judged_secs <= $1 AND closed_secs IS NULL ORDER BY judged_secs LIMIT $2";
+    conn.rows(sql, args![before, limit]).await?.iter().map(|row| row.int("id")).collect()
+}
+
+/// It was looked at.
+pub async fn judged(conn: &mut Conn, host_id: i64, now: i64) -> Result<(), DbError> {
+    conn.run("UPDATE hosts SET judged_secs = $2 WHERE id = $1", args![host_id, now]).await.map(|_| ())
 }
 
 /// What rules want to know of a host.

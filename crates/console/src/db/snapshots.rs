@@ -270,3 +270,9 @@ async fn complete(conn: &mut Conn, snapshots: &mut [Snapshot]) -> Result<(), DbE
     }
     Ok(())
 }
+
+/// Whether a vault with this key is watched.
+pub async fn is_watched(conn: &mut Conn, fingerprint: &str) -> Result<bool, DbError> {
+    let sql = "SELECT id FROM vaults WHERE fingerprint = $1 AND removed_secs IS NULL";
+    Ok(conn.row(sql, args![fingerprint]).await?.is_some())
+}

@@ -163,6 +163,11 @@ impl InTransaction {
         Self { conn: Mutex::new(conn), failed: Mutex::new(None) }
     }
 
+    /// The connection, for everything else that belongs to the transaction. Not to be held while tickets are worked on.
+    pub async fn lock(&self) -> tokio::sync::MutexGuard<'_, Conn> {
+        self.conn.lock().await
+    }
+
     /// Gives it back.
     pub fn into_conn(self) -> Conn {
         self.conn.into_inner()

@@ -11,20 +11,27 @@ CREATE TABLE hosts (
     tenant_id BIGINT NOT NULL REFERENCES tenants (id),
     name TEXT NOT NULL,
     created_secs BIGINT NOT NULL,
-    heard_secs BIGINT,
-    software TEXT,
-    alive TEXT,
-    clock TEXT NOT NULL DEFAULT '[]',
-    quiet_until_secs BIGINT,
-    closed_secs BIGINT,
-    inventory TEXT,
-    inventory_secs BIGINT,
-    audit TEXT,
-    audit_secs BIGINT,
-    -- What the overview sorts by: brought up to date with every ticket and every proof.
+    -- What the overview sorts by: brought up to date with every ticket.
     severity BIGINT NOT NULL DEFAULT 0,
     open_tickets BIGINT NOT NULL DEFAULT 0,
+    heard_secs BIGINT,
+    software TEXT,
+    quiet_until_secs BIGINT,
+    closed_secs BIGINT,
+    judged_secs BIGINT NOT NULL DEFAULT 0,
+    clock TEXT NOT NULL DEFAULT '[]',
+    alive TEXT,
     UNIQUE (tenant_id, name)
+);
+CREATE INDEX hosts_by_due ON hosts (judged_secs);
+
+-- What is found on a host (kind 'inventory'), what an audit found there (kind 'audit').
+CREATE TABLE host_documents (
+    host_id BIGINT NOT NULL REFERENCES hosts (id),
+    kind TEXT NOT NULL,
+    made_secs BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (host_id, kind)
 );
 CREATE INDEX hosts_by_worst ON hosts (severity DESC, open_tickets DESC, name);
 
