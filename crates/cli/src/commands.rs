@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod console;
 pub(crate) mod diff;
 pub(crate) mod discover;
 pub(crate) mod export;

@@ -2,13 +2,14 @@
 
 mod figures;
 mod gate;
-pub(crate) mod people;
+pub mod people;
 mod ping;
 mod read;
 mod work;
 
 pub(crate) use figures::metrics;
-pub(crate) use ping::{NewPing, PARSERS, add_ping, revoke_ping};
+pub(crate) use ping::PARSERS;
+pub use ping::{NewPing, add_ping, revoke_ping};
 
 use crate::server::App;
 use axum::Router;
@@ -55,7 +56,5 @@ pub(crate) fn router() -> Router<Arc<App>> {
 
 /// What other tools ping: known by the address alone.
 pub(crate) fn pings() -> Router<Arc<App>> {
-    Router::new()
-        .route("/ping/{uuid}", any(ping::ping))
-        .route("/ping/{uuid}/{what}", any(ping::ping_what))
+    Router::new().route("/ping/{uuid}", any(ping::ping)).route("/ping/{uuid}/{what}", any(ping::ping_what))
 }

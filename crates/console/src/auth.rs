@@ -5,4 +5,4 @@ pub mod role;
 pub mod secret;
 pub mod totp;
 
-pub use role::{Role, Right};
+pub use role::{Right, Role};

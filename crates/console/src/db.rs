@@ -29,8 +29,6 @@ pub use error::DbError;
 pub use open::{Db, Place};
 pub use value::{Row, Value};
 
-pub(crate) use value::args;
-
 /// What a person or program may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {

@@ -14,7 +14,11 @@ use vow_protocol::RemoteVault;
 use vow_protocol::client::Options;
 
 /// The vault as this console sees it: with its own key.
-pub fn remote(vault: &Vault, key: &SigningKey, cancelled: Arc<AtomicBool>) -> Result<RemoteVault, VaultError> {
+pub fn remote(
+    vault: &Vault,
+    key: &SigningKey,
+    cancelled: Arc<AtomicBool>,
+) -> Result<RemoteVault, VaultError> {
     let wrong = |what: &str| VaultError::Refused(format!("the vault {} has no {what}", vault.name));
     let address = vault.address.parse().map_err(|_| wrong("proper address"))?;
     let pin = vault.fingerprint.parse().map_err(|_| wrong("proper fingerprint"))?;

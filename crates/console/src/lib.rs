@@ -3,6 +3,7 @@
 //! A report arrives (`server`), is checked and stored with its verdict, tickets and notices in one transaction (`ingest`); receipts are fetched
 //! from vaults (`fetch`). `db` keeps everything, `auth` knows people and programs, `web` shows pages and `api` the same in JSON.
 
+pub mod admin;
 mod api;
 pub mod auth;
 pub mod db;

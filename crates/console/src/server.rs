@@ -7,6 +7,7 @@ mod client_address;
 pub mod config;
 pub mod error;
 mod figures;
+pub mod folder;
 pub(crate) use figures::Stand;
 mod hosts;
 mod run;
@@ -15,6 +16,7 @@ mod speak;
 
 pub use app::App;
 pub use config::{Config, ConfigError};
+pub use folder::{Folder, FolderError};
 pub use run::{ServeError, Server, Stop};
 
 /// From where a request comes.

@@ -17,7 +17,7 @@ mod proofs;
 mod runs;
 mod sources;
 mod tickets;
-pub(crate) use tickets::apply;
+pub use tickets::apply;
 mod vaults;
 
 use crate::server::App;

@@ -46,8 +46,10 @@ impl FromRequestParts<Arc<App>> for Known {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let found = caller(app, parts).await?.ok_or(Error::Nobody)?;
         // A browser sends its cookie whoever made it ask: a change needs what only a page of ours knows.
-        if found.session.is_some() && parts.method != http::Method::GET && parts.method != http::Method::HEAD {
-            let token = parts.headers.get("x-form-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if found.session.is_some() && parts.method != http::Method::GET && parts.method != http::Method::HEAD
+        {
+            let token =
+                parts.headers.get("x-form-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
             if !same_origin(&parts.headers) || !crate::auth::secret::same(token, found.form_token()) {
                 return Err(Error::Form.into());
             }
@@ -70,7 +72,13 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Sent<T> {
         let bytes = bytes.await.map_err(|_| malformed("the body is too long or broke off".into()))?;
         let value = serde_json::from_slice(&bytes);
         // A password may be in it: only where it is wrong is said.
-        Ok(Self(value.map_err(|error| malformed(format!("the body is not what is expected: line {}, column {}", error.line(), error.column())))?))
+        Ok(Self(value.map_err(|error| {
+            malformed(format!(
+                "the body is not what is expected: line {}, column {}",
+                error.line(),
+                error.column()
+            ))
+        })?))
     }
 }
 
@@ -82,7 +90,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Named<T> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         // What is no number names nothing.
-        Path::from_request_parts(parts, app).await.map(|Path(value)| Self(value)).map_err(|_| Error::Absent.into())
+        Path::from_request_parts(parts, app)
+            .await
+            .map(|Path(value)| Self(value))
+            .map_err(|_| Error::Absent.into())
     }
 }
 

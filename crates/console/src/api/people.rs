@@ -20,45 +20,72 @@ use zeroize::Zeroizing;
 /// A new user.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewUser {
-    pub(crate) name: String,
-    pub(crate) password: Zeroizing<String>,
-    pub(crate) role: Role,
-    pub(crate) tenant: Option<String>,
+pub struct NewUser {
+    /// The name.
+    pub name: String,
+    /// The password.
+    #[serde(deserialize_with = "secret_text")]
+    pub password: Zeroizing<String>,
+    /// What they may do.
+    pub role: Role,
+    /// The only tenant that they see.
+    pub tenant: Option<String>,
+}
+
+fn secret_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
+    String::deserialize(deserializer).map(Zeroizing::new)
 }
 
 /// A new token of a program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewToken {
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    pub(crate) tenant: Option<String>,
-    pub(crate) days: Option<i64>,
+pub struct NewToken {
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The only tenant that it sees.
+    pub tenant: Option<String>,
+    /// How long it lasts; for ever when nothing is said.
+    pub days: Option<i64>,
 }
 
 /// A new token with which a host joins.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewJoinToken {
-    pub(crate) tenant: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) hours: Option<i64>,
+pub struct NewJoinToken {
+    /// The tenant that the host gets.
+    pub tenant: Option<String>,
+    /// The name that it must have.
+    pub name: Option<String>,
+    /// How long it can be used; a day when nothing is said.
+    pub hours: Option<i64>,
 }
 
 const NAME_CHARS_MAX: usize = 100;
 
 fn proper(name: &str) -> Result<&str, Error> {
-    let good = !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control) && name.trim() == name;
+    let good = !name.is_empty()
+        && name.chars().count() <= NAME_CHARS_MAX
+        && !name.chars().any(char::is_control)
+        && name.trim() == name;
     if good { Ok(name) } else { Err(Error::Malformed("a name has 1 to 100 characters".into())) }
 }
 
 /// The tenant that somebody new is of: within the scope of whoever makes them.
-async fn tenant(conn: &mut Conn, who: &Caller, role: Role, wanted: Option<&str>) -> Result<Option<i64>, Error> {
+async fn tenant(
+    conn: &mut Conn,
+    who: &Caller,
+    role: Role,
+    wanted: Option<&str>,
+) -> Result<Option<i64>, Error> {
     let id = match wanted {
         Some(name) => {
             let id = hosts::find_tenant(conn, name).await?;
-            Some(id.filter(|id| who.scope.has(*id)).ok_or_else(|| Error::Malformed(format!("there is no tenant {name:?}")))?)
+            Some(
+                id.filter(|id| who.scope.has(*id))
+                    .ok_or_else(|| Error::Malformed(format!("there is no tenant {name:?}")))?,
+            )
         }
         None => who.scope.tenant(),
     };
@@ -69,12 +96,14 @@ async fn tenant(conn: &mut Conn, who: &Caller, role: Role, wanted: Option<&str>)
 }
 
 /// Adds a user.
-pub(crate) async fn add_user(app: &App, who: &Caller, new: &NewUser) -> Result<i64, Error> {
+pub async fn add_user(app: &App, who: &Caller, new: &NewUser) -> Result<i64, Error> {
     who.need(Right::Administer)?;
     let name = proper(&new.name)?;
     let typed = new.password.clone();
     let hashed = tokio::task::spawn_blocking(move || password::hash(&typed)).await;
-    let hashed = hashed.map_err(|error| Error::Internal(error.to_string()))?.map_err(|error| Error::Malformed(error.to_string()))?;
+    let hashed = hashed
+        .map_err(|error| Error::Internal(error.to_string()))?
+        .map_err(|error| Error::Malformed(error.to_string()))?;
     let mut conn = app.db.write().await?;
     let tenant_id = tenant(&mut conn, who, new.role, new.tenant.as_deref()).await?;
     let id = rows::add_user(&mut conn, name, new.role, tenant_id, &hashed, app.now()).await?;
@@ -85,7 +114,7 @@ pub(crate) async fn add_user(app: &App, who: &Caller, new: &NewUser) -> Result<i
 }
 
 /// Shuts a user out, or lets them in again.
-pub(crate) async fn disable_user(app: &App, who: &Caller, id: i64, disabled: bool) -> Result<(), Error> {
+pub async fn disable_user(app: &App, who: &Caller, id: i64, disabled: bool) -> Result<(), Error> {
     who.need(Right::Administer)?;
     let mut conn = app.db.write().await?;
     let user = rows::user_by_id(&mut conn, id).await?.ok_or(Error::Absent)?;
@@ -103,7 +132,7 @@ pub(crate) async fn disable_user(app: &App, who: &Caller, id: i64, disabled: boo
 }
 
 /// Makes a token of a program; the only time that it is seen.
-pub(crate) async fn add_token(app: &App, who: &Caller, new: &NewToken) -> Result<Zeroizing<String>, Error> {
+pub async fn add_token(app: &App, who: &Caller, new: &NewToken) -> Result<Zeroizing<String>, Error> {
     who.need(Right::Administer)?;
     let name = proper(&new.name)?;
     let made = secret::random().map_err(|error| Error::Internal(error.to_string()))?;
@@ -120,7 +149,7 @@ pub(crate) async fn add_token(app: &App, who: &Caller, new: &NewToken) -> Result
 }
 
 /// Revokes a token.
-pub(crate) async fn revoke_token(app: &App, who: &Caller, id: i64) -> Result<(), Error> {
+pub async fn revoke_token(app: &App, who: &Caller, id: i64) -> Result<(), Error> {
     who.need(Right::Administer)?;
     let mut conn = app.db.write().await?;
     if !rows::revoke_token(&mut conn, who.scope, id, app.now()).await? {
@@ -132,10 +161,12 @@ pub(crate) async fn revoke_token(app: &App, who: &Caller, id: i64) -> Result<(),
 }
 
 /// Makes a token with which a host joins; the only time that it is seen.
-pub(crate) async fn add_join_token(app: &App, who: &Caller, new: &NewJoinToken) -> Result<Zeroizing<String>, Error> {
+pub async fn add_join_token(app: &App, who: &Caller, new: &NewJoinToken) -> Result<Zeroizing<String>, Error> {
     who.need(Right::Admit)?;
     let address = app.config.address.clone();
-    let address = address.ok_or_else(|| Error::Conflict("console.toml does not say where hosts reach this console: set address".into()))?;
+    let address = address.ok_or_else(|| {
+        Error::Conflict("console.toml does not say where hosts reach this console: set address".into())
+    })?;
     if [&new.tenant, &new.name].into_iter().flatten().any(|name| !is_name(name)) {
         return Err(Error::Malformed("tenant and name are 1 to 63 characters of a-z 0-9 . _ -".into()));
     }
@@ -152,8 +183,17 @@ pub(crate) async fn add_join_token(app: &App, who: &Caller, new: &NewJoinToken) 
         }
     }
     let ends_secs = now + new.hours.unwrap_or(24).clamp(1, 24 * 365) * 3600;
-    let (hash, object) = (made.name(), format!("host {}/{}", new.tenant.as_deref().unwrap_or("*"), new.name.as_deref().unwrap_or("*")));
-    let row = rows::NewJoinToken { hash: &hash, tenant: new.tenant.as_deref(), name: new.name.as_deref(), by: &who.actor, ends_secs };
+    let (hash, object) = (
+        made.name(),
+        format!("host {}/{}", new.tenant.as_deref().unwrap_or("*"), new.name.as_deref().unwrap_or("*")),
+    );
+    let row = rows::NewJoinToken {
+        hash: &hash,
+        tenant: new.tenant.as_deref(),
+        name: new.name.as_deref(),
+        by: &who.actor,
+        ends_secs,
+    };
     rows::add_join_token(&mut conn, &row, now).await?;
     who.note(&mut conn, None, "join-token.add", &object, "", now).await?;
     conn.commit().await?;
@@ -165,7 +205,11 @@ pub(super) async fn users(State(app): State<Arc<App>>, who: Known) -> Answer<Lis
     Ok(Json(List::of(rows::users(&mut app.read().await?, who.scope).await?)))
 }
 
-pub(super) async fn post_user(State(app): State<Arc<App>>, who: Known, Sent(new): Sent<NewUser>) -> Answer<Value> {
+pub(super) async fn post_user(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Sent(new): Sent<NewUser>,
+) -> Answer<Value> {
     Ok(Json(json!({"id": add_user(&app, &who, &new).await?})))
 }
 
@@ -191,11 +235,19 @@ pub(super) async fn tokens(State(app): State<Arc<App>>, who: Known) -> Answer<Li
     Ok(Json(List::of(rows::tokens(&mut app.read().await?, who.scope).await?)))
 }
 
-pub(super) async fn post_token(State(app): State<Arc<App>>, who: Known, Sent(new): Sent<NewToken>) -> Answer<Value> {
+pub(super) async fn post_token(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Sent(new): Sent<NewToken>,
+) -> Answer<Value> {
     Ok(Json(json!({"token": *add_token(&app, &who, &new).await?})))
 }
 
-pub(super) async fn post_revoke(State(app): State<Arc<App>>, who: Known, Named(id): Named<i64>) -> Answer<Value> {
+pub(super) async fn post_revoke(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<i64>,
+) -> Answer<Value> {
     revoke_token(&app, &who, id).await?;
     Ok(Json(json!({"done": true})))
 }

@@ -27,11 +27,15 @@ pub(crate) const PARSERS: [&str; 1] = ["plain"];
 /// A new address.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewPing {
-    pub(crate) tenant: String,
-    pub(crate) host: String,
-    pub(crate) source: String,
-    pub(crate) parser: Option<String>,
+pub struct NewPing {
+    /// The tenant.
+    pub tenant: String,
+    /// The host.
+    pub host: String,
+    /// The name of the backup.
+    pub source: String,
+    /// What reads its output; `plain` when nothing is said.
+    pub parser: Option<String>,
 }
 
 /// Output that is kept, in bytes; of more, the end.
@@ -40,7 +44,7 @@ const OUTPUT_BYTES_MAX: usize = 100_000;
 const BODY_BYTES_MAX: usize = 10 << 20;
 
 /// Makes an address, and the host and the source that it stands for.
-pub(crate) async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, Error> {
+pub async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, Error> {
     who.need(Right::Admit)?;
     if !is_name(&new.tenant) || !is_name(&new.host) {
         return Err(Error::Malformed("tenant and host are 1 to 63 characters of a-z 0-9 . _ -".into()));
@@ -59,7 +63,9 @@ pub(crate) async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<S
         Scope::All => hosts::tenant_id(&mut conn, &new.tenant, now).await?,
         Scope::Tenant(own) => {
             let known = hosts::find_tenant(&mut conn, &new.tenant).await?;
-            known.filter(|id| *id == own).ok_or_else(|| Error::Malformed("the tenant must be your own".into()))?
+            known
+                .filter(|id| *id == own)
+                .ok_or_else(|| Error::Malformed("the tenant must be your own".into()))?
         }
     };
     let host_id = hosts::host_id(&mut conn, tenant_id, &new.host, now).await?;
@@ -72,7 +78,7 @@ pub(crate) async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<S
 }
 
 /// Ends an address.
-pub(crate) async fn revoke_ping(app: &App, who: &Caller, id: i64) -> Result<(), Error> {
+pub async fn revoke_ping(app: &App, who: &Caller, id: i64) -> Result<(), Error> {
     who.need(Right::Admit)?;
     let mut conn = app.db.write().await?;
     if !rows::revoke(&mut conn, who.scope, id, app.now()).await? {
@@ -88,18 +94,30 @@ pub(super) async fn list(State(app): State<Arc<App>>, who: Known) -> Answer<List
     Ok(Json(List::of(rows::list(&mut app.read().await?, who.scope).await?)))
 }
 
-pub(super) async fn post_ping(State(app): State<Arc<App>>, who: Known, Sent(new): Sent<NewPing>) -> Answer<Value> {
+pub(super) async fn post_ping(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Sent(new): Sent<NewPing>,
+) -> Answer<Value> {
     let uuid = add_ping(&app, &who, &new).await?;
     let base = app.config.web_address.clone().unwrap_or_default();
     Ok(Json(json!({"uuid": uuid, "url": format!("{base}/ping/{uuid}")})))
 }
 
-pub(super) async fn post_revoke(State(app): State<Arc<App>>, who: Known, Named(id): Named<i64>) -> Answer<Value> {
+pub(super) async fn post_revoke(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<i64>,
+) -> Answer<Value> {
     revoke_ping(&app, &who, id).await?;
     Ok(Json(json!({"done": true})))
 }
 
-pub(super) async fn ping(State(app): State<Arc<App>>, Path(uuid): Path<String>, request: Request) -> Response {
+pub(super) async fn ping(
+    State(app): State<Arc<App>>,
+    Path(uuid): Path<String>,
+    request: Request,
+) -> Response {
     answer(take(&app, &uuid, "", request).await)
 }
 
@@ -189,7 +207,9 @@ fn report(ping: &Ping, failed: bool, output: &str, now: i64) -> Result<Report, E
         bytes: 0,
         added_bytes: 0,
         errors: 0,
-        error: failed.then(|| format!("the backup reported a failure: {}", last.chars().take(500).collect::<String>())),
+        error: failed.then(|| {
+            format!("the backup reported a failure: {}", last.chars().take(500).collect::<String>())
+        }),
         hint: failed.then(|| "read its captured output".into()),
         problems: vec![],
         notes: vec![],

@@ -91,7 +91,11 @@ pub(super) async fn tenants(State(app): State<Arc<App>>, who: Known) -> Answer<L
     Ok(Json(List::of(host_rows::tenants(&mut app.read().await?, who.scope).await?)))
 }
 
-pub(super) async fn hosts(State(app): State<Arc<App>>, who: Known, Asked(page): Asked<Page>) -> Answer<List<Host>> {
+pub(super) async fn hosts(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Asked(page): Asked<Page>,
+) -> Answer<List<Host>> {
     who.need(Right::See)?;
     let wanted = host_rows::Wanted { text: page.q.clone(), severity: page.least, closed: page.closed };
     let mut conn = app.read().await?;
@@ -110,7 +114,11 @@ pub(super) struct WholeHost {
     audit: Option<(i64, serde_json::Value)>,
 }
 
-pub(super) async fn host(State(app): State<Arc<App>>, who: Known, Named(id): Named<i64>) -> Answer<WholeHost> {
+pub(super) async fn host(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<i64>,
+) -> Answer<WholeHost> {
     who.need(Right::See)?;
     let mut conn = app.read().await?;
     let host = host_rows::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
@@ -134,7 +142,11 @@ pub(super) struct WholeSource {
     adjusted: Option<serde_json::Value>,
 }
 
-pub(super) async fn source(State(app): State<Arc<App>>, who: Known, Named(id): Named<i64>) -> Answer<WholeSource> {
+pub(super) async fn source(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<i64>,
+) -> Answer<WholeSource> {
     who.need(Right::See)?;
     let mut conn = app.read().await?;
     let source = db::sources::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
@@ -167,7 +179,9 @@ pub(super) async fn runs(
     Asked(page): Asked<Page>,
 ) -> Answer<List<RunRow>> {
     let mut conn = known_source(&app, &who, id).await?;
-    Ok(Json(List::of(db::runs::of_source(&mut conn, id, page.before.unwrap_or(i64::MAX), page.limit()).await?)))
+    Ok(Json(List::of(
+        db::runs::of_source(&mut conn, id, page.before.unwrap_or(i64::MAX), page.limit()).await?,
+    )))
 }
 
 pub(super) async fn snapshots(
@@ -191,11 +205,17 @@ pub(super) async fn run(State(app): State<Arc<App>>, who: Known, Named(id): Name
     who.need(Right::See)?;
     let mut conn = app.read().await?;
     let run = db::runs::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
-    let (report, output) = db::runs::details(&mut conn, id).await?.map_or((None, None), |(report, output)| (Some(report), output));
+    let (report, output) = db::runs::details(&mut conn, id)
+        .await?
+        .map_or((None, None), |(report, output)| (Some(report), output));
     Ok(Json(WholeRun { run, report, output }))
 }
 
-pub(super) async fn tickets(State(app): State<Arc<App>>, who: Known, Asked(page): Asked<Page>) -> Answer<List<Ticket>> {
+pub(super) async fn tickets(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Asked(page): Asked<Page>,
+) -> Answer<List<Ticket>> {
     who.need(Right::See)?;
     let wanted = db::tickets::Wanted { closed: page.closed, ..db::tickets::Wanted::default() };
     let mut conn = app.read().await?;
@@ -211,24 +231,40 @@ pub(super) struct WholeTicket {
     events: Vec<TicketEvent>,
 }
 
-pub(super) async fn ticket(State(app): State<Arc<App>>, who: Known, Named(id): Named<String>) -> Answer<WholeTicket> {
+pub(super) async fn ticket(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<String>,
+) -> Answer<WholeTicket> {
     who.need(Right::See)?;
     let mut conn = app.read().await?;
     let (ticket, leads) = db::tickets::get(&mut conn, who.scope, &id).await?.ok_or(Error::Absent)?;
     Ok(Json(WholeTicket { ticket, leads, events: db::tickets::events(&mut conn, &id, 500).await? }))
 }
 
-pub(super) async fn proofs(State(app): State<Arc<App>>, who: Known, Asked(page): Asked<Page>) -> Answer<List<ProofRow>> {
+pub(super) async fn proofs(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Asked(page): Asked<Page>,
+) -> Answer<List<ProofRow>> {
     who.need(Right::See)?;
     Ok(Json(List::of(db::proofs::list(&mut app.read().await?, who.scope, page.limit()).await?)))
 }
 
-pub(super) async fn proof(State(app): State<Arc<App>>, who: Known, Named(id): Named<i64>) -> Answer<ProofRow> {
+pub(super) async fn proof(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<i64>,
+) -> Answer<ProofRow> {
     who.need(Right::See)?;
     Ok(Json(db::proofs::get(&mut app.read().await?, who.scope, id).await?.ok_or(Error::Absent)?))
 }
 
-pub(super) async fn debts(State(app): State<Arc<App>>, who: Known, Asked(page): Asked<Page>) -> Answer<List<Debt>> {
+pub(super) async fn debts(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Asked(page): Asked<Page>,
+) -> Answer<List<Debt>> {
     who.need(Right::See)?;
     Ok(Json(List::of(db::sources::debts(&mut app.read().await?, who.scope, page.limit()).await?)))
 }
@@ -245,7 +281,11 @@ pub(super) struct WholeVault {
     hosts: Vec<VaultHost>,
 }
 
-pub(super) async fn vault(State(app): State<Arc<App>>, who: Known, Named(id): Named<i64>) -> Answer<WholeVault> {
+pub(super) async fn vault(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Named(id): Named<i64>,
+) -> Answer<WholeVault> {
     who.need(Right::SeeVaults)?;
     let mut conn = app.read().await?;
     let vault = db::vaults::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;

@@ -102,12 +102,17 @@ pub(super) async fn adjust(
     let source = sources::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
     sources::adjust(&mut conn, id, Some(&wanted)).await?;
     let object = format!("source {}/{}/{}", source.tenant, source.host, source.name);
-    who.note(&mut conn, Some(source.tenant_id), "source.adjust", &object, &wanted.to_string(), app.now()).await?;
+    who.note(&mut conn, Some(source.tenant_id), "source.adjust", &object, &wanted.to_string(), app.now())
+        .await?;
     conn.commit().await?;
     Ok(done())
 }
 
-pub(super) async fn set_rules(State(app): State<Arc<App>>, who: Known, Sent(wanted): Sent<Value>) -> Answer<Value> {
+pub(super) async fn set_rules(
+    State(app): State<Arc<App>>,
+    who: Known,
+    Sent(wanted): Sent<Value>,
+) -> Answer<Value> {
     who.need(Right::Administer)?;
     if who.scope.tenant().is_some() {
         return Err(Error::Forbidden.into());
@@ -144,7 +149,9 @@ pub(super) async fn act(
         Wanted::Acknowledge {} => Action::Acknowledge { by },
         Wanted::Assign { owner } => Action::Assign { by, owner },
         Wanted::Comment { text } => Action::Comment { by, text },
-        Wanted::Snooze { hours } => Action::Snooze { by, until_secs: app.now() + hours.clamp(1, 2160) * 3600 },
+        Wanted::Snooze { hours } => {
+            Action::Snooze { by, until_secs: app.now() + hours.clamp(1, 2160) * 3600 }
+        }
         Wanted::Close { reason } => Action::Close { by, reason },
         Wanted::Expect { reason } => Action::Expect { by, reason },
     };

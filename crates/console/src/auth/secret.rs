@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 pub fn random() -> Result<Zeroizing<String>, getrandom::Error> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
     getrandom::fill(&mut *bytes)?;
-    Ok(Zeroizing::new(hex(&bytes)))
+    Ok(Zeroizing::new(hex(&*bytes)))
 }
 
 /// 32 random hexadecimal digits: an id.

@@ -81,7 +81,8 @@ pub fn step_of(secret: &str, typed: &str, now_secs: i64) -> Option<i64> {
     let secret = decode(secret).filter(|secret| secret.len() >= 10)?;
     let step = now_secs.div_euclid(STEP_SECS);
     // All are looked at: the time does not tell which one it was.
-    (step - SLACK..=step + SLACK).fold(None, |found, step| if code(&secret, step) == typed { Some(step) } else { found })
+    (step - SLACK..=step + SLACK)
+        .fold(None, |found, step| if code(&secret, step) == typed { Some(step) } else { found })
 }
 
 /// The code of a secret at a time, for tests and for whoever has no authenticator at hand.
@@ -116,7 +117,10 @@ mod tests {
     #[test]
     fn the_mac_is_that_of_the_standard() {
         let hex = |bytes: [u8; 20]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(hex(hmac(b"Jefe", b"what do ya want for nothing?")), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+        assert_eq!(
+            hex(hmac(b"Jefe", b"what do ya want for nothing?")),
+            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
+        );
         let long = hmac(&[0xaa; 80], b"Test Using Larger Than Block-Size Key - Hash Key First");
         assert_eq!(hex(long), "aa4ae5e15272d00e95705637ce8a3b55ed402112");
     }

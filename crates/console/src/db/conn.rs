@@ -3,7 +3,7 @@
 use super::value::{bind_pg, bind_sqlite};
 use super::{DbError, Row, Value};
 use sqlx::pool::PoolConnection;
-use sqlx::{Postgres, Sqlite, SqlSafeStr, Transaction};
+use sqlx::{Postgres, SqlSafeStr, Sqlite, Transaction};
 
 /// A connection that reads, or a transaction that is undone unless it is committed.
 pub struct Conn(pub(super) Inner);
@@ -19,11 +19,15 @@ impl Conn {
     /// Every row that a statement gives. What is asked must have a limit of its own.
     pub async fn rows(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         Ok(match &mut self.0 {
-            Inner::Sqlite(conn) => wrap(bind_sqlite(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Sqlite),
+            Inner::Sqlite(conn) => {
+                wrap(bind_sqlite(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Sqlite)
+            }
             Inner::SqliteTx(conn) => {
                 wrap(bind_sqlite(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Sqlite)
             }
-            Inner::Postgres(conn) => wrap(bind_pg(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Postgres),
+            Inner::Postgres(conn) => {
+                wrap(bind_pg(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Postgres)
+            }
             Inner::PostgresTx(conn) => {
                 wrap(bind_pg(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Postgres)
             }
@@ -43,10 +47,18 @@ impl Conn {
     /// Runs a statement; the number of rows that it changed.
     pub async fn run(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<u64, DbError> {
         Ok(match &mut self.0 {
-            Inner::Sqlite(conn) => bind_sqlite(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected(),
-            Inner::SqliteTx(conn) => bind_sqlite(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected(),
-            Inner::Postgres(conn) => bind_pg(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected(),
-            Inner::PostgresTx(conn) => bind_pg(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected(),
+            Inner::Sqlite(conn) => {
+                bind_sqlite(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()
+            }
+            Inner::SqliteTx(conn) => {
+                bind_sqlite(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()
+            }
+            Inner::Postgres(conn) => {
+                bind_pg(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()
+            }
+            Inner::PostgresTx(conn) => {
+                bind_pg(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()
+            }
         })
     }
 

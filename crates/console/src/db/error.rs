@@ -10,7 +10,9 @@ pub enum DbError {
     #[error("the disk of the database is full: {0}")]
     Full(String),
     /// Its tables are of a newer program.
-    #[error("the tables of the database are of version {found}, this program knows {known}: use the newer vow")]
+    #[error(
+        "the tables of the database are of version {found}, this program knows {known}: use the newer vow"
+    )]
     Newer {
         /// The version of the tables.
         found: i64,
@@ -75,7 +77,9 @@ impl Kind {
             return match code {
                 "53100" => Self::Full,
                 // Out of connections or memory, shutting down or starting, serialisation, deadlock, lock not available.
-                "53200" | "53300" | "53400" | "57P01" | "57P02" | "57P03" | "40001" | "40P01" | "55P03" => Self::Busy,
+                "53200" | "53300" | "53400" | "57P01" | "57P02" | "57P03" | "40001" | "40P01" | "55P03" => {
+                    Self::Busy
+                }
                 code if code.starts_with("08") => Self::Busy,
                 _ => Self::Other,
             };

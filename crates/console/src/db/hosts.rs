@@ -105,7 +105,10 @@ pub async fn tenant_id(conn: &mut Conn, name: &str, now: i64) -> Result<i64, DbE
 
 /// The number of a tenant with this name.
 pub async fn find_tenant(conn: &mut Conn, name: &str) -> Result<Option<i64>, DbError> {
-    conn.row("SELECT id FROM tenants WHERE name = $1", args![name]).await?.map(|row| row.int("id")).transpose()
+    conn.row("SELECT id FROM tenants WHERE name = $1", args![name])
+        .await?
+        .map(|row| row.int("id"))
+        .transpose()
 }
 
 /// Tenants with their numbers, worst first.
@@ -194,7 +197,8 @@ pub async fn keys(conn: &mut Conn, host_id: i64) -> Result<Vec<HostKey>, DbError
 
 /// Takes a key from its host; gives whether there was one to take.
 pub async fn revoke_key(conn: &mut Conn, host_id: i64, key_id: &str, now: i64) -> Result<bool, DbError> {
-    let sql = "UPDATE host_keys SET revoked_secs = $3 WHERE host_id = $1 AND key_id = $2 AND revoked_secs IS NULL";
+    let sql =
+        "UPDATE host_keys SET revoked_secs = $3 WHERE host_id = $1 AND key_id = $2 AND revoked_secs IS NULL";
     Ok(conn.run(sql, args![host_id, key_id, now]).await? == 1)
 }
 
@@ -279,7 +283,12 @@ pub async fn heard(conn: &mut Conn, host_id: i64, software: &str, now: i64) -> R
 }
 
 /// A host's newest sign of life; an older one changes nothing but the samples of its clock.
-pub async fn alive(conn: &mut Conn, host_id: i64, alive: &Alive, sample: ClockSample) -> Result<bool, DbError> {
+pub async fn alive(
+    conn: &mut Conn,
+    host_id: i64,
+    alive: &Alive,
+    sample: ClockSample,
+) -> Result<bool, DbError> {
     let row = conn.one("SELECT clock FROM hosts WHERE id = $1", args![host_id]).await?;
     let mut clock: Vec<ClockSample> = row.json("clock")?;
     let newest = clock.iter().all(|known| known.made_secs < sample.made_secs);
@@ -359,7 +368,8 @@ pub async fn ahead(conn: &mut Conn, host_id: i64, sample: ClockSample) -> Result
 
 /// Hosts that are not closed and that nobody has looked at since `before`, those that waited longest first.
 pub async fn due(conn: &mut Conn, before: i64, limit: i64) -> Result<Vec<i64>, DbError> {
-    let sql = "SELECT id FROM hosts WHERE judged_secs <= $1 AND closed_secs IS NULL ORDER BY judged_secs LIMIT $2";
+    let sql =
+        "SELECT id FROM hosts WHERE judged_secs <= $1 AND closed_secs IS NULL ORDER BY judged_secs LIMIT $2";
     conn.rows(sql, args![before, limit]).await?.iter().map(|row| row.int("id")).collect()
 }
 

@@ -3,7 +3,9 @@
 use super::conn::{Conn, Inner};
 use super::{DbError, migrate};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -61,7 +63,8 @@ const WRITER_CACHE_KIB: &str = "-48000";
 impl Db {
     /// Opens a database and brings its tables up to date.
     pub async fn open(place: &Place) -> Result<Self, DbError> {
-        let failed = |error: sqlx::Error| DbError::Open { place: place.to_string(), reason: error.to_string() };
+        let failed =
+            |error: sqlx::Error| DbError::Open { place: place.to_string(), reason: error.to_string() };
         let pools = match place {
             Place::File(path) => {
                 let options = SqliteConnectOptions::new()
@@ -81,7 +84,9 @@ impl Db {
                 let read = SqlitePoolOptions::new()
                     .max_connections(SQLITE_READERS)
                     .acquire_timeout(PATIENCE)
-                    .connect_lazy_with(options.pragma("cache_size", READER_CACHE_KIB).pragma("query_only", "1"));
+                    .connect_lazy_with(
+                        options.pragma("cache_size", READER_CACHE_KIB).pragma("query_only", "1"),
+                    );
                 Pools::Sqlite { read, write }
             }
             Place::Postgres { url, password } => {

@@ -24,7 +24,8 @@ pub(super) async fn put(conn: &mut Conn, outgoing: &Outgoing) -> Result<(), DbEr
 }
 
 fn outgoing(row: &Row) -> Result<Outgoing, DbError> {
-    let (at_secs, until_secs) = (row.opt_int("settled_secs")?.unwrap_or(0), row.opt_int("until_secs")?.unwrap_or(0));
+    let (at_secs, until_secs) =
+        (row.opt_int("settled_secs")?.unwrap_or(0), row.opt_int("until_secs")?.unwrap_or(0));
     let error = row.opt_text("error")?;
     let state = match row.text("state")?.as_str() {
         "leased" => State::Leased { lease: row.opt_text("lease")?.unwrap_or_default(), until_secs },

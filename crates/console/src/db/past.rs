@@ -94,7 +94,8 @@ fn read(bytes: &mut &[u8]) -> Option<Past> {
     let mut share = || Some(Some(u32::from_be_bytes(take(bytes)?)).filter(|share| *share != NONE));
     let (changed_ppm, mistyped_ppm, random_ppm) = (share()?, share()?, share()?);
     let bits = u64::from_be_bytes(take(bytes)?);
-    let spoke = BITS.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0).map(|(_, rule)| *rule).collect();
+    let spoke =
+        BITS.iter().enumerate().filter(|(at, _)| bits & 1 << at != 0).map(|(_, rule)| *rule).collect();
     Some(Past {
         report,
         started_secs,
@@ -149,7 +150,11 @@ mod tests {
     #[test]
     fn what_is_cut_or_newer_is_no_past() {
         let bytes = encode(&[past(1), past(2)]);
-        assert!((2..bytes.len()).filter(|end| (end - 1) % RECORD_BYTES != 0).all(|end| decode(&bytes[..end]).is_err()));
+        assert!(
+            (2..bytes.len())
+                .filter(|end| (end - 1) % RECORD_BYTES != 0)
+                .all(|end| decode(&bytes[..end]).is_err())
+        );
         assert!(decode(&[2]).is_err());
     }
 

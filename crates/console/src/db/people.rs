@@ -57,12 +57,15 @@ fn user(row: &Row) -> Result<User, DbError> {
 
 fn role(row: &Row) -> Result<Role, DbError> {
     let word = row.text("role")?;
-    word.parse().map_err(|_| DbError::Row { column: "role".to_owned(), reason: format!("{word:?} is no role") })
+    word.parse()
+        .map_err(|_| DbError::Row { column: "role".to_owned(), reason: format!("{word:?} is no role") })
 }
 
 /// Every user in a scope.
 pub async fn users(conn: &mut Conn, scope: Scope) -> Result<Vec<User>, DbError> {
-    let sql = sqlx::AssertSqlSafe(format!("{USER} WHERE ($1 IS NULL OR u.tenant_id = $1) ORDER BY u.name LIMIT 5000"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{USER} WHERE ($1 IS NULL OR u.tenant_id = $1) ORDER BY u.name LIMIT 5000"
+    ));
     conn.rows(sql, args![scope.tenant()]).await?.iter().map(user).collect()
 }
 
@@ -100,7 +103,9 @@ pub async fn set_password(conn: &mut Conn, id: i64, password: &str, keep: &str) 
 
 /// Gives a user a second factor, or takes it away.
 pub async fn set_totp(conn: &mut Conn, id: i64, secret: Option<&str>) -> Result<(), DbError> {
-    conn.run("UPDATE users SET totp_secret = $2, totp_step = 0 WHERE id = $1", args![id, secret]).await.map(|_| ())
+    conn.run("UPDATE users SET totp_secret = $2, totp_step = 0 WHERE id = $1", args![id, secret])
+        .await
+        .map(|_| ())
 }
 
 /// Uses up the code of a step; `false` when that or a later one was used before.
@@ -156,12 +161,22 @@ pub async fn begin_session(
 }
 
 /// A session that lasts, of a user who is not shut out.
-pub async fn session(conn: &mut Conn, id: &str, idle_secs: i64, now: i64) -> Result<Option<Session>, DbError> {
+pub async fn session(
+    conn: &mut Conn,
+    id: &str,
+    idle_secs: i64,
+    now: i64,
+) -> Result<Option<Session>, DbError> {
     let sql = "SELECT id, form_token, used_secs, user_id FROM sessions WHERE id = $1 AND ends_secs > $2 AND used_secs > $3";
     let Some(row) = conn.row(sql, args![id, now, now - idle_secs]).await? else { return Ok(None) };
     let user = user_by_id(conn, row.int("user_id")?).await?.filter(|user| user.disabled_secs.is_none());
     user.map(|user| {
-        Ok(Session { id: row.text("id")?, form_token: row.text("form_token")?, used_secs: row.int("used_secs")?, user })
+        Ok(Session {
+            id: row.text("id")?,
+            form_token: row.text("form_token")?,
+            used_secs: row.int("used_secs")?,
+            user,
+        })
     })
     .transpose()
 }
@@ -238,7 +253,9 @@ pub async fn add_token(conn: &mut Conn, new: &NewToken<'_>, now: i64) -> Result<
 
 /// Tokens that were not revoked.
 pub async fn tokens(conn: &mut Conn, scope: Scope) -> Result<Vec<Token>, DbError> {
-    let sql = sqlx::AssertSqlSafe(format!("{TOKEN} AND ($1 IS NULL OR tenant_id = $1) ORDER BY id DESC LIMIT 5000"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{TOKEN} AND ($1 IS NULL OR tenant_id = $1) ORDER BY id DESC LIMIT 5000"
+    ));
     conn.rows(sql, args![scope.tenant()]).await?.iter().map(token).collect()
 }
 

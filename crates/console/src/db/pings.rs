@@ -75,7 +75,9 @@ pub async fn by_uuid(conn: &mut Conn, uuid: &str) -> Result<Option<Ping>, DbErro
 
 /// All of them.
 pub async fn list(conn: &mut Conn, scope: Scope) -> Result<Vec<Ping>, DbError> {
-    let sql = sqlx::AssertSqlSafe(format!("{SELECT} AND ($1 IS NULL OR p.tenant_id = $1) ORDER BY t.name, h.name, s.name LIMIT 5000"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{SELECT} AND ($1 IS NULL OR p.tenant_id = $1) ORDER BY t.name, h.name, s.name LIMIT 5000"
+    ));
     conn.rows(sql, args![scope.tenant()]).await?.iter().map(ping).collect()
 }
 

@@ -106,6 +106,8 @@ pub async fn get(conn: &mut Conn, scope: Scope, id: i64) -> Result<Option<ProofR
 
 /// The newest proofs of a source.
 pub async fn of_source(conn: &mut Conn, source_id: i64, limit: i64) -> Result<Vec<ProofRow>, DbError> {
-    let sql = sqlx::AssertSqlSafe(format!("{SELECT} WHERE p.source_id = $1 ORDER BY p.started_secs DESC, p.id DESC LIMIT $2"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{SELECT} WHERE p.source_id = $1 ORDER BY p.started_secs DESC, p.id DESC LIMIT $2"
+    ));
     conn.rows(sql, args![source_id, limit]).await?.iter().map(listed).collect()
 }

@@ -109,9 +109,18 @@ async fn days(db: &Db, terms: Terms, now: i64) -> Result<u64, DbError> {
     let first = day_of(now - terms.days_secs);
     let mut removed = 0;
     for (newest, remove) in [
-        ("SELECT COALESCE(MAX(id), 0) AS newest FROM sources", "DELETE FROM source_days WHERE source_id >= $1 AND source_id < $2 AND day < $3"),
-        ("SELECT COALESCE(MAX(id), 0) AS newest FROM hosts", "DELETE FROM host_days WHERE host_id >= $1 AND host_id < $2 AND day < $3"),
-        ("SELECT COALESCE(MAX(id), 0) AS newest FROM vaults", "DELETE FROM vault_days WHERE vault_id >= $1 AND vault_id < $2 AND day < $3"),
+        (
+            "SELECT COALESCE(MAX(id), 0) AS newest FROM sources",
+            "DELETE FROM source_days WHERE source_id >= $1 AND source_id < $2 AND day < $3",
+        ),
+        (
+            "SELECT COALESCE(MAX(id), 0) AS newest FROM hosts",
+            "DELETE FROM host_days WHERE host_id >= $1 AND host_id < $2 AND day < $3",
+        ),
+        (
+            "SELECT COALESCE(MAX(id), 0) AS newest FROM vaults",
+            "DELETE FROM vault_days WHERE vault_id >= $1 AND vault_id < $2 AND day < $3",
+        ),
     ] {
         let newest = db.read().await?.one(newest, args![]).await?.int("newest")?;
         for from in (0..=newest).step_by(500) {

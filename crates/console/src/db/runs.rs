@@ -104,7 +104,12 @@ pub struct Of {
 }
 
 /// Stores a run; `None` when it was there already.
-pub async fn insert(conn: &mut Conn, of: Of, run: &Run, output: Option<&str>) -> Result<Option<i64>, DbError> {
+pub async fn insert(
+    conn: &mut Conn,
+    of: Of,
+    run: &Run,
+    output: Option<&str>,
+) -> Result<Option<i64>, DbError> {
     let body = &run.body;
     let sql = "INSERT INTO runs (host_id, source_id, tenant_id, report, run, started_secs, received_secs, duration_secs, outcome, snapshot, \
         sequence, files, dirs, bytes, added_bytes, errors, attempt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
@@ -142,13 +147,19 @@ pub async fn is_known(conn: &mut Conn, host_id: i64, report: &str) -> Result<boo
 }
 
 /// Makes it the newest of its source, if it is; gives whether it is.
-pub async fn note_newest(conn: &mut Conn, source_id: i64, run_id: i64, body: &RunReport) -> Result<bool, DbError> {
+pub async fn note_newest(
+    conn: &mut Conn,
+    source_id: i64,
+    run_id: i64,
+    body: &RunReport,
+) -> Result<bool, DbError> {
     let sql = "UPDATE sources SET last_run_id = $2, last_started_secs = $3, last_outcome = $4, next_secs = COALESCE($5, next_secs) \
         WHERE id = $1 AND (last_started_secs IS NULL OR last_started_secs <= $3)";
     let values = args![source_id, run_id, body.started_secs, outcome_word(body.outcome), body.next_secs];
     let newest = conn.run(sql, values).await? == 1;
     if body.outcome != Outcome::Failed {
-        let sql = "UPDATE sources SET last_good_secs = $2 WHERE id = $1 AND COALESCE(last_good_secs, 0) <= $2";
+        let sql =
+            "UPDATE sources SET last_good_secs = $2 WHERE id = $1 AND COALESCE(last_good_secs, 0) <= $2";
         conn.run(sql, args![source_id, body.started_secs]).await?;
     }
     Ok(newest)
@@ -228,7 +239,12 @@ pub async fn details(conn: &mut Conn, run_id: i64) -> Result<Option<(RunReport, 
 }
 
 /// The newest runs of a source that began before `before`.
-pub async fn of_source(conn: &mut Conn, source_id: i64, before: i64, limit: i64) -> Result<Vec<RunRow>, DbError> {
+pub async fn of_source(
+    conn: &mut Conn,
+    source_id: i64,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<RunRow>, DbError> {
     let sql = sqlx::AssertSqlSafe(format!(
         "SELECT {COLUMNS} FROM {FROM} WHERE r.source_id = $1 AND r.started_secs < $2 ORDER BY r.started_secs DESC LIMIT $3"
     ));

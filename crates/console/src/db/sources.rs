@@ -44,6 +44,10 @@ pub struct Source {
     pub open_tickets: i64,
     /// What people said to be expected.
     pub marks: Vec<Mark>,
+    /// When it was first known here.
+    pub created_secs: i64,
+    /// The usual time between two runs.
+    pub usual_gap_secs: Option<i64>,
 }
 
 /// What is known of one level of a source.
@@ -78,7 +82,8 @@ pub struct Level {
 }
 
 const COLUMNS: &str = "s.id, s.host_id, s.tenant_id, t.name AS tenant, h.name AS host, s.name, s.source_type, s.expected, s.next_secs, \
-    s.gone_secs, s.last_run_id, s.last_started_secs, s.last_outcome, s.last_good_secs, s.severity, s.open_tickets, s.marks";
+    s.gone_secs, s.last_run_id, s.last_started_secs, s.last_outcome, s.last_good_secs, s.severity, s.open_tickets, s.marks, \
+    s.created_secs, s.usual_gap_secs";
 const FROM: &str = "sources s JOIN hosts h ON h.id = s.host_id JOIN tenants t ON t.id = s.tenant_id";
 
 fn source(row: &Row) -> Result<Source, DbError> {
@@ -100,6 +105,8 @@ fn source(row: &Row) -> Result<Source, DbError> {
         severity: row.int("severity")?,
         open_tickets: row.int("open_tickets")?,
         marks: row.json("marks")?,
+        created_secs: row.int("created_secs")?,
+        usual_gap_secs: row.opt_int("usual_gap_secs")?,
     })
 }
 
@@ -143,7 +150,8 @@ pub async fn source_id(
 
 /// The number of a source of a host by name.
 pub async fn find(conn: &mut Conn, host_id: i64, name: &str) -> Result<Option<i64>, DbError> {
-    let row = conn.row("SELECT id FROM sources WHERE host_id = $1 AND name = $2", args![host_id, name]).await?;
+    let row =
+        conn.row("SELECT id FROM sources WHERE host_id = $1 AND name = $2", args![host_id, name]).await?;
     row.map(|row| row.int("id")).transpose()
 }
 
@@ -163,7 +171,8 @@ pub async fn plan(
     for expected in plan {
         let known = before.remove(&expected.source);
         if let Some((id, Some(same), false)) = &known
-            && Expected { next_secs: None, ..same.clone() } == (Expected { next_secs: None, ..expected.clone() })
+            && (Expected { next_secs: None, ..same.clone() })
+                == (Expected { next_secs: None, ..expected.clone() })
         {
             if same.next_secs != expected.next_secs {
                 let sql = "UPDATE sources SET next_secs = $2, expected = $3 WHERE id = $1";
@@ -194,7 +203,9 @@ pub async fn levels(conn: &mut Conn, sources: &[i64]) -> Result<Vec<Level>, DbEr
         return Ok(Vec::new());
     }
     let list = sources.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
-    let sql = sqlx::AssertSqlSafe(format!("SELECT * FROM source_levels WHERE source_id IN ({list}) ORDER BY source_id, level"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT * FROM source_levels WHERE source_id IN ({list}) ORDER BY source_id, level"
+    ));
     let rows = conn.rows(sql, args![]).await?;
     rows.iter()
         .map(|row| {
@@ -225,12 +236,13 @@ pub async fn level_facts(conn: &mut Conn, source_id: i64) -> Result<Vec<LevelFac
     let rows = conn.rows(sql, args![source_id]).await?;
     rows.iter()
         .map(|row| {
-            let newest = match (row.opt_text("snapshot")?, row.opt_int("sequence")?, row.opt_int("received_secs")?) {
-                (Some(snapshot), Some(sequence), Some(received_secs)) => {
-                    Some(Held { snapshot, sequence: u64::try_from(sequence).unwrap_or(0), received_secs })
-                }
-                _ => None,
-            };
+            let newest =
+                match (row.opt_text("snapshot")?, row.opt_int("sequence")?, row.opt_int("received_secs")?) {
+                    (Some(snapshot), Some(sequence), Some(received_secs)) => {
+                        Some(Held { snapshot, sequence: u64::try_from(sequence).unwrap_or(0), received_secs })
+                    }
+                    _ => None,
+                };
             Ok(LevelFacts {
                 name: row.text("level")?,
                 vault: row.opt_text("vault_fingerprint")?,
@@ -250,7 +262,8 @@ pub async fn received(
 ) -> Result<Vec<String>, DbError> {
     let sql = "UPDATE source_levels SET snapshot = $3, sequence = $4, received_secs = $5 \
         WHERE source_id = $1 AND vault_fingerprint = $2 AND COALESCE(received_secs, 0) <= $5";
-    conn.run(sql, args![source_id, vault_fingerprint, &held.snapshot, held.sequence, held.received_secs]).await?;
+    conn.run(sql, args![source_id, vault_fingerprint, &held.snapshot, held.sequence, held.received_secs])
+        .await?;
     let sql = "SELECT level FROM source_levels WHERE source_id = $1 AND vault_fingerprint = $2";
     let rows = conn.rows(sql, args![source_id, vault_fingerprint]).await?;
     rows.iter().map(|row| row.text("level")).collect()
@@ -318,7 +331,8 @@ pub async fn history(conn: &mut Conn, source_id: i64) -> Result<History, DbError
 
 /// Remembers it.
 pub async fn keep_history(conn: &mut Conn, source_id: i64, history: History) -> Result<(), DbError> {
-    let bytes = past::encode(&history.past);
+    let (bytes, gap) = (past::encode(&history.past), history.usual_gap_secs());
+    conn.run("UPDATE sources SET usual_gap_secs = $2 WHERE id = $1", args![source_id, gap]).await?;
     let compared = to_json(&Compared { shape: history.shape, objects: history.objects })?;
     let sql = "INSERT INTO source_memory (source_id, past, compared) VALUES ($1, $2, $3) \
         ON CONFLICT (source_id) DO UPDATE SET past = excluded.past, compared = excluded.compared";
@@ -327,7 +341,9 @@ pub async fn keep_history(conn: &mut Conn, source_id: i64, history: History) -> 
 
 /// Keeps what people said to be expected.
 pub async fn keep_marks(conn: &mut Conn, source_id: i64, marks: &[Mark]) -> Result<(), DbError> {
-    conn.run("UPDATE sources SET marks = $2 WHERE id = $1", args![source_id, to_json(&marks)?]).await.map(|_| ())
+    conn.run("UPDATE sources SET marks = $2 WHERE id = $1", args![source_id, to_json(&marks)?])
+        .await
+        .map(|_| ())
 }
 
 /// Settings of rules for this source alone, as they were written.
@@ -337,7 +353,11 @@ pub async fn adjusted(conn: &mut Conn, source_id: i64) -> Result<Option<serde_js
 }
 
 /// Adjusts rules for this source.
-pub async fn adjust(conn: &mut Conn, source_id: i64, settings: Option<&serde_json::Value>) -> Result<(), DbError> {
+pub async fn adjust(
+    conn: &mut Conn,
+    source_id: i64,
+    settings: Option<&serde_json::Value>,
+) -> Result<(), DbError> {
     let text = settings.map(to_json).transpose()?;
     conn.run("UPDATE sources SET adjusted = $2 WHERE id = $1", args![source_id, text]).await.map(|_| ())
 }
@@ -352,6 +372,7 @@ pub async fn last_run(conn: &mut Conn, source_id: i64) -> Result<Option<LastRun>
         report: row.text("report")?,
         started_secs: row.int("started_secs")?,
         received_secs: row.int("received_secs")?,
+        duration_secs: body.duration_secs,
         outcome: body.outcome,
         levels: body.levels,
     }))

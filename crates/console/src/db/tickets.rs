@@ -20,7 +20,9 @@ pub fn rank(severity: Severity) -> i64 {
 fn about(tenant: &str, subject: &Subject) -> String {
     let parts: Vec<&str> = match subject {
         Subject::Host { host } => vec!["host", host],
-        Subject::Source { host, source } | Subject::Level { host, source, .. } => vec!["source", host, source],
+        Subject::Source { host, source } | Subject::Level { host, source, .. } => {
+            vec!["source", host, source]
+        }
         Subject::Vault { vault } => vec!["vault", vault],
         Subject::Channel { channel } => vec!["channel", channel],
         Subject::Console => vec!["console"],
@@ -64,11 +66,19 @@ async fn read_about(conn: &mut Conn, tenant: &str, subject: &Subject) -> Result<
 }
 
 async fn read_ticket(conn: &mut Conn, id: &str) -> Result<Option<Ticket>, DbError> {
-    conn.row("SELECT body FROM tickets WHERE id = $1", args![id]).await?.map(|row| row.json("body")).transpose()
+    conn.row("SELECT body FROM tickets WHERE id = $1", args![id])
+        .await?
+        .map(|row| row.json("body"))
+        .transpose()
 }
 
 async fn read_ticking(conn: &mut Conn) -> Result<Vec<Ticket>, DbError> {
-    let rows = conn.rows("SELECT body FROM tickets WHERE status = 'open' OR flapping = 1 ORDER BY id LIMIT 100000", args![]).await?;
+    let rows = conn
+        .rows(
+            "SELECT body FROM tickets WHERE status = 'open' OR flapping = 1 ORDER BY id LIMIT 100000",
+            args![],
+        )
+        .await?;
     rows.iter().map(|row| row.json("body")).collect()
 }
 
@@ -121,7 +131,9 @@ async fn write(conn: &mut Conn, change: &Change) -> Result<Committed, DbError> {
         super::outbox::put(conn, outgoing).await?;
     }
     if let Some(host_id) = place.host_id {
-        for (table, column, id) in [("hosts", "host_id", Some(host_id)), ("sources", "source_id", place.source_id)] {
+        for (table, column, id) in
+            [("hosts", "host_id", Some(host_id)), ("sources", "source_id", place.source_id)]
+        {
             let Some(id) = id else { continue };
             let sql = format!(
                 "UPDATE {table} SET severity = (SELECT COALESCE(MAX(severity), 0) FROM tickets WHERE {column} = $1 AND status = 'open'), \
@@ -273,7 +285,9 @@ pub async fn list(
         false => ("open", "severity DESC, since_secs, id"),
         true => ("closed", "closed_secs DESC, id"),
     };
-    let sql = sqlx::AssertSqlSafe(format!("SELECT body FROM tickets WHERE {WANTED} ORDER BY {order} LIMIT $6 OFFSET $7"));
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT body FROM tickets WHERE {WANTED} ORDER BY {order} LIMIT $6 OFFSET $7"
+    ));
     let mut values = wanted_values(scope, wanted, status);
     values.extend(args![limit, offset]);
     conn.rows(sql, values).await?.iter().map(|row: &Row| row.json("body")).collect()

@@ -22,7 +22,7 @@ pub enum Value {
 macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::db::Value::from($value)),*] };
 }
-pub(crate) use args;
+pub(super) use args;
 
 macro_rules! from {
     ($($type:ty => $variant:ident, |$value:ident| $convert:expr;)*) => {$(

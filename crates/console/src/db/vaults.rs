@@ -144,7 +144,9 @@ pub async fn answered(conn: &mut Conn, id: i64, status: &Status, now: i64) -> Re
 
 /// How far its ledger was read.
 pub async fn read_to(conn: &mut Conn, id: i64, position: u64, head: &str) -> Result<(), DbError> {
-    conn.run("UPDATE vaults SET position = $2, head = $3 WHERE id = $1", args![id, position, head]).await.map(|_| ())
+    conn.run("UPDATE vaults SET position = $2, head = $3 WHERE id = $1", args![id, position, head])
+        .await
+        .map(|_| ())
 }
 
 /// Its ledger contradicts what was read before; `None` when a person has looked at it.
@@ -154,7 +156,8 @@ pub async fn set_back(conn: &mut Conn, id: i64, how: Option<&str>) -> Result<(),
 
 /// Begins its ledger anew: a person has said that it was made anew.
 pub async fn read_anew(conn: &mut Conn, id: i64) -> Result<(), DbError> {
-    let sql = "UPDATE vaults SET set_back = NULL, position = 0, head = NULL, reconciled_secs = 0 WHERE id = $1";
+    let sql =
+        "UPDATE vaults SET set_back = NULL, position = 0, head = NULL, reconciled_secs = 0 WHERE id = $1";
     conn.run(sql, args![id]).await.map(|_| ())
 }
 
@@ -228,7 +231,11 @@ pub async fn usage(conn: &mut Conn, vault_id: i64, first: i64) -> Result<Vec<Usa
     rows.iter()
         .map(|row| {
             let (total_bytes, free) = (row.count("total_bytes")?, row.count("free_bytes")?);
-            Ok(Usage { at_secs: row.int("at_secs")?, used_bytes: total_bytes.saturating_sub(free), total_bytes })
+            Ok(Usage {
+                at_secs: row.int("at_secs")?,
+                used_bytes: total_bytes.saturating_sub(free),
+                total_bytes,
+            })
         })
         .collect()
 }

@@ -22,7 +22,10 @@ pub(super) fn contradiction(read: Read, status: &Status) -> Option<String> {
     }
     let now = status.head.as_ref().map(|head| head.0);
     if status.ledger == read.position && read.position > 0 && now.is_some() && now != read.head {
-        return Some(format!("entry {} of its ledger is another one than it was: the vault was set back", read.position));
+        return Some(format!(
+            "entry {} of its ledger is another one than it was: the vault was set back",
+            read.position
+        ));
     }
     None
 }
@@ -35,7 +38,8 @@ mod tests {
     #[test]
     fn a_ledger_only_grows() {
         let id = |n: u8| ObjectId([n; 32]);
-        let status = |ledger, head: Option<u8>| Status { ledger, head: head.map(|n| Hex(id(n))), ..Status::default() };
+        let status =
+            |ledger, head: Option<u8>| Status { ledger, head: head.map(|n| Hex(id(n))), ..Status::default() };
         let read = |position, head: Option<u8>| Read { position, head: head.map(id) };
         assert_eq!(contradiction(read(0, None), &status(0, None)), None);
         assert_eq!(contradiction(read(0, None), &status(9, Some(9))), None);

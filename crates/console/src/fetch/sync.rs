@@ -36,7 +36,13 @@ const PAGES_MAX: usize = 50;
 const NANOS: i64 = 1_000_000_000;
 
 /// Looks at a vault, keeps what it says, and judges it. What goes wrong with the vault is kept as well; only the database's errors are the caller's.
-pub async fn sync(db: &Db, judge: &Judge, vault: &Vault, remote: &RemoteVault, now: i64) -> Result<(), FetchError> {
+pub async fn sync(
+    db: &Db,
+    judge: &Judge,
+    vault: &Vault,
+    remote: &RemoteVault,
+    now: i64,
+) -> Result<(), FetchError> {
     let looked = look(db, vault, remote, now).await;
     match looked {
         Ok(()) => {}
@@ -138,7 +144,13 @@ async fn admit(conn: &mut Conn, vault: &Vault, entry: &HostEntry, now: i64) -> R
     let origin = format!("vault {}", vault.name);
     if hosts::enrol(conn, host_id, &id, &hex(&entry.key.0.0), &origin, now).await? {
         let object = format!("host {}/{}", entry.tenant, entry.name);
-        let act = audit::Act { actor: &origin, address: &vault.address, action: "host.key", object: &object, detail: &id };
+        let act = audit::Act {
+            actor: &origin,
+            address: &vault.address,
+            action: "host.key",
+            object: &object,
+            detail: &id,
+        };
         audit::note(conn, Some(tenant_id), act, now).await?;
     }
     Ok(())
@@ -155,7 +167,12 @@ async fn take_entry(conn: &mut Conn, vault: &Vault, entry: &Entry) -> Result<(),
     Ok(())
 }
 
-async fn take_receipt(conn: &mut Conn, vault: &Vault, host_id: i64, receipt: &Receipt) -> Result<(), DbError> {
+async fn take_receipt(
+    conn: &mut Conn,
+    vault: &Vault,
+    host_id: i64,
+    receipt: &Receipt,
+) -> Result<(), DbError> {
     let Some(host) = hosts::get(conn, Scope::All, host_id).await? else { return Ok(()) };
     let (manifest, received_secs) = (receipt.manifest.to_string(), receipt.received.div_euclid(NANOS));
     let sequence = i64::try_from(receipt.sequence).unwrap_or(i64::MAX);
@@ -164,7 +181,8 @@ async fn take_receipt(conn: &mut Conn, vault: &Vault, host_id: i64, receipt: &Re
         return Ok(());
     }
     if let Some(source_id) = snapshots::source_of(conn, id).await? {
-        let copy = snapshots::HeldCopy { manifest, fingerprint: vault.fingerprint.clone(), received_secs, sequence };
+        let copy =
+            snapshots::HeldCopy { manifest, fingerprint: vault.fingerprint.clone(), received_secs, sequence };
         crate::ingest::held(conn, host_id, source_id, &copy).await?;
     }
     Ok(())

@@ -22,7 +22,7 @@ pub enum IngestError {
 }
 
 /// Times that are further ahead than this are the fault of a clock.
-pub const AHEAD_SECS: i64 = 3600;
+const AHEAD_SECS: i64 = 3600;
 /// Times that are further away than this are no times.
 const AWAY_SECS: i64 = 10 * 366 * 86_400;
 const SOURCE_BYTES_MAX: usize = 200;
@@ -81,7 +81,9 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
     let mut ahead = false;
     for time in times {
         if (*time).saturating_sub(now).saturating_abs() > AWAY_SECS {
-            return Err(IngestError::Refused("its times are more than ten years away: set the host's clock".into()));
+            return Err(IngestError::Refused(
+                "its times are more than ten years away: set the host's clock".into(),
+            ));
         }
         if *time > now + AHEAD_SECS {
             *time = now;

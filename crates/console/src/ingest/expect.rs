@@ -31,7 +31,9 @@ pub async fn act(
 ) -> Result<Ticket, ActError> {
     let found = tickets::get(&mut *store.lock().await, scope, id).await?;
     let (ticket, leads) = found.ok_or(ActError::Absent)?;
-    if let (Action::Expect { by, reason }, Some(host_id), Some(source_id)) = (action, leads.host_id, leads.source_id) {
+    if let (Action::Expect { by, reason }, Some(host_id), Some(source_id)) =
+        (action, leads.host_id, leads.source_id)
+    {
         let mut conn = store.lock().await;
         let newest = ticket.reports.last().cloned().unwrap_or_default();
         if let Some((_, run)) = runs::by_report(&mut conn, host_id, &newest).await? {

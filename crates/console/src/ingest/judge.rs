@@ -27,7 +27,12 @@ pub fn rules_of(tenant: &str) -> String {
 
 impl Judge {
     /// The settings of rules for a source, or for everything of a tenant.
-    pub async fn settings(&self, conn: &mut Conn, tenant: &str, source_id: Option<i64>) -> Result<Settings, DbError> {
+    pub async fn settings(
+        &self,
+        conn: &mut Conn,
+        tenant: &str,
+        source_id: Option<i64>,
+    ) -> Result<Settings, DbError> {
         let mut layers: Vec<serde_json::Value> = Vec::new();
         layers.extend(settings::get(conn, RULES).await?);
         if !tenant.is_empty() {
@@ -67,7 +72,13 @@ impl Judge {
     }
 
     /// Looks at a source by the clock.
-    pub async fn source(&self, store: &InTransaction, source_id: i64, host_id: i64, now: i64) -> Result<(), DbError> {
+    pub async fn source(
+        &self,
+        store: &InTransaction,
+        source_id: i64,
+        host_id: i64,
+        now: i64,
+    ) -> Result<(), DbError> {
         let judged = {
             let mut conn = store.lock().await;
             let around = around(&mut conn, host_id, source_id).await?;
@@ -97,6 +108,8 @@ pub async fn around(conn: &mut Conn, host_id: i64, source_id: i64) -> Result<Aro
     Ok(Around {
         host: hosts::facts(conn, host_id).await?,
         source: source.name,
+        since_secs: source.created_secs,
+        usual_gap_secs: source.usual_gap_secs,
         expected: source.expected,
         levels: sources::level_facts(conn, source_id).await?,
         last_run: sources::last_run(conn, source_id).await?,

@@ -48,11 +48,13 @@ pub async fn take(
         }
         Body::Inventory(document) => {
             let mut conn = store.lock().await;
-            hosts::keep_document(&mut conn, known.host_id, Document::Inventory, report.made_secs, &document).await?;
+            hosts::keep_document(&mut conn, known.host_id, Document::Inventory, report.made_secs, &document)
+                .await?;
         }
         Body::Audit(document) => {
             let mut conn = store.lock().await;
-            hosts::keep_document(&mut conn, known.host_id, Document::Audit, report.made_secs, &document).await?;
+            hosts::keep_document(&mut conn, known.host_id, Document::Audit, report.made_secs, &document)
+                .await?;
         }
     }
     judge.host(store, known.host_id, now).await?;
@@ -73,7 +75,8 @@ async fn take_run(
             return Ok(());
         }
         let of = (known.host_id, known.tenant_id);
-        let source_id = sources::source_id(&mut conn, of, &run.body.source, &run.body.source_type, now).await?;
+        let source_id =
+            sources::source_id(&mut conn, of, &run.body.source, &run.body.source_type, now).await?;
         let of = runs::Of { tenant_id: known.tenant_id, host_id: known.host_id, source_id };
         let Some(run_id) = runs::insert(&mut conn, of, &run, output).await? else { return Ok(()) };
         count(&mut conn, of, run_id, &run.body).await?;
@@ -87,7 +90,8 @@ async fn take_run(
         let verdict = judge_run(&RunCase::new(&run, &history, &around, &settings, now));
         let spoke = verdict.spoke();
         let words: Vec<_> = spoke.iter().map(|rule| rule.word()).collect();
-        runs::keep_verdict(&mut conn, run_id, verdict.healthy, &words.join(" "), verdict.learning.as_deref()).await?;
+        runs::keep_verdict(&mut conn, run_id, verdict.healthy, &words.join(" "), verdict.learning.as_deref())
+            .await?;
         if let Some(id) = snapshot {
             snapshots::judged(&mut conn, id, verdict.healthy).await?;
         }
@@ -181,4 +185,3 @@ async fn take_proof(
     };
     judge.source(store, source_id, known.host_id, now).await
 }
-

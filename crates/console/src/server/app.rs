@@ -36,7 +36,13 @@ const MEMORY_KIB: usize = 64 << 10;
 
 impl App {
     /// Puts them together.
-    pub fn new(db: Db, judge: Arc<Judge>, clock: Arc<dyn Clock>, config: Config, public_key: PublicKey) -> Self {
+    pub fn new(
+        db: Db,
+        judge: Arc<Judge>,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        public_key: PublicKey,
+    ) -> Self {
         Self {
             queue: Queue::start(db.clone(), judge.clone(), clock.clone()),
             shares: Shares::new(config.reports_per_second),

@@ -69,7 +69,9 @@ pub async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Error> {
     let now = app.now();
     if let Some(token) = bearer(&parts.headers) {
         let mut conn = app.read().await?;
-        let Some(token) = people::token_by_hash(&mut conn, &secret::hash(token), now).await? else { return Ok(None) };
+        let Some(token) = people::token_by_hash(&mut conn, &secret::hash(token), now).await? else {
+            return Ok(None);
+        };
         drop(conn);
         if token.used_secs.is_none_or(|used| used < now - TOUCH_SECS) {
             let mut conn = app.db.write().await?;
@@ -87,7 +89,9 @@ pub async fn caller(app: &App, parts: &Parts) -> Result<Option<Caller>, Error> {
     }
     let Some(cookie) = cookie(&parts.headers) else { return Ok(None) };
     let mut conn = app.read().await?;
-    let Some(session) = people::session(&mut conn, &secret::hash(cookie), IDLE_SECS, now).await? else { return Ok(None) };
+    let Some(session) = people::session(&mut conn, &secret::hash(cookie), IDLE_SECS, now).await? else {
+        return Ok(None);
+    };
     drop(conn);
     if session.used_secs < now - TOUCH_SECS {
         let mut conn = app.db.write().await?;
@@ -141,7 +145,11 @@ mod tests {
             same_origin(&headers)
         };
         assert!(good(&[]));
-        assert!(good(&[("origin", "https://c.example"), ("host", "c.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(good(&[
+            ("origin", "https://c.example"),
+            ("host", "c.example"),
+            ("sec-fetch-site", "same-origin")
+        ]));
         assert!(!good(&[("origin", "https://evil.example"), ("host", "c.example")]));
         assert!(!good(&[("origin", "null"), ("host", "c.example")]));
         assert!(!good(&[("sec-fetch-site", "cross-site")]));

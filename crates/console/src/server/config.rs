@@ -96,7 +96,8 @@ impl std::str::FromStr for Term {
             "d" => 86_400,
             _ => return Err(wrong()),
         };
-        let secs = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).filter(|secs| *secs > 0);
+        let secs =
+            number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).filter(|secs| *secs > 0);
         secs.map(|secs| Self(Duration::from_secs(secs))).ok_or_else(wrong)
     }
 }
@@ -144,7 +145,11 @@ impl Config {
         if self.certificate.is_some() != self.key.is_some() {
             return Err(("certificate", "certificate and key belong together"));
         }
-        if self.database.as_deref().is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://")) {
+        if self
+            .database
+            .as_deref()
+            .is_some_and(|url| !url.starts_with("postgres://") && !url.starts_with("postgresql://"))
+        {
             return Err(("database", "must be postgres://…"));
         }
         if self.database.as_deref().is_some_and(has_password) {
@@ -156,7 +161,11 @@ impl Config {
         if self.reports_per_second == 0 {
             return Err(("reports_per_second", "must be at least 1"));
         }
-        if self.web_address.as_deref().is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://")) {
+        if self
+            .web_address
+            .as_deref()
+            .is_some_and(|url| !url.starts_with("https://") && !url.starts_with("http://"))
+        {
             return Err(("web_address", "must begin with https:// or http://"));
         }
         Ok(())
@@ -164,7 +173,8 @@ impl Config {
 
     /// Whether browsers reach it by HTTPS, here or at a proxy: cookies are marked so.
     pub fn is_secure(&self) -> bool {
-        self.certificate.is_some() || self.web_address.as_deref().is_some_and(|url| url.starts_with("https://"))
+        self.certificate.is_some()
+            || self.web_address.as_deref().is_some_and(|url| url.starts_with("https://"))
     }
 }
 
@@ -184,11 +194,25 @@ mod tests {
         assert_eq!((config.keep_runs.secs(), config.connections), (14 * 86_400, 4096));
         let document = include_str!("../../../../docs/console.md");
         let block = document.split("## Settings: `console.toml`").nth(1).expect("the section");
-        let text: String = block.lines().filter_map(|line| line.strip_prefix("    ")).map(|line| format!("{line}\n")).collect();
+        let text: String = block
+            .lines()
+            .filter_map(|line| line.strip_prefix("    "))
+            .map(|line| format!("{line}\n"))
+            .collect();
         let shown = Config::parse(&text).expect("what the document shows");
         assert_eq!(format!("{shown:?}"), format!("{config:?}"));
-        let all = text.replace("# ", "").replace("behind_proxy = true                              ", "behind_proxy = true #");
-        let all: String = all.lines().map(|line| format!("{}\n", line.split("   #").next().unwrap_or(line).split("      ").next().unwrap_or(line))).collect();
+        let all = text
+            .replace("# ", "")
+            .replace("behind_proxy = true                              ", "behind_proxy = true #");
+        let all: String = all
+            .lines()
+            .map(|line| {
+                format!(
+                    "{}\n",
+                    line.split("   #").next().unwrap_or(line).split("      ").next().unwrap_or(line)
+                )
+            })
+            .collect();
         assert!(Config::parse(&all).is_ok(), "{all}\n{:?}", Config::parse(&all));
     }
 

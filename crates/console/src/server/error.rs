@@ -2,8 +2,8 @@
 
 use crate::db::DbError;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode};
 use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 
 /// What a handler answers when it does not do what was asked.
 #[derive(Debug, thiserror::Error)]

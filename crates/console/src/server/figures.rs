@@ -57,7 +57,12 @@ impl Figures {
         family(&mut registry, "sources", "Sources: all, and proven within 35 days", &stand.sources);
         family(&mut registry, "vault_free_bytes", "Free bytes of each vault", &stand.vault_free);
         family(&mut registry, "vault_total_bytes", "Bytes of each vault", &stand.vault_total);
-        family(&mut registry, "vault_answered_seconds", "When each vault last answered, since 1970", &stand.vault_answered);
+        family(
+            &mut registry,
+            "vault_answered_seconds",
+            "When each vault last answered, since 1970",
+            &stand.vault_answered,
+        );
         family(&mut registry, "outbox_waiting", "Messages that wait, by channel", &stand.outbox);
         let seconds = Gauge::<f64, AtomicU64>::default();
         seconds.set(stand.now_secs as f64);

@@ -124,7 +124,8 @@ async fn join(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, req
     let now = app.now();
     let address = peer.address.ip().to_string();
     let slot = now.div_euclid(60) * 60;
-    if people::failures(&mut app.read().await?, &format!("join {address}"), slot).await? >= JOIN_FAILURES_MAX {
+    if people::failures(&mut app.read().await?, &format!("join {address}"), slot).await? >= JOIN_FAILURES_MAX
+    {
         return Err(refuse(Word::Limit, "too many attempts to join from there"));
     }
     let nothing = || refuse(Word::Absent, "this token was used, has expired, or was never given out");
@@ -137,7 +138,11 @@ async fn join(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, req
     let (id, name) = (key_id(&key), join.name.as_str());
     let tenant = token.tenant.clone().or(join.tenant.clone()).unwrap_or_default();
     let agree = token.tenant.is_none() || join.tenant.is_none() || token.tenant == join.tenant;
-    if !is_name(name) || !is_name(&tenant) || !agree || token.name.as_deref().is_some_and(|wanted| wanted != name) {
+    if !is_name(name)
+        || !is_name(&tenant)
+        || !agree
+        || token.name.as_deref().is_some_and(|wanted| wanted != name)
+    {
         return Err(refuse(Word::Refused, "the token is for another tenant or name, or these are no names"));
     }
     if token.used_by.as_deref().is_some_and(|used| used != id) {
@@ -153,7 +158,8 @@ async fn join(State(app): State<Arc<App>>, Extension(peer): Extension<Peer>, req
     }
     if hosts::enrol(&mut conn, host_id, &id, &hex(&key.0), "token", now).await? {
         let actor = format!("host {tenant}/{name}");
-        let act = audit::Act { actor: &actor, address: &address, action: "host.join", object: &actor, detail: &id };
+        let act =
+            audit::Act { actor: &actor, address: &address, action: "host.join", object: &actor, detail: &id };
         audit::note(&mut conn, Some(tenant_id), act, now).await?;
     }
     conn.commit().await?;
@@ -193,7 +199,8 @@ async fn take(app: &Arc<App>, peer: Peer, request: Request) -> Answer {
 
 /// A whole body, whose length is known before.
 async fn read(app: &App, request: Request<Body>, limit: usize) -> Result<bytes::Bytes, Refusal> {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length =
+        request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     let length = length.ok_or_else(|| refuse(Word::NoLength, "a body must have its length"))?;
     if length > limit {
         return Err(refuse(Word::Length, format!("a body of this kind has at most {limit} bytes")));
@@ -208,4 +215,3 @@ async fn read(app: &App, request: Request<Body>, limit: usize) -> Result<bytes::
         _ => Err(refuse(Word::Malformed, "the body did not arrive whole")),
     }
 }
-

@@ -84,7 +84,8 @@ impl Server {
     /// Opens the sockets: what can go wrong goes wrong here.
     pub fn open(app: Arc<App>, key: SigningKey) -> Result<Self, ServeError> {
         let config = &app.config;
-        let for_hosts = config.listen_hosts.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
+        let for_hosts =
+            config.listen_hosts.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
         let for_web = config.listen_web.iter().map(|address| listen(*address)).collect::<Result<_, _>>()?;
         let web_tls = match (&config.certificate, &config.key) {
             (Some(certificate), Some(key)) => Some(browser_tls(certificate, key)?),
@@ -230,7 +231,9 @@ async fn serve(door: Door, tcp: TcpStream, address: SocketAddr, _place: Place) {
     match &door.tls {
         None => speak(tcp, Peer { address, key: None }, door.router, door.stop).await,
         Some(acceptor) => {
-            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(tcp)).await else { return };
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(tcp)).await else {
+                return;
+            };
             let key = tls::peer_key(stream.get_ref().1.peer_certificates());
             speak(stream, Peer { address, key }, door.router, door.stop).await;
         }
@@ -253,14 +256,18 @@ async fn watchdog(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    let open = |address: SocketAddr| {
+    let open = |address: SocketAddr| -> io::Result<TcpListener> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };
-    let tried: io::Result<TcpListener> = match open(address) {
+    let tried = match open(address) {
         // A system without IPv6: "everywhere" is what was meant.
-        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && error.kind() != io::ErrorKind::AddrInUse => {
+        Err(error)
+            if address.is_ipv6()
+                && address.ip().is_unspecified()
+                && error.kind() != io::ErrorKind::AddrInUse =>
+        {
             open((std::net::Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         other => other,

@@ -86,15 +86,24 @@ mod tests {
     use super::*;
 
     fn chart(points: Vec<(i64, f64)>) -> String {
-        Chart { title: "<Size>", points, ahead: vec![(40, 9.0)], limit: Some(10.0), write: |value| format!("{value:.0}") }
-            .draw()
-            .into_string()
+        Chart {
+            title: "<Size>",
+            points,
+            ahead: vec![(40, 9.0)],
+            limit: Some(10.0),
+            write: |value| format!("{value:.0}"),
+        }
+        .draw()
+        .into_string()
     }
 
     #[test]
     fn a_chart_says_what_it_shows_and_stays_small() {
         let drawn = chart((0..30).map(|day| (day, day as f64 / 10.0)).collect());
-        assert!(drawn.contains("now 3") && drawn.contains("&lt;Size&gt;") && drawn.contains("class=\"ahead\""), "{drawn}");
+        assert!(
+            drawn.contains("now 3") && drawn.contains("&lt;Size&gt;") && drawn.contains("class=\"ahead\""),
+            "{drawn}"
+        );
         assert!(!drawn.contains("NaN") && !drawn.contains("style="));
         let long = chart((0..100_000).map(|day| (day, 1.0)).collect());
         assert!(long.len() < 30_000, "{}", long.len());

@@ -27,7 +27,9 @@ impl Posted {
 
     /// A field that must not be empty.
     pub(super) fn needed(&self, name: &str, what: &str) -> Result<&str, Error> {
-        Some(self.field(name)).filter(|value| !value.is_empty()).ok_or_else(|| Error::Malformed(format!("{what} is missing")))
+        Some(self.field(name))
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| Error::Malformed(format!("{what} is missing")))
     }
 
     /// A field as it was typed, blanks and all.

@@ -1,9 +1,9 @@
 //! What holds for every request of browsers: headers that keep pages to themselves, and errors as pages.
 
 use super::layout;
+use crate::server::App;
 use crate::server::caller::{Caller, caller};
 use crate::server::error::Error;
-use crate::server::App;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};

@@ -107,7 +107,9 @@ fn work(who: &Who, host: &Host) -> Markup {
 /// The newest of what `vow discover` found: how much of it nothing covers.
 fn inventory_card(at: i64, document: &serde_json::Value, now: i64) -> Markup {
     let items = document.get("found").or_else(|| document.get("items")).and_then(|items| items.as_array());
-    let uncovered = |item: &&serde_json::Value| item.get("covered_by").is_none_or(|by| by.is_null() || by.as_array().is_some_and(Vec::is_empty));
+    let uncovered = |item: &&serde_json::Value| {
+        item.get("covered_by").is_none_or(|by| by.is_null() || by.as_array().is_some_and(Vec::is_empty))
+    };
     html! {
         section.card {
             h2 { "Found on it" small { (maybe_ago(Some(at), now)) } }
@@ -148,7 +150,8 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<i64>, pos
     let host = hosts::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
     let (action, detail) = match posted.field("do") {
         "quiet" => {
-            let hours: i64 = posted.field("hours").parse().map_err(|_| Error::Malformed("hours are a number".into()))?;
+            let hours: i64 =
+                posted.field("hours").parse().map_err(|_| Error::Malformed("hours are a number".into()))?;
             let hours = hours.clamp(0, 2160);
             hosts::quiet(&mut conn, id, (hours > 0).then_some(now + hours * 3600)).await?;
             ("host.quiet", format!("{hours} hours"))
@@ -168,4 +171,3 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<i64>, pos
     conn.commit().await?;
     Ok(Redirect::to(&format!("/hosts/{}", host.id)))
 }
-

@@ -5,8 +5,8 @@ use super::forms::{Posted, fields};
 use super::guard::{Done, Page, PageError, Who};
 use super::layout;
 use crate::auth::{password, secret, totp};
-use crate::db::people::{self, User};
 use crate::db::audit;
+use crate::db::people::{self, User};
 use crate::server::App;
 use crate::server::caller::{COOKIE_NAME, WHOLE_SECS};
 use crate::server::error::Error;
@@ -58,7 +58,8 @@ pub(super) async fn login(State(app): State<Arc<App>>, request: Request) -> Resu
     {
         return Err(Error::Limit.into());
     }
-    let user = people::user_by_name(&mut conn, name.trim()).await?.filter(|user| user.disabled_secs.is_none());
+    let user =
+        people::user_by_name(&mut conn, name.trim()).await?.filter(|user| user.disabled_secs.is_none());
     drop(conn);
     let fits = password::check(password, user.as_ref().and_then(|user| user.password.clone())).await;
     let mut conn = app.db.write().await?;
@@ -70,14 +71,21 @@ pub(super) async fn login(State(app): State<Arc<App>>, request: Request) -> Resu
         people::count_failure(&mut conn, &by_name, slot).await?;
         people::count_failure(&mut conn, &by_address, slot).await?;
         let object = format!("user {}", name.trim().chars().take(100).collect::<String>());
-        let act = audit::Act { actor: "nobody", address: &address, action: "login.failed", object: &object, detail: "" };
+        let act = audit::Act {
+            actor: "nobody",
+            address: &address,
+            action: "login.failed",
+            object: &object,
+            detail: "",
+        };
         audit::note(&mut conn, None, act, now).await?;
         conn.commit().await?;
         let wrong = "Name, password or code is wrong. A code is good once: wait for the next one.";
         return Ok((http::StatusCode::UNAUTHORIZED, login_page(Some(wrong))).into_response());
     };
     let cookie = random()?;
-    people::begin_session(&mut conn, &secret::hash(&cookie), user.id, &random()?, &address, WHOLE_SECS, now).await?;
+    people::begin_session(&mut conn, &secret::hash(&cookie), user.id, &random()?, &address, WHOLE_SECS, now)
+        .await?;
     people::forget_failures(&mut conn, &by_name).await?;
     let actor = format!("user {}", user.name);
     let act = audit::Act { actor: &actor, address: &address, action: "login", object: &actor, detail: "" };
@@ -189,7 +197,9 @@ pub(super) async fn change(State(app): State<Arc<App>>, posted: Posted) -> Done 
         "totp-on" => {
             let shared = Zeroizing::new(posted.field("secret").to_owned());
             let step = totp::step_of(&shared, posted.field("code"), now);
-            let step = step.ok_or_else(|| Error::Malformed("this is not the code of that key: nothing was changed".into()))?;
+            let step = step.ok_or_else(|| {
+                Error::Malformed("this is not the code of that key: nothing was changed".into())
+            })?;
             conn = app.db.write().await?;
             people::set_totp(&mut conn, user.id, Some(&shared)).await?;
             people::use_totp_step(&mut conn, user.id, step).await?;

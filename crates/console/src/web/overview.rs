@@ -58,7 +58,13 @@ async fn numbers(conn: &mut Conn, scope: Scope, now: i64) -> Result<Markup, Erro
     })
 }
 
-async fn hosts_card(conn: &mut Conn, scope: Scope, asked: &Asked, at: &str, now: i64) -> Result<Markup, Error> {
+async fn hosts_card(
+    conn: &mut Conn,
+    scope: Scope,
+    asked: &Asked,
+    at: &str,
+    now: i64,
+) -> Result<Markup, Error> {
     let wanted = Wanted { text: asked.q.clone(), severity: asked.least, closed: asked.closed };
     let page = asked.page.clamp(0, 100_000);
     let found = hosts::list(conn, scope, &wanted, PAGE_HOSTS, page * PAGE_HOSTS).await?;

@@ -151,8 +151,12 @@ pub(super) async fn change(State(app): State<Arc<App>>, posted: Posted) -> Page 
             None
         }
         "join-token" => {
-            let new = crate::api::people::NewJoinToken { tenant: text("tenant"), name: text("name"), hours: None };
-            Some(("The token: on the host, `vow console join TOKEN`", crate::api::people::add_join_token(&app, who, &new).await?.to_string()))
+            let new =
+                crate::api::people::NewJoinToken { tenant: text("tenant"), name: text("name"), hours: None };
+            Some((
+                "The token: on the host, `vow console join TOKEN`",
+                crate::api::people::add_join_token(&app, who, &new).await?.to_string(),
+            ))
         }
         "ping" => {
             let new = crate::api::NewPing {

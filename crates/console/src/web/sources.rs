@@ -1,7 +1,9 @@
 //! One source: how far its newest snapshot has come, its charts, runs, snapshots and proofs.
 
 use super::charts::Chart;
-use super::draw::{ago, bytes, chip, count, duration, maybe_ago, outcome, plain, severity, short, stamp, verdict};
+use super::draw::{
+    ago, bytes, chip, count, duration, maybe_ago, outcome, plain, severity, short, stamp, verdict,
+};
 use super::forms::Posted;
 use super::guard::{Done, Page, Who};
 use super::{layout, tickets};
@@ -109,9 +111,15 @@ pub(super) async fn source(
 fn ladder(snapshot: &Snapshot, levels: &[Level], now: i64) -> Markup {
     let planned: Vec<_> = levels.iter().filter(|level| level.planned).collect();
     let there: Vec<_> = snapshot.copies.iter().filter(|copy| copy.gone_secs.is_none()).collect();
-    let has = |level: &&&Level| there.iter().any(|copy| level.vault_fingerprint.as_deref() == Some(&copy.fingerprint));
+    let has = |level: &&&Level| {
+        there.iter().any(|copy| level.vault_fingerprint.as_deref() == Some(&copy.fingerprint))
+    };
     let copied = planned.iter().filter(has).count();
-    let scrubbed = there.iter().filter_map(|copy| copy.scrubbed_secs).min().filter(|_| there.iter().all(|copy| copy.scrubbed_secs.is_some()));
+    let scrubbed = there
+        .iter()
+        .filter_map(|copy| copy.scrubbed_secs)
+        .min()
+        .filter(|_| there.iter().all(|copy| copy.scrubbed_secs.is_some()));
     let rung = |done: bool, wrong: bool, word: &str, said: Markup| {
         html! { li class=(if wrong { "wrong" } else if done { "done" } else { "" }) { b { (word) } (said) } }
     };
@@ -158,9 +166,11 @@ fn levels_card(levels: &[Level], now: i64) -> Markup {
 
 fn charts(days: &[SourceDay], proven: &[ProofRow], target: Option<u64>, span: i64) -> Markup {
     let of = |value: fn(&SourceDay) -> f64| days.iter().map(|day| (day.day, value(day))).collect::<Vec<_>>();
-    let made: Vec<_> = days.iter().filter(|day| day.ok + day.partial > 0).map(|day| (day.day, day.bytes as f64)).collect();
+    let made: Vec<_> =
+        days.iter().filter(|day| day.ok + day.partial > 0).map(|day| (day.day, day.bytes as f64)).collect();
     let in_bytes = |value: f64| bytes(value as i64);
-    let restores: Vec<_> = proven.iter().rev().map(|proof| (day_of(proof.body.started_secs), proof.body.restore_secs)).collect();
+    let restores: Vec<_> =
+        proven.iter().rev().map(|proof| (day_of(proof.body.started_secs), proof.body.restore_secs)).collect();
     let chart = |title, points, write, limit| Chart { title, points, ahead: vec![], limit, write }.draw();
     html! {
         section.card {
@@ -242,7 +252,10 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<i64>, pos
     let text = posted.field("adjusted");
     let settings: Option<serde_json::Value> = match text {
         "" => None,
-        text => Some(serde_json::from_str(text).map_err(|error| Error::Malformed(format!("this is no JSON: {error}")))?),
+        text => Some(
+            serde_json::from_str(text)
+                .map_err(|error| Error::Malformed(format!("this is no JSON: {error}")))?,
+        ),
     };
     if let Some(settings) = &settings {
         Settings::layered([settings]).map_err(|error| Error::Malformed(error.to_string()))?;

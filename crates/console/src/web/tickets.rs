@@ -49,8 +49,14 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     let number = rows::count(&mut conn, who.scope, &wanted).await?;
     let view = |href: &str, word: &str, at: bool| html! { a href=(href) aria-current=[at.then_some("true")] { (word) } };
     let columns: [(&str, Box<dyn Fn(&Ticket) -> bool>); 3] = [
-        ("Nobody has looked yet", Box::new(move |ticket| ticket.acknowledged_by.is_none() && !is_snoozed(ticket, now))),
-        ("Someone looks into it", Box::new(move |ticket| ticket.acknowledged_by.is_some() && !is_snoozed(ticket, now))),
+        (
+            "Nobody has looked yet",
+            Box::new(move |ticket| ticket.acknowledged_by.is_none() && !is_snoozed(ticket, now)),
+        ),
+        (
+            "Someone looks into it",
+            Box::new(move |ticket| ticket.acknowledged_by.is_some() && !is_snoozed(ticket, now)),
+        ),
         ("Snoozed", Box::new(move |ticket| is_snoozed(ticket, now))),
     ];
     let body = html! {
@@ -193,11 +199,17 @@ fn said(action: &Action) -> Markup {
         Action::Healed => html! { "Its rule judged and found nothing: it is over." },
         Action::Tick => html! { "Time passed." },
         Action::Acknowledge { by } => html! { (plain(by)) " looks into it." },
-        Action::Assign { by, owner } => html! { (plain(by)) " handed it to " (plain(owner.as_deref().unwrap_or("nobody"))) "." },
+        Action::Assign { by, owner } => {
+            html! { (plain(by)) " handed it to " (plain(owner.as_deref().unwrap_or("nobody"))) "." }
+        }
         Action::Comment { by, text } => html! { b { (plain(by)) } ": " (plain(text)) },
-        Action::Snooze { by, until_secs } => html! { (plain(by)) " does not want to hear of it until " (stamp(*until_secs)) "." },
+        Action::Snooze { by, until_secs } => {
+            html! { (plain(by)) " does not want to hear of it until " (stamp(*until_secs)) "." }
+        }
         Action::Close { by, reason } => html! { (plain(by)) " closed it: " (plain(reason)) },
-        Action::Expect { by, reason } => html! { (plain(by)) " says that this is expected: " (plain(reason)) },
+        Action::Expect { by, reason } => {
+            html! { (plain(by)) " says that this is expected: " (plain(reason)) }
+        }
     }
 }
 
@@ -226,10 +238,14 @@ pub(super) async fn act(State(app): State<Arc<App>>, Path(id): Path<String>, pos
     let text = || posted.field("text").to_owned();
     let action = match posted.field("do") {
         "acknowledge" => Action::Acknowledge { by },
-        "assign" => Action::Assign { by, owner: Some(posted.field("owner").to_owned()).filter(|owner| !owner.is_empty()) },
+        "assign" => Action::Assign {
+            by,
+            owner: Some(posted.field("owner").to_owned()).filter(|owner| !owner.is_empty()),
+        },
         "comment" => Action::Comment { by, text: text() },
         "snooze" => {
-            let hours: i64 = posted.field("hours").parse().map_err(|_| Error::Malformed("hours are a number".into()))?;
+            let hours: i64 =
+                posted.field("hours").parse().map_err(|_| Error::Malformed("hours are a number".into()))?;
             Action::Snooze { by, until_secs: now + hours.clamp(1, 2160) * 3600 }
         }
         "close" => Action::Close { by, reason: text() },
@@ -241,7 +257,7 @@ pub(super) async fn act(State(app): State<Arc<App>>, Path(id): Path<String>, pos
 }
 
 /// Does it, and writes it down.
-pub(crate) async fn apply(
+pub async fn apply(
     app: &App,
     who: &crate::server::caller::Caller,
     id: &str,

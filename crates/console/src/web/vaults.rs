@@ -26,7 +26,8 @@ struct Outlook {
 async fn outlook(conn: &mut Conn, vault: &Vault, now: i64) -> Result<Outlook, Error> {
     let usage = vaults::usage(conn, vault.id, day_of(now) - 120).await?;
     let forecast = crate::rules::forecast(&usage);
-    let (per_day, days_left) = forecast.map_or((0.0, None), |forecast| (forecast.bytes_a_day, forecast.days_left));
+    let (per_day, days_left) =
+        forecast.map_or((0.0, None), |forecast| (forecast.bytes_a_day, forecast.days_left));
     Ok(Outlook { usage, days_left, per_day })
 }
 
@@ -85,7 +86,8 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
     let vault = vaults::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
     let outlook = outlook(&mut conn, &vault, now).await?;
     let hosts = vaults::hosts(&mut conn, id, 200).await?;
-    let points: Vec<_> = outlook.usage.iter().map(|usage| (day_of(usage.at_secs), usage.used_bytes as f64)).collect();
+    let points: Vec<_> =
+        outlook.usage.iter().map(|usage| (day_of(usage.at_secs), usage.used_bytes as f64)).collect();
     let limit = outlook.usage.last().map(|usage| usage.total_bytes as f64);
     let ahead = match points.last() {
         Some((day, used)) if outlook.per_day > 0.0 => vec![(day + 30, used + 30.0 * outlook.per_day)],

@@ -61,6 +61,7 @@ CREATE TABLE sources (
     last_started_secs BIGINT,
     last_outcome TEXT,
     last_good_secs BIGINT,
+    usual_gap_secs BIGINT,
     severity BIGINT NOT NULL DEFAULT 0,
     open_tickets BIGINT NOT NULL DEFAULT 0,
     -- What people said to be expected, and settings of rules for this source alone (JSON).
