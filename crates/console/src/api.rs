@@ -2,7 +2,7 @@
 
 mod figures;
 mod gate;
-pub mod people;
+pub(crate) mod people;
 mod ping;
 mod read;
 mod work;

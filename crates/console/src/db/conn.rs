@@ -10,9 +10,36 @@ pub struct Conn(pub(super) Inner);
 
 pub(super) enum Inner {
     Sqlite(PoolConnection<Sqlite>),
-    SqliteTx(Transaction<'static, Sqlite>),
+    SqliteTx(SqliteTx),
     Postgres(PoolConnection<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
+}
+
+/// A transaction of SQLite. The library's own does not see that SQLite ends a transaction by itself when the disk is full, and would
+/// spoil the connection; this one throws a connection away unless its transaction was committed (the flag).
+pub(super) struct SqliteTx(PoolConnection<Sqlite>, bool);
+
+impl SqliteTx {
+    /// Begins as a writer: one that begins as a reader could be refused in the middle.
+    pub(super) async fn begin(conn: PoolConnection<Sqlite>) -> Result<Self, DbError> {
+        let mut begun = Self(conn, false);
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *begun.0).await?;
+        Ok(begun)
+    }
+
+    async fn commit(mut self) -> Result<(), DbError> {
+        sqlx::query("COMMIT").execute(&mut *self.0).await?;
+        self.1 = true;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTx {
+    fn drop(&mut self) {
+        if !self.1 {
+            self.0.close_on_drop();
+        }
+    }
 }
 
 impl Conn {
@@ -23,7 +50,7 @@ impl Conn {
                 wrap(bind_sqlite(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Sqlite)
             }
             Inner::SqliteTx(conn) => {
-                wrap(bind_sqlite(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Sqlite)
+                wrap(bind_sqlite(sqlx::query(sql), values).fetch_all(&mut *conn.0).await?, Row::Sqlite)
             }
             Inner::Postgres(conn) => {
                 wrap(bind_pg(sqlx::query(sql), values).fetch_all(&mut **conn).await?, Row::Postgres)
@@ -51,7 +78,7 @@ impl Conn {
                 bind_sqlite(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()
             }
             Inner::SqliteTx(conn) => {
-                bind_sqlite(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()
+                bind_sqlite(sqlx::query(sql), values).execute(&mut *conn.0).await?.rows_affected()
             }
             Inner::Postgres(conn) => {
                 bind_pg(sqlx::query(sql), values).execute(&mut **conn).await?.rows_affected()

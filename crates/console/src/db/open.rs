@@ -1,6 +1,6 @@
 //! Opening a database: pools, and the settings of each kind.
 
-use super::conn::{Conn, Inner};
+use super::conn::{Conn, Inner, SqliteTx};
 use super::{DbError, migrate};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
@@ -119,8 +119,7 @@ impl Db {
     /// A transaction.
     pub async fn write(&self) -> Result<Conn, DbError> {
         Ok(Conn(match &self.0 {
-            // From the start as a writer: one that begins as a reader could be refused in the middle.
-            Pools::Sqlite { write, .. } => Inner::SqliteTx(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Sqlite { write, .. } => Inner::SqliteTx(SqliteTx::begin(write.acquire().await?).await?),
             Pools::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
         }))
     }

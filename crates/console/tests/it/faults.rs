@@ -21,7 +21,14 @@ impl Caller {
         Self { hosts, pin: Fingerprint::of(&stand.app.public_key) }
     }
 
-    async fn ask(&self, seed: Option<u8>, method: &'static str, target: &'static str, body: Vec<u8>, length: usize) -> Reply {
+    async fn ask(
+        &self,
+        seed: Option<u8>,
+        method: &'static str,
+        target: &'static str,
+        body: Vec<u8>,
+        length: usize,
+    ) -> Reply {
         let (hosts, pin) = (self.hosts, self.pin);
         tokio::task::spawn_blocking(move || {
             let key = seed.map(|seed| SigningKey::from_seed(&[seed; 32]));
@@ -124,9 +131,7 @@ async fn a_full_disk_stores_nothing_and_loses_nothing() {
     }
     let (number, error) = full.expect("it was never full");
     assert!(matches!(error, IngestError::Db(DbError::Full(_))), "{error:?}");
-    let mut conn = stand.app.db.write().await.unwrap();
-    conn.rows("PRAGMA max_page_count = 1000000", vec![]).await.unwrap();
-    drop(conn);
+    // The connection is a new one, and the limit was that of the old one: there is room again.
     stand.put(&host, report(&host, number, Body::Run(Box::new(run("system", NOW - 10))))).await.unwrap();
 }
 
@@ -143,6 +148,8 @@ async fn a_database_that_was_restarted_is_used_again() {
     };
     set(1).await.unwrap();
     let mut server = tokio::task::spawn_blocking(move || {
+        // The server of tests forgets what is not written when it crashes; this is about connections.
+        server.sql("postgres", "CHECKPOINT");
         server.crash();
         server
     })
@@ -164,6 +171,6 @@ async fn a_database_that_was_restarted_is_used_again() {
             break;
         }
     }
-    assert!(last.unwrap().is_ok());
+    assert!(last.as_ref().unwrap().is_ok(), "{last:?}");
     db.close().await;
 }

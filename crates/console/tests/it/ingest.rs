@@ -11,7 +11,10 @@ async fn source_of(stand: &Stand, host_id: i64, name: &str) -> sources::Source {
 }
 
 async fn open(stand: &Stand) -> Vec<String> {
-    let found = tickets::list(&mut stand.app.read().await.unwrap(), Scope::All, &tickets::Wanted::default(), 100, 0).await.unwrap();
+    let found =
+        tickets::list(&mut stand.app.read().await.unwrap(), Scope::All, &tickets::Wanted::default(), 100, 0)
+            .await
+            .unwrap();
     let mut words: Vec<_> = found.iter().map(|ticket| ticket.key.rule.word().to_owned()).collect();
     words.sort();
     words
@@ -167,7 +170,9 @@ async fn futures<T>(waiting: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut done: Vec<Option<T>> = pinned.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, done) in pinned.iter_mut().zip(&mut done) {
-            if done.is_none() && let std::task::Poll::Ready(value) = future.as_mut().poll(cx) {
+            if done.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
                 *done = Some(value);
             }
         }
@@ -179,5 +184,8 @@ async fn futures<T>(waiting: Vec<impl Future<Output = T>>) -> Vec<T> {
 
 #[test]
 fn outcomes_have_one_word() {
-    assert_eq!([Outcome::Ok, Outcome::Partial, Outcome::Failed].map(runs::outcome_word), ["ok", "partial", "failed"]);
+    assert_eq!(
+        [Outcome::Ok, Outcome::Partial, Outcome::Failed].map(runs::outcome_word),
+        ["ok", "partial", "failed"]
+    );
 }

@@ -57,10 +57,10 @@ pub(crate) struct Stand {
     pub(crate) clock: Arc<SetClock>,
     pub(crate) place: Place,
     pub(crate) key: [u8; 32],
-    pub(crate) dir: TempDir,
+    _dir: TempDir,
     stop: Option<(Stop, tokio::task::JoinHandle<()>)>,
     // Ends after the last test that uses it.
-    server: Option<Arc<postgres::Server>>,
+    _server: Option<Arc<postgres::Server>>,
 }
 
 /// One server for all tests that run at a time, each with a database of its own.
@@ -94,7 +94,7 @@ impl Stand {
         clock.0.store(NOW, Ordering::SeqCst);
         let key = [7; 32];
         let app = open(&place, clock.clone(), key).await;
-        Self { app, clock, place, key, dir, stop: None, server }
+        Self { app, clock, place, key, _dir: dir, stop: None, _server: server }
     }
 
     /// Another console on the same database.
@@ -104,11 +104,6 @@ impl Stand {
 
     pub(crate) fn set_time(&self, secs: i64) {
         self.clock.0.store(secs, Ordering::SeqCst);
-    }
-
-    /// Ends the database server as a crash would, and starts it again.
-    pub(crate) fn is_postgres(&self) -> bool {
-        self.server.is_some()
     }
 
     /// A host that is known.
@@ -126,7 +121,9 @@ impl Stand {
         let public = key.public();
         let mut conn = self.app.db.write().await.unwrap();
         let id = public.host_id().to_string();
-        hosts::enrol(&mut conn, host.host_id, &id, &vow_base::id::hex(&public.0), "token", NOW).await.unwrap();
+        hosts::enrol(&mut conn, host.host_id, &id, &vow_base::id::hex(&public.0), "token", NOW)
+            .await
+            .unwrap();
         conn.commit().await.unwrap();
         key
     }
@@ -136,7 +133,12 @@ impl Stand {
     }
 
     pub(crate) async fn user(&self, name: &str, role: Role, tenant: Option<&str>) {
-        let new = NewUser { name: name.into(), password: PASSWORD.to_owned().into(), role, tenant: tenant.map(Into::into) };
+        let new = NewUser {
+            name: name.into(),
+            password: PASSWORD.to_owned().into(),
+            role,
+            tenant: tenant.map(Into::into),
+        };
         admin::add_user(&self.app, &admin::at_the_machine(), &new).await.unwrap();
     }
 
@@ -248,7 +250,9 @@ pub(crate) fn failed(source: &str, started_secs: i64, why: &str) -> RunReport {
 /// Asks a page or the API with a token.
 pub(crate) async fn get(web: SocketAddr, target: &str, token: &str) -> Reply {
     let (target, bearer) = (target.to_owned(), format!("Bearer {token}"));
-    tokio::task::spawn_blocking(move || ask(web, "GET", &target, &[("authorization", &bearer)], b"")).await.unwrap()
+    tokio::task::spawn_blocking(move || ask(web, "GET", &target, &[("authorization", &bearer)], b""))
+        .await
+        .unwrap()
 }
 
 /// Posts JSON with a token.

@@ -1,6 +1,6 @@
 //! What the database promises: opened twice, migrated once, leases, tickets, the outbox.
 
-use crate::stand::{NOW, Stand, failed, on_both, report};
+use crate::stand::{NOW, failed, on_both, report};
 use vow_console::db::{Db, DbError, Scope, hosts, lease, settings, tickets};
 use vow_console::notify::outbox::{Outbox, Settled};
 use vow_console::records::{Action, Delivery, State};

@@ -19,7 +19,10 @@ struct Owned {
 async fn owned(stand: &Stand, tenant: &str, id: u64) -> Owned {
     let host = stand.host(tenant, "web-1").await;
     stand.put(&host, report(&host, id, Body::Run(Box::new(run("orders", NOW - 600))))).await.unwrap();
-    stand.put(&host, report(&host, id + 1, Body::Run(Box::new(failed("orders", NOW - 60, tenant))))).await.unwrap();
+    stand
+        .put(&host, report(&host, id + 1, Body::Run(Box::new(failed("orders", NOW - 60, tenant)))))
+        .await
+        .unwrap();
     let proof = ProofReport {
         source: "orders".into(),
         source_type: "files".into(),
@@ -62,9 +65,22 @@ fn reads(of: &Owned) -> Vec<String> {
         format!("/proofs/{proof}"),
     ];
     all.extend(
-        ["hosts/{h}", "sources/{s}", "sources/{s}/days", "sources/{s}/runs", "sources/{s}/snapshots", "runs/{r}", "tickets/{t}", "proofs/{p}"].map(|route| {
+        [
+            "hosts/{h}",
+            "sources/{s}",
+            "sources/{s}/days",
+            "sources/{s}/runs",
+            "sources/{s}/snapshots",
+            "runs/{r}",
+            "tickets/{t}",
+            "proofs/{p}",
+        ]
+        .map(|route| {
             let route = route.replace("{h}", &host.to_string()).replace("{s}", &source.to_string());
-            let route = route.replace("{r}", &run.to_string()).replace("{t}", ticket).replace("{p}", &proof.to_string());
+            let route = route
+                .replace("{r}", &run.to_string())
+                .replace("{t}", ticket)
+                .replace("{p}", &proof.to_string());
             format!("/api/v1/{route}")
         }),
     );

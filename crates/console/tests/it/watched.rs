@@ -9,14 +9,20 @@ const PRINT: &str = "SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 async fn vault(stand: &Stand) -> i64 {
     let mut conn = stand.app.db.write().await.unwrap();
-    let id = vaults::add(&mut conn, "remote", None, "https://vault.example.net:8443", PRINT, NOW).await.unwrap();
+    let id =
+        vaults::add(&mut conn, "remote", None, "https://vault.example.net:8443", PRINT, NOW).await.unwrap();
     conn.commit().await.unwrap();
     id
 }
 
 fn reported(started: i64) -> vow_protocol::report::RunReport {
     let mut body = run("system", started);
-    body.levels = vec![LevelReport { name: "remote".into(), vault: Some(PRINT.into()), received: Some(true), error: None }];
+    body.levels = vec![LevelReport {
+        name: "remote".into(),
+        vault: Some(PRINT.into()),
+        received: Some(true),
+        error: None,
+    }];
     body
 }
 

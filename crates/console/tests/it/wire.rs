@@ -43,7 +43,9 @@ fn tcp(address: SocketAddr) -> TcpStream {
 }
 
 fn request(method: &str, target: &str, headers: &[(&str, &str)], length: usize) -> String {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: console\r\nconnection: close\r\ncontent-length: {length}\r\n");
+    let mut head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: console\r\nconnection: close\r\ncontent-length: {length}\r\n"
+    );
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -51,7 +53,13 @@ fn request(method: &str, target: &str, headers: &[(&str, &str)], length: usize) 
 }
 
 /// One request of a browser or a program.
-pub(crate) fn ask(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+pub(crate) fn ask(
+    address: SocketAddr,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
     let mut tcp = tcp(address);
     tcp.write_all(request(method, target, headers, body.len()).as_bytes()).unwrap();
     tcp.write_all(body).unwrap();
@@ -70,7 +78,8 @@ pub(crate) fn ask_as(
     let name = ServerName::try_from("console").unwrap();
     let client = ClientConnection::new(client_config(pin, key).unwrap(), name).unwrap();
     let mut tls = StreamOwned::new(client, tcp(address));
-    tls.write_all(request(method, target, &[("content-type", "application/json")], length).as_bytes()).unwrap();
+    tls.write_all(request(method, target, &[("content-type", "application/json")], length).as_bytes())
+        .unwrap();
     tls.write_all(body).unwrap();
     tls.flush().unwrap();
     read(&mut tls)
