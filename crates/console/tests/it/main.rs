@@ -1,8 +1,9 @@
-//! The console with its database: everything twice, on SQLite and on PostgreSQL.
-#![allow(clippy::unwrap_used)]
+//! Tests of the console, as one program: its database everywhere twice, on SQLite and on PostgreSQL.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod document;
 mod faults;
+mod history;
 mod ingest;
 mod login;
 mod pages;
