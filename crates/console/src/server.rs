@@ -5,6 +5,7 @@ pub mod caller;
 mod chores;
 mod client_address;
 pub mod config;
+mod deliver;
 pub mod error;
 mod figures;
 pub mod folder;

@@ -2,7 +2,7 @@
 
 use crate::db::{Conn, DbError, hosts, proofs, settings, sources, tickets::InTransaction, vaults};
 use crate::notify::route::Routes;
-use crate::records::{Around, Judged};
+use crate::records::{Around, Judged, Ticket};
 use crate::rules::{Settings, watch_host, watch_source, watch_vault};
 use crate::tickets::{Desk, DeskError, TicketSettings};
 
@@ -49,11 +49,16 @@ impl Judge {
         Ok(Settings { listening_since_secs: self.listening_since_secs, ..made })
     }
 
-    /// Makes the tickets say what rules said.
-    pub async fn ticket(&self, store: &InTransaction, judged: &Judged, now: i64) -> Result<(), DbError> {
+    /// Makes the tickets say what rules said; gives those that changed.
+    pub async fn ticket(
+        &self,
+        store: &InTransaction,
+        judged: &Judged,
+        now: i64,
+    ) -> Result<Vec<Ticket>, DbError> {
         let desk = Desk { store, settings: &self.tickets, routes: &self.routes };
         match desk.take(judged, now).await {
-            Ok(_) => Ok(()),
+            Ok(changed) => Ok(changed),
             Err(DeskError::Store(error)) => Err(store.cause(error).await),
             Err(error) => Err(DbError::Busy(error.to_string())),
         }
@@ -68,7 +73,7 @@ impl Judge {
             hosts::judged(&mut conn, host_id, now).await?;
             watch_host(&facts, &settings, now)
         };
-        self.ticket(store, &judged, now).await
+        self.ticket(store, &judged, now).await.map(|_| ())
     }
 
     /// Looks at a source by the clock.
@@ -86,7 +91,7 @@ impl Judge {
             sources::judged(&mut conn, source_id, now).await?;
             watch_source(&around, &settings, now)
         };
-        self.ticket(store, &judged, now).await
+        self.ticket(store, &judged, now).await.map(|_| ())
     }
 
     /// Looks at a vault by the clock.
@@ -97,7 +102,7 @@ impl Judge {
             let settings = self.settings(&mut conn, &facts.tenant, None).await?;
             watch_vault(&facts, &settings, now)
         };
-        self.ticket(store, &judged, now).await
+        self.ticket(store, &judged, now).await.map(|_| ())
     }
 }
 

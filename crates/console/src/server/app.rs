@@ -5,6 +5,7 @@ use super::figures::Figures;
 use super::share::Shares;
 use crate::db::{Conn, Db, DbError};
 use crate::ingest::{Judge, Queue};
+use crate::notify::channel::Channel;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use vow_base::clock::Clock;
@@ -24,6 +25,8 @@ pub struct App {
     pub config: Config,
     /// The key that hosts pin.
     pub public_key: PublicKey,
+    /// Channels that are told of tickets.
+    pub channels: Vec<Arc<Channel>>,
     /// Figures for Prometheus.
     pub(crate) figures: Figures,
     pub(crate) shares: Shares,
@@ -42,6 +45,7 @@ impl App {
         clock: Arc<dyn Clock>,
         config: Config,
         public_key: PublicKey,
+        channels: Vec<Channel>,
     ) -> Self {
         Self {
             queue: Queue::start(db.clone(), judge.clone(), clock.clone()),
@@ -53,6 +57,7 @@ impl App {
             clock,
             config,
             public_key,
+            channels: channels.into_iter().map(Arc::new).collect(),
         }
     }
 

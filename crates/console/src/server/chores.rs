@@ -39,6 +39,7 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
         let work = async {
             note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
             note(&app, "looking at hosts", look(&app, &holder).await);
+            note(&app, "testing the alarm path", super::deliver::test(&app, &holder).await);
             note(&app, "tidying up", tidy(&app, &holder).await);
         };
         tokio::select! {
@@ -60,7 +61,7 @@ fn note(app: &App, what: &str, done: Result<(), Error>) {
 }
 
 /// Whether a piece of work is ours now, and not done by anybody for `every` seconds.
-async fn is_ours(app: &App, name: &str, holder: &str, every: i64) -> Result<bool, DbError> {
+pub(super) async fn is_ours(app: &App, name: &str, holder: &str, every: i64) -> Result<bool, DbError> {
     let now = app.now();
     if !lease::take(&app.db, name, holder, now, now + LEASE_SECS).await? {
         return Ok(false);

@@ -1,5 +1,8 @@
 //! What a console is told: `console.toml`, read strictly. Whatever is wrong is said with line and column.
 
+use crate::notify::config::ChannelSettings;
+use crate::notify::ping_out::PingSettings;
+use crate::notify::self_test::SelfTestSettings;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -45,8 +48,12 @@ pub struct Config {
     pub connections: usize,
     /// Reports of one host in a second, on average.
     pub reports_per_second: u32,
-    /// Channels that are told of tickets, and how: read by `notify`.
-    pub channel: Vec<toml::Table>,
+    /// Channels that are told of tickets: `docs/rules.md` has what each can be told.
+    pub channel: Vec<ChannelSettings>,
+    /// The daily test of the way from a fault to every channel.
+    pub self_test: SelfTestSettings,
+    /// Somebody else's watchman, who is told how the test ended.
+    pub ping: Option<PingSettings>,
 }
 
 impl Default for Config {
@@ -67,6 +74,8 @@ impl Default for Config {
             connections: 4096,
             reports_per_second: 50,
             channel: Vec::new(),
+            self_test: SelfTestSettings::default(),
+            ping: None,
         }
     }
 }

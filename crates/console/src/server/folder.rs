@@ -4,6 +4,8 @@ use super::App;
 use super::config::{Config, ConfigError};
 use crate::db::{Db, DbError, Place};
 use crate::ingest::Judge;
+use crate::notify::channel::{Channel, ChannelError};
+use crate::notify::config::ChannelSettings;
 use crate::notify::route::Routes;
 use crate::tickets::TicketSettings;
 use std::io;
@@ -43,6 +45,9 @@ pub enum FolderError {
         /// What is wrong, and where.
         source: ConfigError,
     },
+    /// A channel.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
     /// The database.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -117,12 +122,16 @@ impl Folder {
 
     /// Opens the database, and puts together what every request shares.
     pub async fn app(&self, clock: Arc<dyn Clock>) -> Result<App, FolderError> {
+        let channels = self.config.channel.iter().map(Channel::open).collect::<Result<Vec<_>, _>>()?;
         let db = Db::open(&self.place()?).await?;
         let judge = Judge {
-            routes: Routes { web_address: self.config.web_address.clone(), ..Routes::default() },
+            routes: Routes {
+                web_address: self.config.web_address.clone(),
+                routes: self.config.channel.iter().map(ChannelSettings::route).collect(),
+            },
             tickets: TicketSettings::default(),
             listening_since_secs: clock.now().div_euclid(1_000_000_000),
         };
-        Ok(App::new(db, Arc::new(judge), clock, self.config.clone(), self.key()?.public()))
+        Ok(App::new(db, Arc::new(judge), clock, self.config.clone(), self.key()?.public(), channels))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::app::App;
 use super::speak::{Peer, speak};
-use super::{chores, hosts};
+use super::{chores, deliver, hosts};
 use axum::Router;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -122,6 +122,9 @@ impl Server {
             work.spawn(accept(listener, door));
         }
         work.spawn(chores::run(self.app.clone(), self.key.clone(), stop.0.subscribe()));
+        for channel in &self.app.channels {
+            work.spawn(deliver::serve(self.app.clone(), channel.clone(), stop.0.subscribe()));
+        }
         work.spawn(watchdog(self.app.clone(), stop.0.subscribe()));
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         tracing::info!("ready");

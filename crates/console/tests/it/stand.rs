@@ -187,7 +187,7 @@ async fn open(place: &Place, clock: Arc<SetClock>, key: [u8; 32]) -> Arc<App> {
     };
     let judge = Judge { listening_since_secs: NOW - 1_000_000, ..Judge::default() };
     let public = SigningKey::from_seed(&key).public();
-    Arc::new(App::new(db, Arc::new(judge), clock, config, public))
+    Arc::new(App::new(db, Arc::new(judge), clock, config, public, vec![]))
 }
 
 /// A report of a host, with an id made of a number.

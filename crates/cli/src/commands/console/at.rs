@@ -54,7 +54,9 @@ impl From<FolderError> for Failure {
             }
             FolderError::Settings { .. } => Self::new(Exit::Usage, error.to_string())
                 .hint("correct that line; docs/console.md, \"Settings\", has all of them"),
-            FolderError::Db(_) | FolderError::File { .. } => Self::failed(error.to_string()),
+            FolderError::Db(_) | FolderError::File { .. } | FolderError::Channel(_) => {
+                Self::failed(error.to_string())
+            }
         }
     }
 }
