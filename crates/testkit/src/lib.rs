@@ -12,9 +12,11 @@ pub mod hard_tree;
 pub mod host;
 pub mod loop_disk;
 pub mod mem_disk;
+pub mod moto;
 pub mod postgres;
 pub mod shell;
 pub mod tree;
+pub mod vault_server;
 
 pub use cable::Lab;
 pub use chaos_proxy::{ChaosProxy, Fault};
@@ -23,4 +25,6 @@ pub use dice::Dice;
 pub use host::Host;
 pub use loop_disk::Volume;
 pub use mem_disk::MemDisk;
+pub use moto::Moto;
 pub use tree::Tree;
+pub use vault_server::VaultServer;

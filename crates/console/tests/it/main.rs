@@ -6,6 +6,7 @@ mod faults;
 mod history;
 mod ingest;
 mod login;
+mod notify;
 mod pages;
 mod pings;
 mod stand;

@@ -1,5 +1,6 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod bucket;
 mod cable;
 mod damage;
 mod fidelity;
@@ -16,5 +17,6 @@ mod model;
 mod other_readers;
 mod postgres;
 mod power;
+mod systemd;
 mod truth;
 mod wounds;
