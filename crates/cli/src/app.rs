@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore, snapshots, up,
-    vault,
+    backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore, serve,
+    snapshots, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -52,6 +52,7 @@ enum Command {
     Vault(vault::Command),
     #[command(subcommand)]
     Console(console::Command),
+    Serve(serve::Args),
 }
 
 /// What every command gets.
@@ -98,6 +99,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
+        Command::Serve(args) => serve::run(cx, &args),
     }
 }
 

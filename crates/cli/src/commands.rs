@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
 pub(crate) mod restore;
+pub(crate) mod serve;
 pub(crate) mod snapshots;
 pub(crate) mod up;
 pub(crate) mod vault;

@@ -17,8 +17,8 @@ pub(super) struct Chart<'a> {
     pub(super) write: fn(f64) -> String,
 }
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 170.0;
+const WIDTH: f64 = 440.0;
+const HEIGHT: f64 = 150.0;
 const LEFT: f64 = 4.0;
 const TOP: f64 = 18.0;
 const BOTTOM: f64 = 20.0;

@@ -175,7 +175,7 @@ fn charts(days: &[SourceDay], proven: &[ProofRow], target: Option<u64>, span: i6
     html! {
         section.card {
             h2 { "Charts" small { @for days in [30, 90, 365] { @if days == span { " " (days) " days " } @else { " " a href={ "?days=" (days) } { (days) " days" } " " } } } }
-            div.row {
+            div.row.wide {
                 (chart("Size", made, in_bytes as fn(f64) -> String, None))
                 (chart("New bytes a day", of(|day| day.added_bytes as f64), in_bytes, None))
                 (chart("Duration of a run", of(|day| day.duration_secs), duration, None))

@@ -23,6 +23,13 @@ pub(crate) struct Args {
     at: At,
 }
 
+impl Args {
+    /// For the console in this folder.
+    pub(crate) fn of(dir: &std::path::Path) -> Self {
+        Self { at: At { dir: dir.to_owned() } }
+    }
+}
+
 /// How often the signal is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
