@@ -2,7 +2,7 @@
 
 use crate::commands::{
     backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore, serve,
-    snapshots, up, vault,
+    snapshots, sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -53,6 +53,8 @@ enum Command {
     #[command(subcommand)]
     Console(console::Command),
     Serve(serve::Args),
+    #[command(hide = true)]
+    SqliteHelper(sqlite_helper::Args),
 }
 
 /// What every command gets.
@@ -100,6 +102,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
         Command::Serve(args) => serve::run(cx, &args),
+        Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }
 

@@ -15,5 +15,6 @@ pub(crate) mod ls;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod snapshots;
+pub(crate) mod sqlite_helper;
 pub(crate) mod up;
 pub(crate) mod vault;

@@ -14,6 +14,7 @@ pub mod loop_disk;
 pub mod mem_disk;
 pub mod moto;
 pub mod postgres;
+pub mod redis;
 pub mod shell;
 pub mod tree;
 pub mod vault_server;

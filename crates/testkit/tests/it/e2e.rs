@@ -2,7 +2,9 @@
 
 mod bucket;
 mod cable;
+mod command;
 mod damage;
+mod etcd;
 mod fidelity;
 mod full_disk;
 mod golden;
@@ -10,6 +12,7 @@ mod growth;
 mod injected;
 mod keyless;
 mod killed;
+mod ldap;
 mod levels;
 mod limits;
 mod local_state;
@@ -17,6 +20,9 @@ mod model;
 mod other_readers;
 mod postgres;
 mod power;
+mod redis;
+mod sources;
+mod sqlite;
 mod systemd;
 mod truth;
 mod wounds;
