@@ -2,7 +2,7 @@
 
 use crate::commands::{
     agent, audit, backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore,
-    snapshots, sqlite_helper, up, vault,
+    serve, snapshots, sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -54,6 +54,7 @@ enum Command {
     Vault(vault::Command),
     #[command(subcommand)]
     Console(console::Command),
+    Serve(serve::Args),
     #[command(hide = true)]
     SqliteHelper(sqlite_helper::Args),
 }
@@ -104,6 +105,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
+        Command::Serve(args) => serve::run(cx, &args),
         Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
 pub(crate) mod restore;
+pub(crate) mod serve;
 pub(crate) mod snapshots;
 pub(crate) mod sqlite_helper;
 pub(crate) mod up;
