@@ -1,5 +1,6 @@
 //! The console: records of every host, rules that judge them, tickets, notifications, the web.
 
+pub mod import;
 pub mod notify;
 pub mod records;
 pub mod rules;
