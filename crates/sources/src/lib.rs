@@ -5,6 +5,9 @@
 
 pub mod adapter;
 pub mod files;
+mod isolation;
+pub mod mariadb;
+mod percent;
 pub mod postgres;
 pub mod process;
 pub mod synthetic;
