@@ -10,4 +10,5 @@ pub mod mariadb;
 mod percent;
 pub mod postgres;
 pub mod process;
+pub mod secret;
 pub mod synthetic;
