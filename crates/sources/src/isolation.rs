@@ -14,7 +14,8 @@ const SPACE_BASE_BYTES: u64 = 256 << 20;
 /// # Errors
 /// What is lacking, as the rest of a sentence about the scratch server.
 pub(crate) fn check_space(place: &Path, bytes: u64) -> Result<(), String> {
-    let stat = rustix::fs::statvfs(place).map_err(|e| format!("cannot be put into {}: {e}", place.display()))?;
+    let stat =
+        rustix::fs::statvfs(place).map_err(|e| format!("cannot be put into {}: {e}", place.display()))?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let wanted = bytes.saturating_mul(SPACE_FACTOR).saturating_add(SPACE_BASE_BYTES);
     if free >= wanted {
@@ -35,19 +36,30 @@ pub(crate) fn account(names: &[&str]) -> Result<Account, String> {
         return Ok(Account::own());
     }
     let found = names.iter().chain(&["nobody"]).find_map(|name| Account::named(name));
-    found.ok_or_else(|| format!("needs an account to run as: neither {} nor nobody exists", names.join(" nor ")))
+    found.ok_or_else(|| {
+        format!("needs an account to run as: neither {} nor nobody exists", names.join(" nor "))
+    })
 }
 
 /// A command that runs as this account in a network of its own, where that can be had: foreign tables and the like then reach nobody.
 /// Gives a note where it cannot.
-pub(crate) fn isolated(account: &Account, launcher: &Launcher, server: &Path) -> (Command, Option<&'static str>) {
+pub(crate) fn isolated(
+    account: &Account,
+    launcher: &Launcher,
+    server: &Path,
+) -> (Command, Option<&'static str>) {
     let unshare = PathBuf::from("/usr/bin/unshare");
     let (starter, options): (Launcher, Vec<String>) = match rustix::process::geteuid().is_root() {
         true => {
             let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
-            (Launcher::default(), ["--net", "--setgid", &gid, "--setuid", &uid, "--"].map(str::to_owned).into())
+            (
+                Launcher::default(),
+                ["--net", "--setgid", &gid, "--setuid", &uid, "--"].map(str::to_owned).into(),
+            )
         }
-        false => (launcher.clone(), ["--user", "--map-current-user", "--net", "--"].map(str::to_owned).into()),
+        false => {
+            (launcher.clone(), ["--user", "--map-current-user", "--net", "--"].map(str::to_owned).into())
+        }
     };
     let mut probe = starter.command(&unshare);
     probe.args(&options).arg("/bin/true");

@@ -33,8 +33,8 @@ mod verdict;
 pub use access::{Access, AccessOptions};
 pub use adapter::Adapter;
 pub use capture::{
-    DATABASES, DEFAULT_EXACT_BELOW_BYTES, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, LOCKED, Lock, MariaDb,
-    MariaDbOptions, SERVER, SYSTEM, TRUTH,
+    DATABASES, DEFAULT_EXACT_BELOW_BYTES, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, LOCKED, Lock,
+    MariaDb, MariaDbOptions, SERVER, SYSTEM, TRUTH,
 };
 pub use discover::covers;
 pub use error::MariaDbError;
@@ -44,7 +44,7 @@ pub use scratch::Scratch;
 pub use stored::Stored;
 pub use tools::{Flavour, Tools, ToolsError};
 pub use truth::{
-    Account, Method, NotDumped, ObjectTruth, Position, SERVER_FORMAT, SequenceTruth, ServerFacts, TRUTH_FORMAT,
-    TableTruth, Truth, VERSION,
+    Account, Method, NotDumped, ObjectTruth, Position, SERVER_FORMAT, SequenceTruth, ServerFacts,
+    TRUTH_FORMAT, TableTruth, Truth, VERSION,
 };
 pub use url::Url;

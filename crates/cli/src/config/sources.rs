@@ -1,6 +1,7 @@
 //! The sources of the plan. Each type is a module here that declares its own keys; what every source has is read in this file.
 
 mod files;
+mod mariadb;
 mod postgres;
 
 use super::fault::{Checked, Fault, fault, read};
@@ -22,8 +23,11 @@ struct Type {
 }
 
 /// Every type, as they are named to people.
-static TYPES: &[Type] =
-    &[Type { kind: "files", read: files::plan }, Type { kind: "postgres", read: postgres::plan }];
+static TYPES: &[Type] = &[
+    Type { kind: "files", read: files::plan },
+    Type { kind: "mariadb", read: mariadb::plan },
+    Type { kind: "postgres", read: postgres::plan },
+];
 
 /// The keys of every source.
 #[derive(Deserialize)]

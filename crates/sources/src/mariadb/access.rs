@@ -122,7 +122,11 @@ impl Access {
     }
 
     /// The same, with tables that are left out: names can be too many for an argument list.
-    pub(crate) fn dump_command(&self, file: &str, ignored: &[(String, String)]) -> Result<Command, MariaDbError> {
+    pub(crate) fn dump_command(
+        &self,
+        file: &str,
+        ignored: &[(String, String)],
+    ) -> Result<Command, MariaDbError> {
         let mut text = self.lines.clone();
         text.push_str("[mysqldump]\n");
         for (database, table) in ignored {
@@ -152,8 +156,9 @@ const CLIENT: &str = "client.cnf";
 /// Who the programs run as.
 fn account(run_as: Option<&str>) -> Result<Option<Account>, MariaDbError> {
     let Some(name) = run_as else { return Ok(None) };
-    let account = Account::named(name)
-        .ok_or_else(|| MariaDbError::Options(format!("there is no account {name:?} on this machine (run_as)")))?;
+    let account = Account::named(name).ok_or_else(|| {
+        MariaDbError::Options(format!("there is no account {name:?} on this machine (run_as)"))
+    })?;
     let own = rustix::process::geteuid();
     match own.is_root() || account.uid == own.as_raw() {
         true => Ok(Some(account)),
@@ -207,7 +212,8 @@ fn private_folder(launcher: &Launcher) -> Result<TempDir, MariaDbError> {
 
 fn write_private(launcher: &Launcher, path: &Path, text: &str) -> Result<(), MariaDbError> {
     let written = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;
         launcher.give(path)
     })();
@@ -222,14 +228,19 @@ struct OwnOptions {
 }
 
 fn own_options(home: &Path) -> OwnOptions {
-    fs::read_to_string(home.join(".my.cnf")).map(|text| read_options(&Zeroizing::new(text))).unwrap_or_default()
+    fs::read_to_string(home.join(".my.cnf"))
+        .map(|text| read_options(&Zeroizing::new(text)))
+        .unwrap_or_default()
 }
 
 fn read_options(text: &str) -> OwnOptions {
     let (mut found, mut is_client) = (OwnOptions::default(), false);
     for line in text.lines().map(str::trim) {
         if let Some(group) = line.strip_prefix('[') {
-            is_client = matches!(group.trim_end_matches(']'), "client" | "client-mariadb" | "mysql" | "mariadb-client");
+            is_client = matches!(
+                group.trim_end_matches(']'),
+                "client" | "client-mariadb" | "mysql" | "mariadb-client"
+            );
             continue;
         }
         let Some((name, value)) = line.split_once('=').filter(|_| is_client) else { continue };

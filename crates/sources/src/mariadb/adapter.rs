@@ -51,16 +51,12 @@ fn stopped(error: MariaDbError) -> AdapterError {
 impl Capture for MariaDbOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
         let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
-        let hold_schema = run.last_try;
-        let options = Self { known_identifier, dry_run: run.dry_run, hold_schema, ..self.clone() };
-        let source = MariaDb::new(options);
-        let (learned, tried) = (source.learned(), source.learned());
-        Ok(Begun {
-            source: Box::new(source),
-            warnings: Vec::new(),
-            remember: Box::new(move || learned.identifier()),
-            try_again: Box::new(move || tried.schema_changed()),
-        })
+        let options =
+            Self { known_identifier, dry_run: run.dry_run, hold_schema: run.again.is_last, ..self.clone() };
+        let source = MariaDb::new(options, run.again.clone());
+        let learned = source.learned();
+        let remember = Box::new(move || learned.identifier());
+        Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })
     }
 
     fn excludes(&self) -> Vec<String> {

@@ -11,10 +11,11 @@ use super::measure::{self, Table};
 use super::moment::Hold;
 use super::reading::Contents;
 use super::server::{self, Server};
-use super::session::{Session, Stop};
+use super::session::Session;
 use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
+use crate::adapter::Again;
 use crate::synthetic;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,10 +96,10 @@ impl MariaDbOptions {
 }
 
 /// What the streams tell the source.
-#[derive(Default)]
 pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    again: Again,
 }
 
 #[derive(Default)]
@@ -106,7 +107,6 @@ struct State {
     contents: Vec<Contents>,
     measured: Option<Vec<TableTruth>>,
     failure: Option<String>,
-    schema_changed: bool,
 }
 
 impl Shared {
@@ -123,7 +123,9 @@ impl Shared {
     /// Something failed; the first reason counts.
     pub(crate) fn failed(&self, error: &MariaDbError) {
         self.with(|state| {
-            state.schema_changed |= state.failure.is_none() && matches!(error, MariaDbError::Changed(_));
+            if state.failure.is_none() && matches!(error, MariaDbError::Changed(_)) {
+                self.again.ask();
+            }
             state.failure.get_or_insert_with(|| error.to_string());
         });
     }
@@ -150,34 +152,23 @@ impl Shared {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
-
-    fn schema_changed(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).schema_changed
-    }
 }
 
-/// What a run learned that others want to know.
-#[derive(Default)]
-pub struct Learned {
-    identifier: Mutex<Option<String>>,
-    shared: Arc<Shared>,
-}
+/// What a run learned that the next one wants to know.
+#[derive(Debug, Default)]
+pub struct Learned(Mutex<Option<String>>);
 
 impl Learned {
     /// The server's system identifier, once it was seen.
     pub fn identifier(&self) -> Option<String> {
-        self.identifier.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Whether it failed only because the schema was changed meanwhile: then it is worth another try.
-    pub fn schema_changed(&self) -> bool {
-        self.shared.schema_changed()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// The adapter. Nothing is connected before the first call of [`Source::next`].
 pub struct MariaDb {
     options: MariaDbOptions,
+    shared: Arc<Shared>,
     learned: Arc<Learned>,
     stage: Stage,
 }
@@ -218,9 +209,10 @@ fn go_on() -> bool {
 }
 
 impl MariaDb {
-    /// The source of these options.
-    pub fn new(options: MariaDbOptions) -> Self {
-        Self { options, learned: Arc::default(), stage: Stage::New }
+    /// The source of these options. A run that fails because tables were changed asks for another.
+    pub fn new(options: MariaDbOptions, again: Again) -> Self {
+        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again };
+        Self { options, shared: Arc::new(shared), learned: Arc::default(), stage: Stage::New }
     }
 
     /// What is learned while it runs.
@@ -238,7 +230,7 @@ impl MariaDb {
             let (place, found) = (access.url.to_string(), identifier.clone());
             return Err(MariaDbError::OtherServer { place, found, expected: expected.clone() });
         }
-        *self.learned.identifier.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.clone());
+        *self.learned.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.clone());
         let mut found = Vec::new();
         let mut problem = |path: &str, text: String| found.push(Found::Problem { path: path.into(), text });
         let hidden = server::hidden(&server::privileges(&mut session, &go_on)?);
@@ -277,7 +269,9 @@ impl MariaDb {
             Some(lag) => format!("{lag} s"),
             None => "nobody knows how far".into(),
         };
-        Some(format!("the server is a replica that lies behind ({behind}; {limit} s are allowed): newer rows are missing"))
+        Some(format!(
+            "the server is a replica that lies behind ({behind}; {limit} s are allowed): newer rows are missing"
+        ))
     }
 
     /// Holds the server still, takes the inventory, begins the dumps and the measuring, and lets go.
@@ -297,8 +291,7 @@ impl MariaDb {
                 Lock::Auto => !without.is_empty(),
                 Lock::None => false,
             };
-            let mut hold =
-                Hold::begin(access, all, server.can.backup_stage, options.lock_wait_secs, &go_on)?;
+            let mut hold = Hold::begin(access, all, server.can.backup_stage, options.lock_wait_secs, &go_on)?;
             let now = names(&server::databases(hold.session(), &go_on)?, &options.exclude);
             let tables = measure::tables(hold.session(), &now, &go_on)?;
             let now_without = without_transactions(&tables);
@@ -308,12 +301,13 @@ impl MariaDb {
             }
             let before = inventory::objects(hold.session(), &now, &go_on)?;
             hold.block_commits(&go_on)?;
-            let plan = Begin { access, shared: &self.learned.shared, options, server: &server, tables: &tables };
+            let plan = Begin { access, shared: &self.shared, options, server: &server, tables: &tables };
             let begun = plan.begin(hold, &now, &now_without)?;
             let (system, problems) = system::dump(access, &mut session, &go_on)?;
             found.extend(problems.into_iter().map(|text| Found::Problem { path: SYSTEM.into(), text }));
             // When they may not be read, that has been said.
-            let accounts = access.session(&go_on).and_then(|mut session| system::accounts(&mut session, &go_on));
+            let accounts =
+                access.session(&go_on).and_then(|mut session| system::accounts(&mut session, &go_on));
             let history = access.tools.dumps_with("--dump-history");
             found.extend(worries(&tables, options.lock, history));
             return Ok(Dumping {
@@ -349,7 +343,8 @@ impl MariaDb {
         }
         let excluded = self.options.exclude.iter().filter(|name| is_there(name));
         let reason = "excluded by the plan";
-        let not_dumped = excluded.map(|name| NotDumped { database: name.clone(), reason: reason.into() }).collect();
+        let not_dumped =
+            excluded.map(|name| NotDumped { database: name.clone(), reason: reason.into() }).collect();
         (names(all, &self.options.exclude), not_dumped)
     }
 }
@@ -368,7 +363,11 @@ fn without_transactions(tables: &[Table]) -> Vec<(String, String)> {
 fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
     let problem = |text: String| Found::Problem { path: DATABASES.into(), text };
     let named = |which: &dyn Fn(&&Table) -> bool| {
-        let all: Vec<_> = tables.iter().filter(which).map(|table| format!("{}.{} ({})", table.database, table.name, table.engine)).collect();
+        let all: Vec<_> = tables
+            .iter()
+            .filter(which)
+            .map(|table| format!("{}.{} ({})", table.database, table.name, table.engine))
+            .collect();
         let more = all.len().saturating_sub(10);
         let shown = all.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
         (!all.is_empty()).then(|| if more > 0 { format!("{shown} and {more} more") } else { shown })
@@ -381,15 +380,13 @@ fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
             "not coherent: these tables have no transactions and were dumped while they could change (lock = \"none\"): {names}"
         )));
     }
-    if !history
-        && let Some(names) = named(&|table| table.versioned)
-    {
+    if !history && let Some(names) = named(&|table| table.versioned) {
         found.push(problem(format!("the history of system-versioned tables is missing, since this mariadb-dump cannot dump it: {names}")));
     }
-    if history
-        && let Some(names) = named(&|table| table.by_transaction)
-    {
-        found.push(problem(format!("versions by number of transaction cannot be restored from a dump: {names}")));
+    if history && let Some(names) = named(&|table| table.by_transaction) {
+        found.push(problem(format!(
+            "versions by number of transaction cannot be restored from a dump: {names}"
+        )));
     }
     found
 }
@@ -412,7 +409,12 @@ struct Began {
 }
 
 impl Begin<'_> {
-    fn begin(&self, mut hold: Hold, databases: &[String], without: &[(String, String)]) -> Result<Began, MariaDbError> {
+    fn begin(
+        &self,
+        mut hold: Hold,
+        databases: &[String],
+        without: &[(String, String)],
+    ) -> Result<Began, MariaDbError> {
         let split = self.options.lock == Lock::Auto && !without.is_empty();
         let mut truth = self.access.session(&go_on)?;
         truth.query("beginning", "START TRANSACTION WITH CONSISTENT SNAPSHOT", &go_on)?;
@@ -511,7 +513,9 @@ fn as_change(error: MariaDbError) -> MariaDbError {
 fn position(session: &mut Session) -> Result<Option<Position>, MariaDbError> {
     let rows = session.query("asking for the position", "SHOW STATUS LIKE 'binlog_snapshot_%'", &go_on)?;
     let value = |name: &str| {
-        rows.iter().find(|row| row.first().is_some_and(|first| first.eq_ignore_ascii_case(name))).and_then(|row| row.get(1))
+        rows.iter()
+            .find(|row| row.first().is_some_and(|first| first.eq_ignore_ascii_case(name)))
+            .and_then(|row| row.get(1))
     };
     let file = value("binlog_snapshot_file").filter(|file| !file.is_empty()).cloned();
     let offset = value("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
@@ -528,7 +532,9 @@ impl Dumping {
         if let (Some(ours), Some(theirs)) = (place(&self.position), place(&contents.position))
             && ours != theirs
         {
-            return Err(not_whole(format!("it is of another moment than the truth: {theirs:?} and {ours:?}")));
+            return Err(not_whole(format!(
+                "it is of another moment than the truth: {theirs:?} and {ours:?}"
+            )));
         }
         self.facts.position = contents.position.clone();
         let longest_statement_bytes = contents.longest_statement_bytes;
@@ -566,7 +572,8 @@ impl Dumping {
             accounts: std::mem::take(&mut self.accounts),
             longest_statement_bytes,
         };
-        let file = |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
+        let file =
+            |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
         found.push(file(SERVER, document(&self.facts)?));
         found.push(file(SYSTEM, std::mem::take(&mut self.system)));
         found.push(file(TRUTH, document(&truth)?));
@@ -580,18 +587,17 @@ impl Source for MariaDb {
             Stage::New => match self.begin() {
                 Ok((found, stage)) => (Ok(Some(found)), stage),
                 Err(error) => {
-                    self.learned.shared.failed(&error);
+                    self.shared.failed(&error);
                     (Err(error.to_string()), Stage::Ended(None))
                 }
             },
             Stage::Dumping(mut dumping) if !dumping.dumps.is_empty() => {
                 let streams = std::mem::take(&mut dumping.dumps).into_iter();
-                let found = streams.map(|(file, dump)| Found::Stream(synthetic::file(file.as_bytes()), Box::new(dump)));
+                let found = streams
+                    .map(|(file, dump)| Found::Stream(synthetic::file(file.as_bytes()), Box::new(dump)));
                 (Ok(Some(found.collect())), Stage::Dumping(dumping))
             }
-            Stage::Dumping(mut dumping) => {
-                (dumping.finish(&self.learned.shared).map(Some), Stage::Ended(None))
-            }
+            Stage::Dumping(mut dumping) => (dumping.finish(&self.shared).map(Some), Stage::Ended(None)),
             Stage::Ended(error) => (error.clone().map_or(Ok(None), Err), Stage::Ended(error)),
         };
         self.stage = stage;
@@ -604,7 +610,8 @@ impl Source for MariaDb {
 }
 
 fn document<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -49,7 +49,8 @@ fn running() -> Vec<Server> {
             continue;
         }
         let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
-        let words: Vec<_> = words.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let words: Vec<_> =
+            words.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let socket = socket(&words).or_else(|| socket_of(&process.path()));
         servers.push(Server { data, running: true, socket: socket.filter(|path| path.exists()) });
     }
@@ -116,7 +117,11 @@ fn databases(socket: &Path) -> Result<(String, Vec<Part>), super::MariaDbError> 
     let flavour = access.tools.flavour.name();
     let version = version.split('-').next().unwrap_or_default().to_owned();
     let databases = server::databases(&mut session, &go_on)?;
-    let part = |database: super::truth::DatabaseFacts| Part { name: database.name, bytes: Some(database.bytes), problem: None };
+    let part = |database: super::truth::DatabaseFacts| Part {
+        name: database.name,
+        bytes: Some(database.bytes),
+        problem: None,
+    };
     Ok((format!("{flavour} {version}"), databases.into_iter().map(part).collect()))
 }
 

@@ -166,7 +166,9 @@ impl Dump {
                 return Ok(());
             } else if began.elapsed() > BEGIN {
                 let secs = BEGIN.as_secs();
-                return Err(MariaDbError::Dump(format!("it did not begin within {secs} s, and nobody could commit")));
+                return Err(MariaDbError::Dump(format!(
+                    "it did not begin within {secs} s, and nobody could commit"
+                )));
             }
             if stop() {
                 return Err(ToolError::Stopped.into());
@@ -246,7 +248,8 @@ impl Dump {
 
 /// 1412: the table's definition has changed; 1146 and 1051: it is gone; 1356 may be a view on it, which is no passing matter.
 fn changed(ended: &Ended) -> Option<MariaDbError> {
-    let passing = ["(1412)", "1412:", "(1146)", "1146:", "(1054)"].iter().any(|code| ended.said.contains(code));
+    let passing =
+        ["(1412)", "1412:", "(1146)", "1146:", "(1054)"].iter().any(|code| ended.said.contains(code));
     let is_view = ended.said.contains("1356");
     (!ended.status.success() && passing && !is_view).then(|| MariaDbError::Changed(one_line(&ended.said)))
 }

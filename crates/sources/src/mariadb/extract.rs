@@ -106,7 +106,8 @@ impl Sink for Part {
                 self.prelude = false;
                 if name == self.database {
                     let text = String::from_utf8_lossy(&kept);
-                    self.ready.extend_from_slice(text.replacen(&quoted(&name), &quoted(&self.name), 1).as_bytes());
+                    self.ready
+                        .extend_from_slice(text.replacen(&quoted(&name), &quoted(&self.name), 1).as_bytes());
                 }
             }
             Statement::Create { kind: "event", .. } if !self.events => {}

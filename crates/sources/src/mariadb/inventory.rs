@@ -70,7 +70,11 @@ const HAS_CHECKS: &str = "SELECT COUNT(*) FROM information_schema.columns WHERE 
     AND table_name = 'CHECK_CONSTRAINTS' AND column_name = 'TABLE_NAME'";
 
 /// Every object of these databases.
-pub(crate) fn objects(session: &mut Session, databases: &[String], stop: Stop<'_>) -> Result<Objects, MariaDbError> {
+pub(crate) fn objects(
+    session: &mut Session,
+    databases: &[String],
+    stop: Stop<'_>,
+) -> Result<Objects, MariaDbError> {
     let mut objects = Objects::new();
     if databases.is_empty() {
         return Ok(objects);

@@ -40,7 +40,11 @@ const KEYS: &str = "SELECT table_schema, table_name, column_name FROM informatio
     WHERE index_name = 'PRIMARY' AND table_schema IN ({}) ORDER BY table_schema, table_name, seq_in_index";
 
 /// The tables of these databases.
-pub(crate) fn tables(session: &mut Session, databases: &[String], stop: Stop<'_>) -> Result<Vec<Table>, MariaDbError> {
+pub(crate) fn tables(
+    session: &mut Session,
+    databases: &[String],
+    stop: Stop<'_>,
+) -> Result<Vec<Table>, MariaDbError> {
     if databases.is_empty() {
         return Ok(Vec::new());
     }
@@ -48,7 +52,9 @@ pub(crate) fn tables(session: &mut Session, databases: &[String], stop: Stop<'_>
     let list = literals(databases.iter().map(String::as_str));
     let mut out: BTreeMap<(String, String), Table> = BTreeMap::new();
     for row in session.query(doing, &TABLES.replace("{}", &list), stop)? {
-        let Ok([database, name, engine, kind, transactions, bytes]) = <[String; 6]>::try_from(row) else { continue };
+        let Ok([database, name, engine, kind, transactions, bytes]) = <[String; 6]>::try_from(row) else {
+            continue;
+        };
         let table = Table {
             database: database.clone(),
             name: name.clone(),
@@ -64,7 +70,9 @@ pub(crate) fn tables(session: &mut Session, databases: &[String], stop: Stop<'_>
     }
     let mut period = BTreeMap::<(String, String), bool>::new();
     for row in session.query(doing, &COLUMNS.replace("{}", &list), stop)? {
-        let Ok([database, table, column, data_type, expression]) = <[String; 5]>::try_from(row) else { continue };
+        let Ok([database, table, column, data_type, expression]) = <[String; 5]>::try_from(row) else {
+            continue;
+        };
         let key = (database, table);
         let Some(table) = out.get_mut(&key) else { continue };
         let is_period = matches!(expression.as_str(), "ROW START" | "ROW END");
@@ -113,7 +121,9 @@ impl Table {
     }
 
     fn hash(&self, history: bool) -> String {
-        let skipped = |column: &String| !history && self.versioned && matches!(column.as_str(), "row_start" | "row_end");
+        let skipped = |column: &String| {
+            !history && self.versioned && matches!(column.as_str(), "row_start" | "row_end")
+        };
         let one = |column: &String| format!("IFNULL(CRC32({}), 'n')", quoted(column));
         let columns = self.columns.iter().filter(|column| !skipped(column)).map(one).collect::<Vec<_>>();
         format!("CRC32(CONCAT_WS(',', {}))", columns.join(", "))
@@ -124,8 +134,11 @@ impl Table {
         match (method, key) {
             (Method::Exact, _) => format!("SELECT COUNT(*), COALESCE(SUM({hash}), 0) FROM {from}"),
             (Method::Sample, Some(key)) => {
-                let backwards = key.split(", ").map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
-                let end = |order: &str| format!("(SELECT {hash} AS h FROM {from} ORDER BY {order} LIMIT {SAMPLE_ROWS})");
+                let backwards =
+                    key.split(", ").map(|column| format!("{column} DESC")).collect::<Vec<_>>().join(", ");
+                let end = |order: &str| {
+                    format!("(SELECT {hash} AS h FROM {from} ORDER BY {order} LIMIT {SAMPLE_ROWS})")
+                };
                 format!(
                     "SELECT (SELECT COUNT(*) FROM {from}), COALESCE(SUM(h), 0) FROM ({} UNION ALL {}) AS both_ends",
                     end(key),
@@ -171,7 +184,8 @@ impl Table {
         let row = session.row(&doing, &statement, stop)?;
         let [rows, sum] = <[String; 2]>::try_from(row)
             .map_err(|_| MariaDbError::Answer { doing: doing.clone(), why: "not two values".into() })?;
-        let rows = rows.parse().map_err(|_| MariaDbError::Answer { doing, why: "the count is no number".into() })?;
+        let rows =
+            rows.parse().map_err(|_| MariaDbError::Answer { doing, why: "the count is no number".into() })?;
         let checksum = matches!(method, Method::Exact | Method::Sample).then_some(sum);
         Ok(self.truth(rows, method, checksum, sample_key, history))
     }

@@ -44,8 +44,14 @@ impl Hold {
         loop {
             let mut session = access.session(stop)?;
             let secs = TRY_SECS.min(u64::from(wait_secs));
-            session.query("setting up the session", &format!("SET SESSION lock_wait_timeout = {secs}"), stop)?;
-            let held = statements.iter().try_for_each(|sql| session.query("holding the server still", sql, stop).map(drop));
+            session.query(
+                "setting up the session",
+                &format!("SET SESSION lock_wait_timeout = {secs}"),
+                stop,
+            )?;
+            let held = statements
+                .iter()
+                .try_for_each(|sql| session.query("holding the server still", sql, stop).map(drop));
             match held {
                 Ok(()) => return Ok(Self { session, stages }),
                 Err(error) if error.code().is_some_and(|code| BUSY.contains(&code)) => {
@@ -101,7 +107,8 @@ const SESSIONS: &str = "SELECT id, user, host, COALESCE(db, ''), command, time, 
 
 /// Something is locked: the sessions that have been there longest are named. Who of them holds the lock the server does not tell.
 pub(crate) fn locked(access: &Access, what: &str, secs: u64, stop: Stop<'_>) -> MariaDbError {
-    let asked = access.session(stop).and_then(|mut session| session.query("asking who is there", SESSIONS, stop));
+    let asked =
+        access.session(stop).and_then(|mut session| session.query("asking who is there", SESSIONS, stop));
     let one = |row: Vec<String>| match <[String; 7]>::try_from(row) {
         Ok([id, user, host, database, command, time, state]) => {
             let state = if state.is_empty() { command } else { state };

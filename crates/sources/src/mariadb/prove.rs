@@ -96,12 +96,18 @@ impl Prover<'_> {
                 (Some(found), Some(digest)) if found == *digest => self.proof.compared += 1,
                 (Some(_), Some(_)) => {
                     let text = format!("{kind} {name} came back with another definition");
-                    let list = if self.same_version { &mut self.proof.problems } else { &mut self.proof.notes };
+                    let list =
+                        if self.same_version { &mut self.proof.problems } else { &mut self.proof.notes };
                     list.push(text);
                 }
             }
         }
-        let changed: BTreeSet<_> = truth.objects.iter().filter(|object| object.digest.is_none()).map(|object| object.name.clone()).collect();
+        let changed: BTreeSet<_> = truth
+            .objects
+            .iter()
+            .filter(|object| object.digest.is_none())
+            .map(|object| object.name.clone())
+            .collect();
         for (kind, database, name) in now.into_keys() {
             // Parts of what was made or changed while the dump ran.
             let owner = name.split('.').next().unwrap_or_default();
@@ -119,7 +125,8 @@ impl Prover<'_> {
         let mut proven = BTreeSet::new();
         for before in &truth.tables {
             let TableTruth { database, name, rows, method, checksum, .. } = before;
-            let Some(table) = now.iter().find(|table| (&table.database, &table.name) == (database, name)) else {
+            let Some(table) = now.iter().find(|table| (&table.database, &table.name) == (database, name))
+            else {
                 self.proof.problems.push(format!("table {database}.{name} did not come back"));
                 continue;
             };
@@ -151,13 +158,19 @@ impl Prover<'_> {
     fn accounts(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
         let now = system::accounts(session, self.stop)?;
         for before in &self.stored.truth.accounts {
-            let own = ["'root'@", "'mysql'@", "'mariadb.sys'@"].iter().any(|name| before.name.starts_with(name));
+            let own =
+                ["'root'@", "'mysql'@", "'mariadb.sys'@"].iter().any(|name| before.name.starts_with(name));
             let found = now.iter().find(|account| account.name == before.name);
             let word = if before.role { "role" } else { "user" };
             match found {
                 // The scratch server has such users of its own.
-                Some(found) if found.digest == before.digest || own || !self.same_version => self.proof.compared += 1,
-                Some(_) => self.proof.problems.push(format!("the {word} {} came back with other privileges", before.name)),
+                Some(found) if found.digest == before.digest || own || !self.same_version => {
+                    self.proof.compared += 1
+                }
+                Some(_) => self
+                    .proof
+                    .problems
+                    .push(format!("the {word} {} came back with other privileges", before.name)),
                 None => self.proof.problems.push(format!("the {word} {} did not come back", before.name)),
             }
         }
@@ -192,12 +205,18 @@ impl Prover<'_> {
         let text = String::from_utf8_lossy(&out);
         let errors: Vec<_> = wrong(&text).into_iter().map(str::to_owned).collect();
         self.same(errors.is_empty(), || format!("mariadb-check found damage: {}", errors.join("; ")));
-        self.same(ended.status.success(), || format!("mariadb-check failed: {}", crate::process::one_line(&ended.said)));
+        self.same(ended.status.success(), || {
+            format!("mariadb-check failed: {}", crate::process::one_line(&ended.said))
+        });
         Ok(())
     }
 
     /// What was restored is dumped again.
-    fn fixed_point(&mut self, before: &Hashed, proven: &BTreeSet<(String, String)>) -> Result<(), MariaDbError> {
+    fn fixed_point(
+        &mut self,
+        before: &Hashed,
+        proven: &BTreeSet<(String, String)>,
+    ) -> Result<(), MariaDbError> {
         let truth = &self.stored.truth;
         let mut now = Hashed::default();
         let without = |table: &&TableTruth| !table.transactional;
@@ -214,32 +233,49 @@ impl Prover<'_> {
         }
         let (before, now) = (before.labels(), now.labels());
         let all: BTreeSet<_> = before.keys().chain(now.keys()).collect();
-        let differing: Vec<_> = all.into_iter().filter(|label| before.get(*label) != now.get(*label)).collect();
-        let (order, differing): (Vec<&Label>, Vec<&Label>) = differing
-            .into_iter()
-            .partition(|label| label.what == "rows of" && proven.contains(&(label.database.clone(), label.name.clone())));
+        let differing: Vec<_> =
+            all.into_iter().filter(|label| before.get(*label) != now.get(*label)).collect();
+        let (order, differing): (Vec<&Label>, Vec<&Label>) = differing.into_iter().partition(|label| {
+            label.what == "rows of" && proven.contains(&(label.database.clone(), label.name.clone()))
+        });
         for label in order {
-            self.proof.notes.push(format!("{label} come in another order when they are dumped again; their checksums are the same"));
+            self.proof.notes.push(format!(
+                "{label} come in another order when they are dumped again; their checksums are the same"
+            ));
         }
-        let names = differing.iter().take(NAMED).map(|label| label.to_string()).collect::<Vec<_>>().join(", ");
-        let same_tools = self.scratch.access.tools.version == self.stored.facts.tool_version && self.same_version;
+        let names =
+            differing.iter().take(NAMED).map(|label| label.to_string()).collect::<Vec<_>>().join(", ");
+        let same_tools =
+            self.scratch.access.tools.version == self.stored.facts.tool_version && self.same_version;
         match (differing.is_empty(), same_tools) {
             (true, _) => self.proof.compared += 1,
-            (false, true) => self.proof.problems.push(format!("a dump of what was restored is not the dump: {names}")),
+            (false, true) => {
+                self.proof.problems.push(format!("a dump of what was restored is not the dump: {names}"))
+            }
             (false, false) => {
-                self.proof.notes.push(format!("a dump of what was restored by other versions differs from the dump: {names}"));
+                self.proof.notes.push(format!(
+                    "a dump of what was restored by other versions differs from the dump: {names}"
+                ));
             }
         }
         Ok(())
     }
 
-    fn dump_again(&self, part: Part, ignored: &[(String, String)], hashed: &mut Hashed) -> Result<(), MariaDbError> {
+    fn dump_again(
+        &self,
+        part: Part,
+        ignored: &[(String, String)],
+        hashed: &mut Hashed,
+    ) -> Result<(), MariaDbError> {
         if self.stored.truth.databases.is_empty() {
             return Ok(());
         }
         let access = &self.scratch.access;
         let mut command = access.dump_command("again.cnf", ignored)?;
-        command.args(dump_options(&access.tools, part, false)).args(["--databases", "--"]).args(&self.stored.truth.databases);
+        command
+            .args(dump_options(&access.tools, part, false))
+            .args(["--databases", "--"])
+            .args(&self.stored.truth.databases);
         command.stdout(Stdio::piped());
         let mut running = access.launcher.start(command)?;
         let mut out = running.stdout()?;
@@ -365,7 +401,8 @@ mod tests {
         let a = "-- x\n\nUSE `s`;\nCREATE TABLE `t` (a int);\nINSERT INTO `t` VALUES (1);\n";
         assert_eq!(labels(a, 3), labels(&format!("-- other\n{a}"), 1000));
         let b = labels(&a.replace("(1)", "(2)"), 1000);
-        let differing: Vec<_> = b.iter().filter(|(label, hash)| labels(a, 7).get(*label) != Some(*hash)).collect();
+        let differing: Vec<_> =
+            b.iter().filter(|(label, hash)| labels(a, 7).get(*label) != Some(*hash)).collect();
         assert_eq!(differing.len(), 1);
         assert_eq!(differing[0].0.to_string(), "rows of s.t");
     }

@@ -109,7 +109,9 @@ impl<'a> Settings<'a> {
                     access.url
                 ))
             })?;
-            out.notes.push(format!("max_allowed_packet of the server was {packet} and was raised while restoring"));
+            out.notes.push(format!(
+                "max_allowed_packet of the server was {packet} and was raised while restoring"
+            ));
         }
         let scheduler = session.value(doing, "SELECT @@GLOBAL.event_scheduler", stop)?;
         if with_events && scheduler == "ON" {
@@ -124,7 +126,13 @@ impl<'a> Settings<'a> {
     }
 
     /// In a session of its own: a refusal ends it.
-    fn set(&mut self, name: &'static str, before: String, value: &str, stop: Stop<'_>) -> Result<(), MariaDbError> {
+    fn set(
+        &mut self,
+        name: &'static str,
+        before: String,
+        value: &str,
+        stop: Stop<'_>,
+    ) -> Result<(), MariaDbError> {
         let sql = format!("SET GLOBAL {name} = {value}");
         self.access.session(stop)?.query("setting the server up", &sql, stop)?;
         self.before.push((name, before));
@@ -231,11 +239,16 @@ impl Restorer<'_> {
                 "the database {name:?} is there already, from an earlier restore of this snapshot: drop it first"
             )));
         }
-        let loaded = self.load(&mut Extract::new(database, name, events)).and_then(|()| self.count(session, database, name));
+        let loaded = self
+            .load(&mut Extract::new(database, name, events))
+            .and_then(|()| self.count(session, database, name));
         if loaded.is_err() {
             // Nobody else can have put anything into it.
             let drop = format!("DROP DATABASE IF EXISTS {}", quoted(name));
-            let _ = self.access.session(&|| false).and_then(|mut session| session.query("removing what was begun", &drop, &|| false));
+            let _ = self
+                .access
+                .session(&|| false)
+                .and_then(|mut session| session.query("removing what was begun", &drop, &|| false));
         }
         loaded
     }
@@ -257,7 +270,9 @@ impl Restorer<'_> {
         let old = format!("DROP DATABASE {}", quoted(database));
         session.query("removing the replaced database", &old, self.stop)?;
         self.create(session, database).map_err(|error| {
-            MariaDbError::Refused(format!("{error}; the old database {database:?} is gone, and the snapshot's is whole in {name:?}"))
+            MariaDbError::Refused(format!(
+                "{error}; the old database {database:?} is gone, and the snapshot's is whole in {name:?}"
+            ))
         })?;
         session.query("tidying up", &remove, self.stop)?;
         Ok(())
@@ -344,7 +359,12 @@ pub(crate) fn load_plugins(
 }
 
 /// Loads some SQL into a database, or none.
-pub(crate) fn load_text(access: &Access, sql: &str, database: Option<&str>, stop: Stop<'_>) -> Result<(), MariaDbError> {
+pub(crate) fn load_text(
+    access: &Access,
+    sql: &str,
+    database: Option<&str>,
+    stop: Stop<'_>,
+) -> Result<(), MariaDbError> {
     let mut command = access.loader()?;
     if let Some(database) = database {
         command.arg(format!("--database={database}"));

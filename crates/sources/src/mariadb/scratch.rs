@@ -37,8 +37,13 @@ performance_schema=OFF
 plugin-maturity=unknown
 ";
 /// Settings of the source that decide whether a dump can be loaded.
-const LIKE_SOURCE: &[&str] =
-    &["lower_case_table_names", "innodb_page_size", "innodb_default_row_format", "character_set_server", "collation_server"];
+const LIKE_SOURCE: &[&str] = &[
+    "lower_case_table_names",
+    "innodb_page_size",
+    "innodb_default_row_format",
+    "character_set_server",
+    "collation_server",
+];
 
 /// The server.
 pub struct Scratch {
@@ -52,7 +57,12 @@ pub struct Scratch {
 
 impl Scratch {
     /// Starts one below `place` that looks like the server described by `facts`, with room for this many bytes.
-    pub fn start(place: &Path, facts: &ServerFacts, bytes: u64, stop: Stop<'_>) -> Result<Self, MariaDbError> {
+    pub fn start(
+        place: &Path,
+        facts: &ServerFacts,
+        bytes: u64,
+        stop: Stop<'_>,
+    ) -> Result<Self, MariaDbError> {
         let scratch = Preparation::new(place, facts, bytes)?;
         scratch.install(stop)?;
         scratch.run(&like_source(facts), stop)
@@ -156,7 +166,9 @@ impl Preparation {
             self.path("tmp").display()
         );
         let file = self.path("my.cnf");
-        fs::write(&file, settings).and_then(|()| self.launcher.give(&file)).map_err(MariaDbError::io("write", &file))?;
+        fs::write(&file, settings)
+            .and_then(|()| self.launcher.give(&file))
+            .map_err(MariaDbError::io("write", &file))?;
         let server = self.tools.program("mariadbd")?;
         let (mut command, note) = isolation::isolated(&self.account, &self.launcher, &server);
         command.arg(format!("--defaults-file={}", file.display())).stdout(std::process::Stdio::null());

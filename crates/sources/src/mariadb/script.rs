@@ -249,7 +249,8 @@ impl Script {
 
     /// The client takes such a line for itself.
     fn is_command(&self) -> bool {
-        self.head.len() < 64 && self.head.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"DELIMITER "))
+        self.head.len() < 64
+            && self.head.get(..10).is_some_and(|head| head.eq_ignore_ascii_case(b"DELIMITER "))
     }
 
     fn open_comment(&mut self) {
@@ -262,7 +263,9 @@ impl Script {
         match self.delimiter.as_slice() {
             [one] => byte == *one,
             [one, two] => byte == *two && previous == *one,
-            other => self.head.len() < HEAD_BYTES && byte == b';' && self.head.ends_with(&other[..other.len() - 1]),
+            other => {
+                self.head.len() < HEAD_BYTES && byte == b';' && self.head.ends_with(&other[..other.len() - 1])
+            }
         }
     }
 

@@ -3,14 +3,20 @@
 use super::access::Access;
 use super::error::MariaDbError;
 use super::session::{Session, Stop};
-use super::sql::{literal, literals};
+use super::sql::literals;
 use super::tools::Flavour;
 use super::truth::{DatabaseFacts, SERVER_FORMAT, ServerFacts, VERSION};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Databases of the server's own; users are dumped in another way.
-pub(crate) const OWN_DATABASES: &[&str] =
-    &["information_schema", "performance_schema", "mysql", "sys", "mysql_innodb_cluster_metadata", "lost+found"];
+pub(crate) const OWN_DATABASES: &[&str] = &[
+    "information_schema",
+    "performance_schema",
+    "mysql",
+    "sys",
+    "mysql_innodb_cluster_metadata",
+    "lost+found",
+];
 
 /// Settings that may matter to a restore. None of them carries a secret.
 const SETTINGS: &[&str] = &[
@@ -77,11 +83,17 @@ pub(crate) fn privileges(session: &mut Session, stop: Stop<'_>) -> Result<BTreeS
 
 /// What a grant on everything grants.
 fn global_privileges(grant: &str) -> Vec<String> {
-    let Some((names, _)) = grant.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON *.* TO ")) else {
+    let Some((names, _)) = grant.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON *.* TO "))
+    else {
         return Vec::new();
     };
     match names.starts_with("ALL PRIVILEGES") {
-        true => NEEDED.iter().map(|(name, _)| *name).chain(["RELOAD", "SUPER", "PROCESS"]).map(str::to_owned).collect(),
+        true => NEEDED
+            .iter()
+            .map(|(name, _)| *name)
+            .chain(["RELOAD", "SUPER", "PROCESS"])
+            .map(str::to_owned)
+            .collect(),
         false => names.split(',').map(|name| name.trim().to_owned()).collect(),
     }
 }
@@ -102,7 +114,11 @@ pub(crate) fn ask(access: &Access, session: &mut Session, stop: Stop<'_>) -> Res
     let privileges = privileges(session, stop)?;
     let settings = settings(session, stop)?;
     let get = |name: &str| settings.get(name).cloned().unwrap_or_default();
-    let row = session.row(doing, "SELECT @@version, @@version_comment, @@hostname, @@datadir, @@server_id, @@port", stop)?;
+    let row = session.row(
+        doing,
+        "SELECT @@version, @@version_comment, @@hostname, @@datadir, @@server_id, @@port",
+        stop,
+    )?;
     let [version, comment, hostname, data, id, port] = <[String; 6]>::try_from(row)
         .map_err(|_| MariaDbError::Answer { doing: doing.into(), why: "not six values".into() })?;
     // MySQL numbers its servers. MariaDB's server_uid is made of hardware and port: the place is needed as well.
@@ -110,7 +126,8 @@ pub(crate) fn ask(access: &Access, session: &mut Session, stop: Stop<'_>) -> Res
         uuid if !uuid.is_empty() => uuid,
         _ => format!("{hostname}:{port}:{}:{id}", data.trim_end_matches('/')),
     };
-    let may_ask = ["BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"].iter().any(|name| privileges.contains(*name));
+    let may_ask =
+        ["BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"].iter().any(|name| privileges.contains(*name));
     let can = Abilities {
         position: get("log_bin") == "ON" && may_ask,
         backup_stage: access.tools.flavour == Flavour::MariaDb && at_least(&version, (10, 4, 1)),
@@ -138,7 +155,11 @@ pub(crate) fn ask(access: &Access, session: &mut Session, stop: Stop<'_>) -> Res
 
 fn settings(session: &mut Session, stop: Stop<'_>) -> Result<BTreeMap<String, String>, MariaDbError> {
     let names = literals(SETTINGS.iter().copied());
-    let rows = session.query("reading settings", &format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"), stop)?;
+    let rows = session.query(
+        "reading settings",
+        &format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"),
+        stop,
+    )?;
     let pair = |row: Vec<String>| match <[String; 2]>::try_from(row) {
         Ok([name, value]) => Some((name, value)),
         Err(_) => None,
@@ -263,7 +284,10 @@ mod tests {
             global_privileges("GRANT SELECT, LOCK TABLES ON *.* TO `b`@`%` IDENTIFIED BY PASSWORD 'x'"),
             ["SELECT", "LOCK TABLES"]
         );
-        assert!(global_privileges("GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION").contains(&"EVENT".to_owned()));
+        assert!(
+            global_privileges("GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION")
+                .contains(&"EVENT".to_owned())
+        );
         assert!(global_privileges("GRANT SELECT ON `shop`.* TO `b`@`%`").is_empty());
     }
 

@@ -134,8 +134,12 @@ impl Session {
         let (place, doing) = (self.place.clone(), doing.to_owned());
         match parsed(&said) {
             // 2000 to 2999 are the client's own: the server is not there (any more).
-            Some((code, message)) if !(2000..3000).contains(&code) => MariaDbError::Sql { doing, code, message },
-            Some((code, message)) => MariaDbError::Lost { place, doing, said: format!("{message} (error {code})") },
+            Some((code, message)) if !(2000..3000).contains(&code) => {
+                MariaDbError::Sql { doing, code, message }
+            }
+            Some((code, message)) => {
+                MariaDbError::Lost { place, doing, said: format!("{message} (error {code})") }
+            }
             None => MariaDbError::Lost { place, doing, said: one_line(&said) },
         }
     }

@@ -144,7 +144,8 @@ pub(crate) fn refused(ended: crate::process::Ended) -> Result<(), MariaDbError> 
         Some((code, message)) => Err(MariaDbError::Sql { doing: "loading the dump".into(), code, message }),
         None => {
             let (program, how) = (ended.program, ended.status.to_string());
-            Err(ToolError::Failed { program, how, said: "it did not say which statement failed".into() }.into())
+            Err(ToolError::Failed { program, how, said: "it did not say which statement failed".into() }
+                .into())
         }
     }
 }

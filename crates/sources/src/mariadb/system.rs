@@ -15,7 +15,11 @@ const LIMIT_BYTES: usize = 256 << 20;
 const END: &str = "-- Dump completed";
 
 /// All of it as SQL, and what it lacks.
-pub(crate) fn dump(access: &Access, session: &mut Session, stop: Stop<'_>) -> Result<(Vec<u8>, Vec<String>), MariaDbError> {
+pub(crate) fn dump(
+    access: &Access,
+    session: &mut Session,
+    stop: Stop<'_>,
+) -> Result<(Vec<u8>, Vec<String>), MariaDbError> {
     if access.tools.flavour == Flavour::MySql || !access.tools.dumps_with("--system") {
         return statements(session, stop).map(|sql| (sql, Vec::new()));
     }
@@ -24,14 +28,17 @@ pub(crate) fn dump(access: &Access, session: &mut Session, stop: Stop<'_>) -> Re
     let (out, ended) = access.launcher.output(command, LIMIT_BYTES, stop)?;
     let said = ended.said.clone();
     if ended.status.code() == Some(2) && is_denied(&said) {
-        let problem = format!("users, roles and their grants may not be read and are missing: {}", one_line(&said));
+        let problem =
+            format!("users, roles and their grants may not be read and are missing: {}", one_line(&said));
         return Ok((b"-- Nothing of this could be read.\n".to_vec(), vec![problem]));
     }
     ended.expect_success()?;
     let whole = String::from_utf8_lossy(&out).lines().last().is_some_and(|line| line.starts_with(END));
     match (whole, said.trim().is_empty()) {
         (false, _) => Err(MariaDbError::Dump("users and roles: the last line is missing".into())),
-        (true, false) => Err(MariaDbError::Dump(format!("users and roles: it ended well, but said: {}", one_line(&said)))),
+        (true, false) => {
+            Err(MariaDbError::Dump(format!("users and roles: it ended well, but said: {}", one_line(&said))))
+        }
         (true, true) => Ok((out, Vec::new())),
     }
 }
@@ -85,7 +92,11 @@ fn names(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Name>, MariaDbErro
         stop,
     )?;
     let role = if has_roles == "1" { "is_role" } else { "'N'" };
-    let rows = session.query(doing, &format!("SELECT user, host, {role} FROM mysql.user ORDER BY user, host"), stop)?;
+    let rows = session.query(
+        doing,
+        &format!("SELECT user, host, {role} FROM mysql.user ORDER BY user, host"),
+        stop,
+    )?;
     let name = |row: Vec<String>| {
         let [user, host, role] = <[String; 3]>::try_from(row).ok()?;
         let own = matches!(user.as_str(), "mariadb.sys" | "mysql.sys" | "mysql.session" | "mysql.infoschema");
@@ -100,7 +111,11 @@ fn definition(session: &mut Session, name: &Name, stop: Stop<'_>) -> Result<Vec<
     let doing = format!("asking what {quoted} is granted");
     let mut lines = match name.role {
         true => vec![format!("CREATE ROLE {quoted}")],
-        false => session.query(&doing, &format!("SHOW CREATE USER {quoted}"), stop)?.into_iter().flatten().collect(),
+        false => session
+            .query(&doing, &format!("SHOW CREATE USER {quoted}"), stop)?
+            .into_iter()
+            .flatten()
+            .collect(),
     };
     lines.extend(session.query(&doing, &format!("SHOW GRANTS FOR {quoted}"), stop)?.into_iter().flatten());
     Ok(lines)
@@ -171,7 +186,10 @@ pub(crate) fn fitted(sql: &str, existing: &[String]) -> Fitted {
                 })
             })
         });
-        if statement.starts_with("INSTALL ") || statement.contains("INSTALL PLUGIN") || statement.contains("INSTALL SONAME") {
+        if statement.starts_with("INSTALL ")
+            || statement.contains("INSTALL PLUGIN")
+            || statement.contains("INSTALL SONAME")
+        {
             out.plugins.push(statement);
         } else if touches {
             out.kept += 1;
@@ -194,7 +212,11 @@ mod tests {
             INSTALL PLUGIN x SONAME 'x.so';\n-- Dump completed\n";
         let out = fitted(sql, &["'bob'@'localhost'".to_owned(), "'bob'".to_owned()]);
         assert_eq!((out.kept, out.plugins.len()), (2, 1));
-        assert!(out.rest.contains("CREATE USER") && out.rest.contains("`new`@`%`") && out.rest.contains("`bob`@`%`"));
+        assert!(
+            out.rest.contains("CREATE USER")
+                && out.rest.contains("`new`@`%`")
+                && out.rest.contains("`bob`@`%`")
+        );
         assert!(!out.rest.contains("x;y"));
     }
 }

@@ -53,7 +53,11 @@ pub(crate) fn load_scratch(
 }
 
 /// Restores one table.
-pub(crate) fn restore(restorer: &mut Restorer<'_>, there: &mut Session, wanted: &str) -> Result<(), MariaDbError> {
+pub(crate) fn restore(
+    restorer: &mut Restorer<'_>,
+    there: &mut Session,
+    wanted: &str,
+) -> Result<(), MariaDbError> {
     let (stored, stop) = (restorer.stored, restorer.stop);
     let (database, table) = find(restorer, wanted)?;
     // Where it goes: the database that the URL names, else the one of the same name.
@@ -84,7 +88,11 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, there: &mut Session, wanted: 
 
 /// The table that is meant: in the database that was named, or the only one that has it.
 fn find(restorer: &Restorer<'_>, wanted: &str) -> Result<(String, String), MariaDbError> {
-    let unreadable = || MariaDbError::Refused(format!("{wanted:?} is no name of a table: NAME or DATABASE.NAME, in backticks where needed"));
+    let unreadable = || {
+        MariaDbError::Refused(format!(
+            "{wanted:?} is no name of a table: NAME or DATABASE.NAME, in backticks where needed"
+        ))
+    };
     let (database, name) = table_name(wanted).ok_or_else(unreadable)?;
     let database = restorer.options.database.clone().or(database);
     let found: Vec<_> = restorer
@@ -92,7 +100,9 @@ fn find(restorer: &Restorer<'_>, wanted: &str) -> Result<(String, String), Maria
         .truth
         .tables
         .iter()
-        .filter(|table| table.name == name && database.as_ref().is_none_or(|database| table.database == *database))
+        .filter(|table| {
+            table.name == name && database.as_ref().is_none_or(|database| table.database == *database)
+        })
         .collect();
     match found.as_slice() {
         [one] => Ok((one.database.clone(), one.name.clone())),
@@ -103,9 +113,16 @@ fn find(restorer: &Restorer<'_>, wanted: &str) -> Result<(String, String), Maria
     }
 }
 
-fn has_table(session: &mut Session, database: &str, table: &str, stop: Stop<'_>) -> Result<bool, MariaDbError> {
+fn has_table(
+    session: &mut Session,
+    database: &str,
+    table: &str,
+    stop: Stop<'_>,
+) -> Result<bool, MariaDbError> {
     let (database, table) = (literal(database), literal(table));
-    let sql = format!("SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {database} AND table_name = {table}");
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {database} AND table_name = {table}"
+    );
     Ok(session.value("looking for the table", &sql, stop)? != "0")
 }
 
@@ -158,28 +175,37 @@ impl Job<'_, '_> {
         let stop = self.restorer.stop;
         let aside = beside(home, &format!("{}_new", self.restorer.stored.short_id()));
         if exists(there, &aside, stop)? {
-            return Err(MariaDbError::Refused(format!("the database {aside:?} is there from an earlier restore: drop it first")));
+            return Err(MariaDbError::Refused(format!(
+                "the database {aside:?} is there from an earlier restore: drop it first"
+            )));
         }
         let triggers = self.triggers()?;
         self.make_database(there, &aside)?;
         let remove = format!("DROP DATABASE IF EXISTS {}", quoted(&aside));
         self.sequences(there)?;
-        let loaded = self.copy(&self.database, &self.table, &aside).and_then(|()| self.counted(there, &aside));
+        let loaded =
+            self.copy(&self.database, &self.table, &aside).and_then(|()| self.counted(there, &aside));
         match loaded {
             Ok(true) => {}
             other => {
                 let _ = there.query("removing what was begun", &remove, &|| false);
                 other?;
-                return Err(MariaDbError::Refused("the table was not replaced, since not all of its rows came back".into()));
+                return Err(MariaDbError::Refused(
+                    "the table was not replaced, since not all of its rows came back".into(),
+                ));
             }
         }
         // Other tables may refer to this one: their keys go by name and hold again when the new one is there.
         there.query("replacing the table", "SET SESSION foreign_key_checks = 0", stop)?;
         let (old, new) = (quoted_name(home, &self.table), quoted_name(&aside, &self.table));
         there.query("removing the replaced table", &format!("DROP TABLE {old}"), stop)?;
-        there.query("putting the table into its place", &format!("RENAME TABLE {new} TO {old}"), stop).map_err(|error| {
-            MariaDbError::Refused(format!("{error}; the old table is gone, and the snapshot's is whole in {new}"))
-        })?;
+        there
+            .query("putting the table into its place", &format!("RENAME TABLE {new} TO {old}"), stop)
+            .map_err(|error| {
+                MariaDbError::Refused(format!(
+                    "{error}; the old table is gone, and the snapshot's is whole in {new}"
+                ))
+            })?;
         there.query("tidying up", &remove, stop)?;
         if let Err(error) = load_text(self.restorer.access, &triggers, Some(home), stop) {
             self.restorer.out.problems.push(format!("a trigger of the table did not come back: {error}"));
@@ -189,7 +215,8 @@ impl Job<'_, '_> {
 
     fn make_database(&self, there: &mut Session, name: &str) -> Result<(), MariaDbError> {
         let facts = self.restorer.stored.facts.databases.iter().find(|facts| facts.name == self.database);
-        let set = facts.map(|facts| format!(" CHARACTER SET {} COLLATE {}", facts.character_set, facts.collation));
+        let set =
+            facts.map(|facts| format!(" CHARACTER SET {} COLLATE {}", facts.character_set, facts.collation));
         let sql = format!("CREATE DATABASE {}{}", quoted(name), set.unwrap_or_default());
         there.query("making the database", &sql, self.restorer.stop).map(drop)
     }
@@ -242,7 +269,10 @@ impl Job<'_, '_> {
                 self.make_database(there, &database)?;
             }
             self.copy(&database, &name, &database)?;
-            self.restorer.out.notes.push(format!("the sequence {} came back with the table", quoted_name(&database, &name)));
+            self.restorer
+                .out
+                .notes
+                .push(format!("the sequence {} came back with the table", quoted_name(&database, &name)));
         }
         Ok(())
     }
@@ -282,7 +312,10 @@ impl Job<'_, '_> {
         if broken.is_some() {
             return Err(program().into());
         }
-        reading.finish().map(drop).map_err(|reason| MariaDbError::Dump(format!("the table out of the scratch server: {reason}")))
+        reading
+            .finish()
+            .map(drop)
+            .map_err(|reason| MariaDbError::Dump(format!("the table out of the scratch server: {reason}")))
     }
 
     /// Whether all rows are there.
@@ -302,7 +335,9 @@ impl Job<'_, '_> {
         let name = quoted_name(target, &self.table);
         match (self.counted(there, target)?, self.truth().map_or(0, |table| table.rows)) {
             (true, rows) => self.restorer.out.rows += rows,
-            (false, rows) => self.restorer.out.problems.push(format!("table {name} has other rows than the {rows} it had")),
+            (false, rows) => {
+                self.restorer.out.problems.push(format!("table {name} has other rows than the {rows} it had"))
+            }
         }
         for (key, orphans) in dangling(there, target, &self.table, self.restorer.stop)? {
             self.restorer.out.problems.push(format!(
@@ -332,7 +367,9 @@ fn dangling(
     );
     let mut keys: Vec<(String, String, Vec<(String, String)>)> = Vec::new();
     for row in session.query(doing, &sql, stop)? {
-        let Ok([name, column, schema, parent, parent_column]) = <[String; 5]>::try_from(row) else { continue };
+        let Ok([name, column, schema, parent, parent_column]) = <[String; 5]>::try_from(row) else {
+            continue;
+        };
         match keys.last_mut().filter(|(last, ..)| *last == name) {
             Some((_, _, columns)) => columns.push((column, parent_column)),
             None => keys.push((name, quoted_name(&schema, &parent), vec![(column, parent_column)])),
@@ -347,7 +384,8 @@ fn dangling(
         let set = pairs(" AND ", &|(a, _)| format!("c.{} IS NOT NULL", quoted(a)));
         let missing = format!("p.{} IS NULL", quoted(&columns[0].1));
         let child = quoted_name(database, table);
-        let sql = format!("SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON {on} WHERE {set} AND {missing}");
+        let sql =
+            format!("SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON {on} WHERE {set} AND {missing}");
         match session.value(doing, &sql, stop) {
             Ok(orphans) if orphans == "0" => {}
             Ok(orphans) => out.push((name, orphans)),

@@ -114,14 +114,16 @@ impl Flavour {
 
 /// Any client: to ask a server what it is.
 pub(crate) fn any_client(folder: Option<&Path>) -> Result<PathBuf, ToolsError> {
-    let found = [Flavour::MariaDb, Flavour::MySql].into_iter().find_map(|flavour| find(folder, flavour, "mariadb"));
+    let found =
+        [Flavour::MariaDb, Flavour::MySql].into_iter().find_map(|flavour| find(folder, flavour, "mariadb"));
     found.ok_or_else(|| missing(folder, Flavour::MariaDb, "mariadb"))
 }
 
 impl Tools {
     /// Those for a server of this flavour, in `folder` when the plan names one.
     pub fn find(launcher: &Launcher, folder: Option<&Path>, flavour: Flavour) -> Result<Self, ToolsError> {
-        let dump = find(folder, flavour, "mariadb-dump").ok_or_else(|| missing(folder, flavour, "mariadb-dump"))?;
+        let dump =
+            find(folder, flavour, "mariadb-dump").ok_or_else(|| missing(folder, flavour, "mariadb-dump"))?;
         let client = find(folder, flavour, "mariadb").ok_or_else(|| missing(folder, flavour, "mariadb"))?;
         let says = |program: &Path, option: &str| {
             let mut command = launcher.command(program);
@@ -183,7 +185,9 @@ fn find(folder: Option<&Path>, flavour: Flavour, name: &'static str) -> Option<P
 
 fn missing(folder: Option<&Path>, flavour: Flavour, name: &'static str) -> ToolsError {
     let package = match (flavour, name) {
-        (Flavour::MariaDb, "mariadbd" | "mariadb-install-db") => "the server's package (on Debian: mariadb-server)",
+        (Flavour::MariaDb, "mariadbd" | "mariadb-install-db") => {
+            "the server's package (on Debian: mariadb-server)"
+        }
         (Flavour::MariaDb, "mariadb-backup" | "mbstream") => "the package mariadb-backup",
         _ => flavour.package(),
     };
@@ -198,7 +202,10 @@ mod tests {
     #[test]
     fn flavours_are_told_apart() {
         assert_eq!(Flavour::of("10.11.19-MariaDB-0+deb12u1"), Flavour::MariaDb);
-        assert_eq!(Flavour::of("mysqldump  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)"), Flavour::MySql);
+        assert_eq!(
+            Flavour::of("mysqldump  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)"),
+            Flavour::MySql
+        );
     }
 
     #[test]

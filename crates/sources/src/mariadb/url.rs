@@ -25,8 +25,12 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// Where the client programs look for a socket when neither host nor socket is given: builds of distributions differ.
-const SOCKETS: &[&str] =
-    &["/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock"];
+const SOCKETS: &[&str] = &[
+    "/run/mysqld/mysqld.sock",
+    "/var/run/mysqld/mysqld.sock",
+    "/var/lib/mysql/mysql.sock",
+    "/tmp/mysql.sock",
+];
 
 /// A server, and how to connect to it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -91,7 +91,12 @@ impl Evidence {
             let same = self.after.get(key) == Some(digest);
             changed += u64::from(!same);
             let digest = same.then(|| digest.clone());
-            out.objects.push(ObjectTruth { kind: kind.clone(), database: database.clone(), name: name.clone(), digest });
+            out.objects.push(ObjectTruth {
+                kind: kind.clone(),
+                database: database.clone(),
+                name: name.clone(),
+                digest,
+            });
         }
         // Made while the dump ran, early enough to be in it.
         for key in self.contents.objects.iter().filter(|key| !self.before.contains_key(*key)) {
@@ -100,7 +105,9 @@ impl Evidence {
             out.objects.push(ObjectTruth { kind, database, name, digest: None });
         }
         if changed > 0 {
-            out.notes.push(format!("{changed} objects were changed while the dump ran: their definitions are not compared"));
+            out.notes.push(format!(
+                "{changed} objects were changed while the dump ran: their definitions are not compared"
+            ));
         }
         out.objects.sort_by(|a, b| (&a.kind, &a.database, &a.name).cmp(&(&b.kind, &b.database, &b.name)));
     }
@@ -109,7 +116,9 @@ impl Evidence {
         let changed = self.changed_columns();
         let is_changed = |table: &Table| {
             let prefix = format!("{}.", table.name);
-            changed.iter().any(|(database, column)| *database == table.database && column.starts_with(&prefix))
+            changed
+                .iter()
+                .any(|(database, column)| *database == table.database && column.starts_with(&prefix))
         };
         for table in &self.tables {
             let (database, name) = (&table.database, &table.name);
@@ -117,7 +126,8 @@ impl Evidence {
                 // Named already among the objects, or dropped.
                 continue;
             };
-            let measured = self.measured.iter().find(|truth| (&truth.database, &truth.name) == (database, name));
+            let measured =
+                self.measured.iter().find(|truth| (&truth.database, &truth.name) == (database, name));
             match measured {
                 Some(truth) if truth.rows == found => {
                     let mut truth = truth.clone();
@@ -128,7 +138,11 @@ impl Evidence {
                     out.tables.push(truth);
                 }
                 Some(truth) => {
-                    lacks.push(format!("rows of table {} ({found} of {} are there)", shown(database, name), truth.rows));
+                    lacks.push(format!(
+                        "rows of table {} ({found} of {} are there)",
+                        shown(database, name),
+                        truth.rows
+                    ));
                 }
                 None => out.tables.push(table.dumped(found, self.history)),
             }
@@ -137,7 +151,9 @@ impl Evidence {
 
     /// Columns that may be others in the dump than when they were measured: database, and name with that of the table.
     fn changed_columns(&self) -> Vec<(&str, &str)> {
-        let differs = |from: &Objects, key: &(String, String, String)| key.0 == "column" && from.get(key) != self.before.get(key);
+        let differs = |from: &Objects, key: &(String, String, String)| {
+            key.0 == "column" && from.get(key) != self.before.get(key)
+        };
         let keys = self.before.keys().filter(|key| differs(&self.after, key));
         let new = self.after.keys().filter(|key| key.0 == "column" && !self.before.contains_key(*key));
         keys.chain(new).map(|(_, database, name)| (database.as_str(), name.as_str())).collect()

@@ -12,6 +12,7 @@ mod killed;
 mod levels;
 mod limits;
 mod local_state;
+mod mariadb;
 mod model;
 mod other_readers;
 mod postgres;
