@@ -58,16 +58,21 @@ impl Server {
             .unwrap_or_else(|e| panic!("chmod: {e}"));
         own(folder.path());
         let mut server = Self { folder, running: None };
+        // A server that starts removes all temporary tables that it finds in the common folder: those of the others too.
+        let temporary = server.path("tmp");
+        fs::create_dir(&temporary).unwrap_or_else(|e| panic!("no folder: {e}"));
+        own(&temporary);
         let mut install = unprivileged(&program("mariadb-install-db"));
         install.arg("--no-defaults").arg(format!("--datadir={}", server.data().display()));
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
-        let _ = shell::run(install.current_dir("/")).expect(0);
+        let _ = shell::run(install.current_dir("/").env("TMPDIR", &temporary)).expect(0);
         let settings = format!(
-            "{SETTINGS}datadir={}\nsocket={}\npid-file={}\nlog-error={}\n{lines}\n",
+            "{SETTINGS}datadir={}\nsocket={}\npid-file={}\nlog-error={}\ntmpdir={}\n{lines}\n",
             server.data().display(),
             server.socket().display(),
             server.path("pid").display(),
-            server.path("log").display()
+            server.path("log").display(),
+            temporary.display()
         );
         fs::write(server.path("my.cnf"), settings).unwrap_or_else(|e| panic!("my.cnf: {e}"));
         server.up();
@@ -169,7 +174,7 @@ impl Server {
             "--hex-blob",
             "--dump-history",
         ]);
-        shell::run(command.arg("--").args(what)).expect(0).text()
+        shell::run(command.args(what)).expect(0).text()
     }
 }
 

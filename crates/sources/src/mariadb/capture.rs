@@ -8,10 +8,11 @@ use super::dump::{Dump, Held, Part, options as dump_options};
 use super::error::MariaDbError;
 use super::inventory::{self, Objects};
 use super::measure::{self, Table};
-use super::moment::Hold;
+use super::moment::{Hold, ReadLock};
 use super::reading::Contents;
 use super::server::{self, Server};
 use super::session::Session;
+use super::sql::quoted_name;
 use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
@@ -300,9 +301,24 @@ impl MariaDb {
                 continue;
             }
             let before = inventory::objects(hold.session(), &now, &go_on)?;
-            hold.block_commits(&go_on)?;
-            let plan = Begin { access, shared: &self.shared, options, server: &server, tables: &tables };
-            let begun = plan.begin(hold, &now, &now_without)?;
+            // Commits can only be let go together with the schema. When that is to stay as it is, tables are locked instead.
+            let keep_schema = options.hold_schema && server.can.backup_stage && !all;
+            let reading = match keep_schema {
+                true => ReadLock::begin(access, &quoted_names(&tables), options.lock_wait_secs, &go_on)?,
+                false => None,
+            };
+            if !keep_schema {
+                hold.block_commits(&go_on)?;
+            }
+            let plan = Begin {
+                access,
+                shared: &self.shared,
+                options,
+                server: &server,
+                tables: &tables,
+                sequences: sequences(&before),
+            };
+            let begun = plan.begin(hold, reading, keep_schema, &now, &now_without)?;
             let (system, problems) = system::dump(access, &mut session, &go_on)?;
             found.extend(problems.into_iter().map(|text| Found::Problem { path: SYSTEM.into(), text }));
             // When they may not be read, that has been said.
@@ -359,6 +375,15 @@ fn without_transactions(tables: &[Table]) -> Vec<(String, String)> {
     without.map(|table| (table.database.clone(), table.name.clone())).collect()
 }
 
+fn quoted_names(tables: &[Table]) -> Vec<String> {
+    tables.iter().map(|table| quoted_name(&table.database, &table.name)).collect()
+}
+
+fn sequences(objects: &Objects) -> Vec<(String, String)> {
+    let sequences = objects.keys().filter(|(kind, ..)| kind == "sequence");
+    sequences.map(|(_, database, name)| (database.clone(), name.clone())).collect()
+}
+
 /// What no dump can bring back, or not of one moment.
 fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
     let problem = |text: String| Found::Problem { path: DATABASES.into(), text };
@@ -398,6 +423,7 @@ struct Begin<'b> {
     options: &'b MariaDbOptions,
     server: &'b Server,
     tables: &'b [Table],
+    sequences: Vec<(String, String)>,
 }
 
 /// What has begun.
@@ -412,6 +438,8 @@ impl Begin<'_> {
     fn begin(
         &self,
         mut hold: Hold,
+        reading: Option<ReadLock>,
+        keep_schema: bool,
         databases: &[String],
         without: &[(String, String)],
     ) -> Result<Began, MariaDbError> {
@@ -423,7 +451,7 @@ impl Begin<'_> {
         let mut dumps = Vec::new();
         if !databases.is_empty() {
             if split {
-                dumps.push((LOCKED, self.dump(LOCKED, Part::Locked, databases, &self.transactional())?));
+                dumps.push((LOCKED, self.dump(LOCKED, Part::Locked, databases, &self.not_locked())?));
             }
             let ignored = if split { without } else { &[] };
             dumps.push((DATABASES, self.dump(DATABASES, Part::Everything, databases, ignored)?));
@@ -431,16 +459,14 @@ impl Begin<'_> {
         for (_, dump) in &mut dumps {
             dump.begun(hold.session(), &go_on)?;
         }
-        let mut held = None;
-        if split || self.options.lock == Lock::All {
-            held = Some(Arc::new(Held::new(hold)));
-        } else {
-            hold.end(&go_on)?;
-            if self.options.hold_schema && self.server.can.backup_stage {
-                let hold = Hold::begin(self.access, false, true, self.options.lock_wait_secs, &go_on)?;
-                held = Some(Arc::new(Held::new(hold)));
+        reading.map_or(Ok(()), |reading| reading.end(&go_on))?;
+        let held = match split || keep_schema || self.options.lock == Lock::All {
+            true => Some(Arc::new(Held::new(hold))),
+            false => {
+                hold.end(&go_on)?;
+                None
             }
-        }
+        };
         if let (Some(held), Some((_, first))) = (&held, dumps.first_mut()) {
             first.holding(Arc::clone(held));
         }
@@ -448,10 +474,11 @@ impl Begin<'_> {
         Ok(Began { dumps, taken, position, stop_measuring })
     }
 
-    fn transactional(&self) -> Vec<(String, String)> {
+    /// What is not dumped while writing waits.
+    fn not_locked(&self) -> Vec<(String, String)> {
         let with = self.tables.iter().filter(|table| table.transactional);
         let mut ignored: Vec<_> = with.map(|table| (table.database.clone(), table.name.clone())).collect();
-        ignored.sort();
+        ignored.extend(self.sequences.iter().cloned());
         ignored
     }
 

@@ -42,6 +42,11 @@ pub(crate) fn options(tools: &Tools, part: Part, position: bool) -> Vec<&'static
         "--max-allowed-packet=1G",
         "--default-character-set=utf8mb4",
         "--skip-dump-date",
+        // A table whose default is a sequence's next value cannot be filled while only the table is locked: error 1100.
+        "--skip-add-locks",
+        // Where rows are split into statements depends on all rows before: with statements of a megabyte the next dump would differ in
+        // every megabyte. All servers take these.
+        "--net-buffer-length=4M",
     ];
     let has = |option: &str| tools.dumps_with(option);
     if has("--dump-history") {
@@ -162,7 +167,7 @@ impl Dump {
                 if self.ahead.len() > HEADER_LIMIT_BYTES {
                     return Err(MariaDbError::Dump("it does not say when it begins".into()));
                 }
-            } else if moment::waiting(watcher, stop)?.is_some() {
+            } else if moment::waiting(watcher, true, stop)?.is_some() {
                 return Ok(());
             } else if began.elapsed() > BEGIN {
                 let secs = BEGIN.as_secs();
@@ -209,7 +214,7 @@ impl Dump {
             return Ok(());
         }
         let mut session = self.access.session(stop)?;
-        let Some(database) = moment::waiting(&mut session, stop)? else {
+        let Some(database) = moment::waiting(&mut session, false, stop)? else {
             self.quiet_since = Instant::now();
             return Ok(());
         };

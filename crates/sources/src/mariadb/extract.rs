@@ -26,6 +26,8 @@ struct Part {
     /// The unit that is being read, until it is known.
     kept: Vec<u8>,
     known: bool,
+    /// And then whether the rest of it is wanted.
+    hand_on: bool,
     ready: Vec<u8>,
 }
 
@@ -40,6 +42,7 @@ impl Extract {
             prelude: true,
             kept: Vec::new(),
             known: false,
+            hand_on: false,
             ready: Vec::new(),
         };
         Self { script: Script::default(), part }
@@ -69,7 +72,7 @@ impl Part {
 impl Sink for Part {
     fn piece(&mut self, bytes: &[u8]) {
         if self.known {
-            if self.wanted() {
+            if self.hand_on {
                 self.ready.extend_from_slice(bytes);
             }
             return;
@@ -77,11 +80,9 @@ impl Sink for Part {
         self.kept.extend_from_slice(bytes);
         if self.kept.len() > KNOWN_BYTES {
             // Rows, or the body of a routine.
+            let kept = std::mem::take(&mut self.kept);
             self.known = true;
-            if self.wanted() {
-                self.ready.append(&mut self.kept);
-            }
-            self.kept.clear();
+            self.hand_on = self.decide(&kept);
         }
     }
 
@@ -90,31 +91,57 @@ impl Sink for Part {
         if std::mem::take(&mut self.known) {
             return;
         }
-        let statement = match unit.kind {
-            Kind::Statement => Statement::of(&String::from_utf8_lossy(unit.head)),
-            Kind::Comment | Kind::Delimiter => Statement::Other,
-        };
-        match statement {
+        if unit.kind == Kind::Statement {
+            self.decide(&kept);
+        } else if self.wanted() {
+            self.ready.extend_from_slice(&kept);
+        }
+    }
+}
+
+impl Part {
+    /// Hands on the beginning of a statement when it is wanted; says whether it is.
+    fn decide(&mut self, kept: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(kept);
+        match Statement::of(&text) {
             Statement::Use(database) => {
                 self.prelude = false;
                 self.inside = database == self.database;
                 if self.inside {
                     self.ready.extend_from_slice(format!("\nUSE {};", quoted(&self.name)).as_bytes());
                 }
+                return false;
             }
             Statement::Create { kind: "database", name } => {
                 self.prelude = false;
                 if name == self.database {
-                    let text = String::from_utf8_lossy(&kept);
-                    self.ready
-                        .extend_from_slice(text.replacen(&quoted(&name), &quoted(&self.name), 1).as_bytes());
+                    let text = text.replacen(&quoted(&name), &quoted(&self.name), 1);
+                    self.ready.extend_from_slice(text.as_bytes());
                 }
+                return false;
             }
-            Statement::Create { kind: "event", .. } if !self.events => {}
-            _ if self.wanted() => self.ready.extend_from_slice(&kept),
-            _ => {}
+            Statement::Create { kind: "event", .. } if !self.events => return false,
+            Statement::Create { kind: "trigger", .. } if self.inside && self.name != self.database => {
+                // Triggers are kept as they were written, some with the name of the database.
+                self.ready.extend_from_slice(unqualified(&text, &self.database).as_bytes());
+            }
+            _ if self.wanted() => self.ready.extend_from_slice(kept),
+            _ => return false,
         }
+        true
     }
+}
+
+/// A trigger without the name of its database in front of its own and its table's name.
+pub(super) fn unqualified(trigger: &str, database: &str) -> String {
+    let upper = trigger.to_ascii_uppercase();
+    let head = upper.find("FOR EACH ROW").unwrap_or(upper.len());
+    let (head, body) = trigger.split_at(head);
+    let mut out = head.replace(&format!(" {}.", quoted(database)), " ");
+    if database.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '$') {
+        out = out.replace(&format!(" {database}."), " ");
+    }
+    format!("{out}{body}")
 }
 
 #[cfg(test)]
@@ -132,6 +159,27 @@ mod tests {
         }
         extract.finish(&mut out).expect("written");
         String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn triggers_lose_the_name_of_their_database() {
+        let text =
+            "/*!50003 trigger shop.tr2 before insert on `shop`.parent for each row set @x = 'shop.a' */";
+        let expected = "/*!50003 trigger tr2 before insert on parent for each row set @x = 'shop.a' */";
+        assert_eq!(unqualified(text, "shop"), expected);
+    }
+
+    #[test]
+    fn a_long_event_is_left_out_whole() {
+        let event = format!(
+            "USE `a`;\nDELIMITER ;;\n/*!50106 CREATE*/ /*!50106 EVENT `e` DO select '{}' */ ;;\nDELIMITER ;\n",
+            "x".repeat(9000)
+        );
+        let (mut extract, mut out) = (Extract::new("a", "b", false), Vec::new());
+        extract.pass(event.as_bytes(), &mut out).expect("written");
+        extract.finish(&mut out).expect("written");
+        let text = String::from_utf8_lossy(&out);
+        assert!(!text.contains("xxx") && text.contains("USE `b`"), "{text}");
     }
 
     #[test]

@@ -92,6 +92,45 @@ impl Hold {
     }
 }
 
+/// A session that keeps everybody from writing to some tables, while a [`Hold`] holds the schema. Dropping it lets go.
+pub(crate) struct ReadLock(Session);
+
+impl ReadLock {
+    /// Locks them, when transactions that wrote to them have ended.
+    pub(crate) fn begin(
+        access: &Access,
+        tables: &[String],
+        wait_secs: u32,
+        stop: Stop<'_>,
+    ) -> Result<Option<Self>, MariaDbError> {
+        let began = Instant::now();
+        let locked: Vec<_> = tables.iter().map(|table| format!("{table} READ")).collect();
+        while !locked.is_empty() {
+            let mut session = access.session(stop)?;
+            let secs = TRY_SECS.min(u64::from(wait_secs));
+            session.query(
+                "setting up the session",
+                &format!("SET SESSION lock_wait_timeout = {secs}"),
+                stop,
+            )?;
+            match session.query("holding tables still", &format!("LOCK TABLES {}", locked.join(", ")), stop) {
+                Ok(_) => return Ok(Some(Self(session))),
+                Err(error) if !error.code().is_some_and(|code| BUSY.contains(&code)) => return Err(error),
+                Err(_) if began.elapsed() >= Duration::from_secs(u64::from(wait_secs)) => {
+                    return Err(self::locked(access, "a table", began.elapsed().as_secs(), stop));
+                }
+                Err(_) => std::thread::sleep(PAUSE),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets go.
+    pub(crate) fn end(mut self, stop: Stop<'_>) -> Result<(), MariaDbError> {
+        self.0.query("letting go of the tables", "UNLOCK TABLES", stop).map(drop)
+    }
+}
+
 fn needs_reload(error: MariaDbError) -> MariaDbError {
     match error.code() {
         Some(1044 | 1045 | 1227) => MariaDbError::Refused(format!(
@@ -128,8 +167,13 @@ const WAITING: &str = "SELECT COALESCE(db, ''), COALESCE(state, '') FROM informa
     WHERE id <> CONNECTION_ID() AND state LIKE 'Waiting for %lock%' AND (info LIKE 'SELECT /*!40001 SQL_NO_CACHE%' \
     OR info LIKE 'show create table%' OR info LIKE 'show fields%' OR info LIKE 'LOCK TABLES%READ%')";
 
-/// In which database a dump waits for a lock, when one does.
-pub(crate) fn waiting(session: &mut Session, stop: Stop<'_>) -> Result<Option<String>, MariaDbError> {
-    let mut rows = session.query("looking whether the dump waits", WAITING, stop)?;
+/// In which database a dump waits for a lock, when one does; with `younger` only one that connected after this session did.
+pub(crate) fn waiting(
+    session: &mut Session,
+    younger: bool,
+    stop: Stop<'_>,
+) -> Result<Option<String>, MariaDbError> {
+    let more = if younger { " AND id > CONNECTION_ID()" } else { "" };
+    let mut rows = session.query("looking whether the dump waits", &format!("{WAITING}{more}"), stop)?;
     Ok(rows.pop().and_then(|row| row.into_iter().next()))
 }

@@ -35,7 +35,7 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
     let (scratch, lacking) = scratch(stored, place, proof.bytes, stop)?;
     proof.notes.extend(scratch.notes.iter().cloned());
-    proof.blocked.extend(lacking.into_iter().map(|text| format!("software is missing here: {text}")));
+    proof.blocked.extend(lacking.plugins.iter().map(|text| format!("software is missing here: {text}")));
     let mut hashed = Hashed::default();
     match load_scratch(stored, &scratch, &mut hashed, stop) {
         Ok(()) => {}
@@ -45,6 +45,7 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
         }
         Err(error) => return Err(error),
     }
+    proof.problems.extend(system::grant_on_objects(&scratch.access, &lacking.on_objects, stop)?);
     let mut session = scratch.access.session(stop)?;
     let version = session.value("asking for the version", "SELECT @@version", stop)?;
     let (here, there) = (numbers(&version), numbers(&stored.truth.server_version));
@@ -225,7 +226,11 @@ impl Prover<'_> {
         for part in [Part::Locked, Part::Everything] {
             let ignored: Vec<_> = match part {
                 Part::Locked if !split => continue,
-                Part::Locked => truth.tables.iter().filter(|table| table.transactional).map(pair).collect(),
+                Part::Locked => {
+                    let with = truth.tables.iter().filter(|table| table.transactional).map(pair);
+                    let sequences = truth.sequences.iter();
+                    with.chain(sequences.map(|one| (one.database.clone(), one.name.clone()))).collect()
+                }
                 Part::Everything if split => truth.tables.iter().filter(without).map(pair).collect(),
                 Part::Everything => Vec::new(),
             };

@@ -170,10 +170,14 @@ impl Statement {
             let upper = word.to_ascii_uppercase();
             rest = match upper.as_str() {
                 "" => return None,
-                "DEFINER" => {
-                    let (_, host) = leading_name(after.trim_start().strip_prefix('=')?)?;
-                    host.strip_prefix('@').and_then(leading_name).map_or(host, |(_, rest)| rest)
-                }
+                // There is also SQL SECURITY DEFINER.
+                "DEFINER" => match after.trim_start().strip_prefix('=') {
+                    None => after,
+                    Some(after) => {
+                        let (_, host) = leading_name(after)?;
+                        host.strip_prefix('@').and_then(leading_name).map_or(host, |(_, rest)| rest)
+                    }
+                },
                 "ALGORITHM" => {
                     whole_view = true;
                     next_word(after.trim_start().strip_prefix('=')?).1

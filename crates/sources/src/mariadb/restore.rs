@@ -38,7 +38,7 @@ pub fn restore(
     let mut out = Restored::default();
     let with_events = options.table.is_none() && stored.truth.kinds.contains_key("event");
     let settings = Settings::prepare(stored, &access, &mut session, with_events, &mut out, stop)?;
-    let mut restorer = Restorer { stored, into, options, access: &access, stop, out };
+    let mut restorer = Restorer { stored, into, options, access: &access, stop, out, on_objects: Vec::new() };
     match (&options.table, &options.database) {
         (Some(name), _) => {
             restorer.roles(&mut session)?;
@@ -51,7 +51,15 @@ pub fn restore(
         }
         (None, None) => restorer.whole(&mut session)?,
     }
-    let out = restorer.out;
+    let lacking = system::grant_on_objects(&access, &restorer.on_objects, stop)?;
+    let mut out = restorer.out;
+    // What one database or table is restored without is not there.
+    let list = if options.database.is_none() && options.table.is_none() {
+        &mut out.problems
+    } else {
+        &mut out.notes
+    };
+    list.extend(lacking.into_iter().map(|text| format!("not granted: {text}")));
     drop(settings);
     Ok(out)
 }
@@ -161,6 +169,8 @@ pub(crate) struct Restorer<'r> {
     pub(crate) access: &'r Access,
     pub(crate) stop: Stop<'r>,
     pub(crate) out: Restored,
+    /// Grants to be made when the tables and routines are there.
+    on_objects: Vec<String>,
 }
 
 impl Restorer<'_> {
@@ -331,6 +341,7 @@ impl Restorer<'_> {
             self.out.problems.push(format!("{statement}: {error}"));
         }
         load_text(self.access, &fitted.rest, None, self.stop)?;
+        self.on_objects = fitted.on_objects;
         if fitted.kept > 0 {
             self.out.notes.push("users and roles that the server has already were left as they are".into());
         }

@@ -145,6 +145,7 @@ impl Preparation {
                 command
             }
         };
+        // A server that starts removes all temporary tables that it finds in the common folder: those of running servers too.
         command.env("TMPDIR", self.path("tmp"));
         let (_, ended) = self.launcher.output(command, 1 << 20, stop)?;
         ended.expect_success().map_err(|error| MariaDbError::Scratch(format!("cannot be made: {error}")))?;

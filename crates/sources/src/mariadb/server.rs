@@ -223,6 +223,10 @@ fn replication(
     let mut command = access.command("mariadb")?;
     command.args(["--batch", "--vertical", "--execute", sql]);
     let (out, ended) = access.launcher.output(command, 1 << 20, stop)?;
+    // It needs a privilege of its own, which says nothing about whether it is a replica.
+    if !ended.status.success() && ended.said.contains("ERROR 1227") {
+        return Ok((Vec::new(), Some(0)));
+    }
     ended.expect_success()?;
     let replicas = upright(&String::from_utf8_lossy(&out));
     let behind = |replica: &Replica| {

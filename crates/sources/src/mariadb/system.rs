@@ -146,8 +146,10 @@ pub(crate) fn existing(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Stri
 pub(crate) struct Fitted {
     /// Each on its own.
     pub(crate) plugins: Vec<String>,
-    /// To be run in one session.
+    /// To be run in one session, before the databases come: definers must be there.
     pub(crate) rest: String,
+    /// Grants on single tables and routines: each on its own, when those are there.
+    pub(crate) on_objects: Vec<String>,
     /// Accounts that are left as they are.
     pub(crate) kept: u64,
 }
@@ -193,12 +195,44 @@ pub(crate) fn fitted(sql: &str, existing: &[String]) -> Fitted {
             out.plugins.push(statement);
         } else if touches {
             out.kept += 1;
+        } else if is_on_object(&plain) {
+            out.on_objects.push(statement);
         } else {
             out.rest.push_str(&statement);
             out.rest.push('\n');
         }
     }
     out
+}
+
+/// Whether it grants something on a single table or routine, which must be there then.
+fn is_on_object(plain: &str) -> bool {
+    let target = plain.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON ")).map(|(_, rest)| rest);
+    let target = target.and_then(|rest| rest.split_once(" TO ")).map(|(target, _)| target);
+    target.is_some_and(|target| !target.ends_with(".*") && !target.contains('@'))
+}
+
+/// Grants what is to be granted on single tables and routines; gives what could not be, because they are not there.
+pub(crate) fn grant_on_objects(
+    access: &Access,
+    statements: &[String],
+    stop: Stop<'_>,
+) -> Result<Vec<String>, MariaDbError> {
+    let mut failed = Vec::new();
+    let mut session = access.session(stop)?;
+    for statement in statements {
+        let plain = statement.trim_end_matches(';');
+        match session.query("granting", plain, stop) {
+            Ok(_) => {}
+            Err(error) if error.code().is_some() => {
+                failed.push(format!("{}: {error}", plain.split(" IDENTIFIED ").next().unwrap_or_default()));
+                // A refusal ends the session.
+                session = access.session(stop)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(failed)
 }
 
 #[cfg(test)]
@@ -209,9 +243,11 @@ mod tests {
     fn accounts_that_exist_are_left_alone() {
         let sql = "CREATE USER IF NOT EXISTS `bob`@`localhost`;\nGRANT USAGE ON *.* TO `bob`@`localhost` IDENTIFIED BY PASSWORD 'x;y';\n\
             GRANT SELECT ON `a`.* TO `new`@`%`;\n/*M!100005 SET DEFAULT ROLE 'r1' FOR 'bob'@'localhost' */;\nGRANT `r1` TO `bob`@`%`;\n\
-            INSTALL PLUGIN x SONAME 'x.so';\n-- Dump completed\n";
+            INSTALL PLUGIN x SONAME 'x.so';\nGRANT SELECT (`id`) ON `a`.`t` TO `new`@`%`;\nGRANT EXECUTE ON PROCEDURE `a`.`p` TO `new`@`%`;\n\
+            GRANT PROXY ON ``@`%` TO `new`@`%` WITH GRANT OPTION;\n-- Dump completed\n";
         let out = fitted(sql, &["'bob'@'localhost'".to_owned(), "'bob'".to_owned()]);
-        assert_eq!((out.kept, out.plugins.len()), (2, 1));
+        assert_eq!((out.kept, out.plugins.len(), out.on_objects.len()), (2, 1, 2));
+        assert!(out.rest.contains("PROXY"));
         assert!(
             out.rest.contains("CREATE USER")
                 && out.rest.contains("`new`@`%`")

@@ -4,7 +4,7 @@
 use super::access::Access;
 use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
-use super::extract::Extract;
+use super::extract::{Extract, unqualified};
 use super::measure;
 use super::reading::Reading;
 use super::restore::{Restorer, beside, exists, load_plugins, load_text};
@@ -22,24 +22,30 @@ use vow_store::archive::ArchiveError;
 /// Triggers of one table are not read beyond this.
 const TRIGGERS_LIMIT_BYTES: usize = 64 << 20;
 
-/// A scratch server with the users of the snapshot, and what of them could not be made.
+/// What a scratch server could not be given, and what it still has to get.
+pub(crate) struct Lacking {
+    /// Plugins that could not be installed.
+    pub(crate) plugins: Vec<String>,
+    /// Grants to be made when the databases are there.
+    pub(crate) on_objects: Vec<String>,
+}
+
+/// A scratch server with the users of the snapshot.
 pub(crate) fn scratch(
     stored: &Stored<'_>,
     place: &Path,
     bytes: u64,
     stop: Stop<'_>,
-) -> Result<(Scratch, Vec<String>), MariaDbError> {
+) -> Result<(Scratch, Lacking), MariaDbError> {
     let scratch = Scratch::start(place, &stored.facts, bytes, stop)?;
     let mut session = scratch.access.session(stop)?;
     let existing = system::existing(&mut session, stop)?;
     drop(session);
     let fitted = system::fitted(&stored.system()?, &existing);
     let failed = load_plugins(&scratch.access, &fitted.plugins, stop)?;
-    let lacking = failed.into_iter().map(|(statement, error)| format!("{statement}: {error}")).collect();
-    Ok((scratch, lacking)).and_then(|(scratch, lacking)| {
-        load_text(&scratch.access, &fitted.rest, None, stop)?;
-        Ok((scratch, lacking))
-    })
+    let plugins = failed.into_iter().map(|(statement, error)| format!("{statement}: {error}")).collect();
+    load_text(&scratch.access, &fitted.rest, None, stop)?;
+    Ok((scratch, Lacking { plugins, on_objects: fitted.on_objects }))
 }
 
 /// Loads what a filter lets through into the scratch server.
@@ -75,7 +81,7 @@ pub(crate) fn restore(
         )));
     }
     let (scratch, lacking) = scratch(stored, &restorer.options.scratch, stored.bytes(Some(&database)), stop)?;
-    restorer.out.notes.extend(lacking);
+    restorer.out.notes.extend(lacking.plugins);
     load_scratch(stored, &scratch, &mut Extract::new(&database, &database, false), stop)?;
     let mut job = Job { restorer, scratch: &scratch.access, database, table };
     if target == home && is_there {
@@ -228,7 +234,13 @@ impl Job<'_, '_> {
         command.args(["--no-create-info", "--no-data", "--"]).arg(&self.database).arg(&self.table);
         let (out, ended) = self.scratch.launcher.output(command, TRIGGERS_LIMIT_BYTES, self.restorer.stop)?;
         ended.expect_success()?;
-        Ok(String::from_utf8_lossy(&out).into_owned())
+        let text = String::from_utf8_lossy(&out).into_owned();
+        // Each stands in a line of its own that begins so.
+        let line = |line: &str| match line.starts_with("/*!50003 CREATE*/") {
+            true => unqualified(line, &self.database),
+            false => line.to_owned(),
+        };
+        Ok(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
     }
 
     /// In the scratch server, so that its keys name the tables of the old database as what they are: of another one.
