@@ -23,12 +23,13 @@ pub(crate) const IN_DUMP: &[&str] = &[
     "event",
 ];
 
-/// Kind, database, name, and what its digest is made of. `{}` stands for the list of databases. Where a name in a definition is that of
-/// the database it is replaced, so that a database restored under another name is still the same.
+/// Kind, database, name, and what its digest is made of. `{}` stands for the list of databases. The options of Aria's tables come back
+/// spelled out.
 const QUERIES: &[&str] = &[
     "SELECT 'database', '', schema_name, MD5(CONCAT_WS('|', default_character_set_name, default_collation_name)) \
      FROM information_schema.schemata WHERE schema_name IN ({})",
-    "SELECT 'table', table_schema, table_name, MD5(CONCAT_WS('|', table_type, engine, table_collation, create_options, table_comment)) \
+    "SELECT 'table', table_schema, table_name, MD5(CONCAT_WS('|', table_type, engine, table_collation, \
+     IF(engine = 'Aria', '', create_options), table_comment)) \
      FROM information_schema.tables WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema IN ({})",
     "SELECT 'column', table_schema, CONCAT(table_name, '.', column_name), MD5(CONCAT_WS('|', ordinal_position, \
      COALESCE(column_default, '(none)'), is_nullable, column_type, COALESCE(character_set_name, ''), COALESCE(collation_name, ''), \

@@ -324,7 +324,7 @@ mod tests {
             (Kind::Delimiter, "DELIMITER ;;", 0),
             (Kind::Statement, "CREATE PROCEDURE", 0),
             (Kind::Delimiter, "DELIMITER ;", 0),
-            (Kind::Comment, "/* alone */", 0),
+            (Kind::Comment, "/* alone", 0),
             (Kind::Comment, "# x", 0),
             (Kind::Statement, "select 1", 0),
             (Kind::Comment, "-- Dump completed", 0),

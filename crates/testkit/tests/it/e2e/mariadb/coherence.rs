@@ -23,7 +23,7 @@ fn counters() -> Server {
     }
     // One counter goes through all of them, round after round.
     let script = server.path("count.sql");
-    let text = "use d; delimiter //\ncreate procedure count_on() begin declare i int default 0; loop set i = i + 1; update a_inno set n = i; \
+    let text = "use d;\ndelimiter //\ncreate procedure count_on() begin declare i int default 0; loop set i = i + 1; update a_inno set n = i; \
         update m_aria set n = i; update n_isam set n = i; update o_mem set n = i; update z_inno set n = i; do sleep(0.002); end loop; end//\n";
     std::fs::write(&script, text).unwrap();
     server.file(&script);
@@ -56,6 +56,7 @@ fn tables_without_transactions_are_of_the_same_moment_or_said_not_to_be() {
     writer.args(["--database=d", "-e", "call count_on()"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut writer = writer.spawn().unwrap();
     while server.sql("d", "select n from z_inno") == "0" {
+        assert!(writer.try_wait().unwrap().is_none(), "the writer ended");
         std::thread::sleep(Duration::from_millis(10));
     }
     for (lock, files) in [("auto", 2), ("all", 1)] {
