@@ -83,7 +83,10 @@ fn tables_without_transactions_are_of_the_same_moment_or_said_not_to_be() {
     }
     let values = dumped(&host);
     let transactional = [values[0], values[4]];
-    assert!(spread(&transactional) <= 1, "tables with transactions are of one moment in any case: {values:?}");
+    assert!(
+        spread(&transactional) <= 1,
+        "tables with transactions are of one moment in any case: {values:?}"
+    );
     assert!(spread(&values) > 1, "nothing was there to be incoherent: {values:?}");
     assert_eq!(truth(&host)["coherent"], false);
     writer.kill().unwrap();
