@@ -3,11 +3,12 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
-use crate::{command, etcd, files, ldap, postgres, redis, sqlite};
+use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
@@ -129,6 +130,8 @@ pub struct Run {
     pub remembered: Option<String>,
     /// Where a source tells what its truth holds.
     pub told: Told,
+    /// For a run that fails because of something that passes.
+    pub again: Again,
 }
 
 /// What a source tells of its truth while it is captured, without any content: for whoever judges runs without seeing data.
@@ -145,6 +148,31 @@ impl Told {
     /// Objects by kind; nothing for a source that has none, or whose truth is not there yet.
     pub fn all(&self) -> BTreeMap<String, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Asks for a run to be begun again after it failed because of something that passes: a table that was changed while it was dumped.
+#[derive(Debug, Clone, Default)]
+pub struct Again {
+    /// It will not be begun again after this time.
+    pub is_last: bool,
+    asked: Arc<AtomicBool>,
+}
+
+impl Again {
+    /// For another run.
+    pub fn next(is_last: bool) -> Self {
+        Self { is_last, ..Self::default() }
+    }
+
+    /// Asks for it. Counts only when the run fails.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -272,6 +300,7 @@ impl AdapterError {
 /// Every adapter.
 pub static ADAPTERS: &[&dyn Adapter] = &[
     &files::Adapter,
+    &mariadb::Adapter,
     &postgres::Adapter,
     &redis::Adapter,
     &sqlite::Adapter,
