@@ -1,7 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots, up, vault,
+    backup, cat, check, config, diff, discover, drill, export, find, init, key, ls, restore, snapshots, up,
+    vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -45,6 +46,7 @@ enum Command {
     Restore(restore::Args),
     Export(export::Args),
     Check(check::Args),
+    Drill(drill::Args),
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
@@ -92,6 +94,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Restore(args) => restore::run(cx, &args),
         Command::Export(args) => export::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
+        Command::Drill(args) => drill::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
     }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod discover;
+pub(crate) mod drill;
 pub(crate) mod export;
 pub(crate) mod find;
 pub(crate) mod init;

@@ -143,6 +143,8 @@ pub struct Proof {
     pub compared: u64,
     /// Bytes that the source had.
     pub bytes: u64,
+    /// How long restoring took, apart from comparing; 0 when it was not measured.
+    pub restore_secs: f64,
     /// What is not as it was: the snapshot is not proven.
     pub problems: Vec<String>,
     /// Why nothing could be proven here, though nothing is known to be wrong: software that this machine lacks.
@@ -170,6 +172,44 @@ pub enum AdapterError {
     /// PostgreSQL.
     #[error(transparent)]
     Postgres(#[from] postgres::PostgresError),
+}
+
+/// Whom to ask about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The snapshot: it is not what it should be.
+    Snapshot,
+    /// This machine: something is missing here, and nothing is known about the snapshot.
+    Machine,
+    /// The identity: it does not open the snapshot.
+    Identity,
+    /// The vault could not be read any more, or somebody asked to stop.
+    Gone,
+}
+
+impl AdapterError {
+    /// Whose fault it is that nothing was proven. What is not known to be this machine's is the snapshot's.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unsupported(_) => Blame::Machine,
+            Self::Stopped => Blame::Gone,
+            Self::Postgres(error) => error.blame(),
+        }
+    }
+}
+
+/// Whose fault it is that a snapshot could not be read.
+pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
+    use vow_base::vault::VaultError;
+    use vow_store::archive::ArchiveError;
+    match error {
+        error if error.is_identity() => Blame::Identity,
+        ArchiveError::Vault(
+            VaultError::Unreachable { .. } | VaultError::Limited { .. } | VaultError::NotForThisKey { .. },
+        ) => Blame::Gone,
+        ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
+        _ => Blame::Snapshot,
+    }
 }
 
 /// Every adapter.

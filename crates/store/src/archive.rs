@@ -16,6 +16,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod trailer;
+mod verify;
 
 pub use chunks::Chunks;
 pub(crate) use chunks::Spans;
@@ -24,6 +25,7 @@ pub use entries::Entries;
 pub use error::ArchiveError;
 pub(crate) use snapshot::Decoded;
 pub use snapshot::Snapshot;
+pub use verify::Verifier;
 
 use crate::session::Identities;
 use openers::Openers;

@@ -9,14 +9,17 @@ use super::session::{Session, Stop};
 use super::stored::Stored;
 use super::table::{load_scratch, scratch};
 use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, TableTruth};
-use crate::adapter::Proof;
+use crate::adapter::{Blame, Proof};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
 
 /// Restores all of a snapshot below `place` and compares it.
 pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
+    let began = Instant::now();
     let scratch = scratch(stored, place, proof.bytes, stop)?;
+    proof.restore_secs += began.elapsed().as_secs_f64();
     proof.notes.extend(scratch.notes.iter().cloned());
     let mut session = scratch.access.home(stop)?;
     proof.roles(stored, &mut session, stop)?;
@@ -32,16 +35,35 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
                 lacking.join(", ")
             ));
         } else if let Err(error) = proof.database(stored, &scratch, database, stop) {
-            if stop() {
+            if stop() || matches!(error.blame(), Blame::Identity | Blame::Gone) {
                 return Err(error);
             }
-            proof.problems.push(error.to_string());
+            let what = format!("database {:?} could not be restored: {error}", database.name);
+            match error.blame() {
+                Blame::Machine => proof.blocked.push(what),
+                _ => proof.problems.push(what),
+            }
         }
     }
+    proof.of_another_version(stored, &scratch);
     Ok(proof)
 }
 
 impl Proof {
+    /// A server of another version may write definitions differently: what differs then proves nothing, in either direction.
+    fn of_another_version(&mut self, stored: &Stored<'_>, scratch: &Scratch) {
+        let (here, wanted) = (scratch.access.tools.major, stored.truth.server_version_num / 10_000);
+        if here == wanted || self.problems.is_empty() {
+            return;
+        }
+        self.blocked.push(format!(
+            "PostgreSQL {wanted} is not installed here; restored into version {here}, which may be why {} of the comparisons differ; \
+             install postgresql-{wanted} to know",
+            self.problems.len()
+        ));
+        self.notes.append(&mut self.problems);
+    }
+
     fn same(&mut self, same: bool, problem: impl FnOnce() -> String) {
         if same {
             self.compared += 1;
@@ -73,7 +95,10 @@ impl Proof {
     ) -> Result<(), PostgresError> {
         // A template1 nobody put anything into is like the one of the scratch server.
         if database.name != "template1" || has_content(database) {
-            self.notes.extend(load_scratch(stored, scratch, database, stop)?);
+            let began = Instant::now();
+            let loaded = load_scratch(stored, scratch, database, stop);
+            self.restore_secs += began.elapsed().as_secs_f64();
+            self.notes.extend(loaded?);
         }
         let mut session = scratch.access.session(&database.name, stop)?;
         self.objects(stored, database, &mut session, stop)?;
