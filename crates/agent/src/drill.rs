@@ -4,9 +4,11 @@
 //! written (a scratch server) goes into a folder of [`scratch`], which the next drill finds and removes if this one is killed.
 
 pub mod content;
+pub mod debt;
 pub mod expect;
 pub mod files;
 pub mod proofs;
 pub mod rotation;
+pub mod sabotage;
 pub mod scratch;
 pub mod source;

@@ -47,6 +47,9 @@ enum Command {
     Export(export::Args),
     Check(check::Args),
     Drill(drill::Args),
+    /// The limited child of a drill, in which files are parsed
+    #[command(name = "__inspect", hide = true)]
+    Inspect,
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
@@ -95,6 +98,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Export(args) => export::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
         Command::Drill(args) => drill::run(cx, &args),
+        Command::Inspect => drill::inspect(),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
     }

@@ -37,6 +37,37 @@ pub trait Adapter: Sync {
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+
+    /// Restores below `place` as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
+    /// says what the proof made of each. A type that has nothing of the kind is tested with damage to its files only.
+    ///
+    /// # Errors
+    /// Why it could not be tried.
+    fn sabotage(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Result<Vec<Tried>, AdapterError> {
+        Ok(Vec::new())
+    }
+}
+
+/// One kind of damage, and what a proof said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// What was done: `dropped table`.
+    pub name: &'static str,
+    /// To what.
+    pub object: String,
+    /// Whether a problem of the proof named it, for the right reason.
+    pub noticed: bool,
+    /// That problem, or else the first one there was.
+    pub said: Option<String>,
+}
+
+impl Tried {
+    /// Looks for the problem that names the object and says these words.
+    pub fn new(name: &'static str, object: String, words: &str, proof: &Proof) -> Self {
+        let right = proof.problems.iter().find(|text| text.contains(&object) && text.contains(words));
+        let said = right.or(proof.problems.first()).cloned();
+        Self { name, object, noticed: right.is_some(), said }
+    }
 }
 
 /// Where files are looked for.
@@ -226,12 +257,28 @@ pub enum AdapterError {
     /// The adapter's own reason.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
+    /// The same, when it is known not to be the snapshot's fault.
+    #[error("{source}")]
+    Elsewhere {
+        /// Whose it is.
+        blame: Blame,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl AdapterError {
     /// An error of an adapter's own.
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Failed(Box::new(error))
+    }
+
+    /// An error of an adapter's own, and whose fault it is.
+    pub fn blamed(blame: Blame, error: impl Error + Send + Sync + 'static) -> Self {
+        match blame {
+            Blame::Snapshot => Self::of(error),
+            blame => Self::Elsewhere { blame, source: Box::new(error) },
+        }
     }
 }
 
@@ -254,7 +301,11 @@ impl AdapterError {
         match self {
             Self::Unsupported(_) => Blame::Machine,
             Self::Stopped => Blame::Gone,
-            Self::Postgres(error) => error.blame(),
+            Self::Elsewhere { blame, .. } => *blame,
+            Self::Failed(error) => match error.downcast_ref::<vow_store::archive::ArchiveError>() {
+                Some(error) => blame_of(error),
+                None => Blame::Snapshot,
+            },
         }
     }
 }

@@ -15,6 +15,7 @@ mod moment;
 mod prove;
 mod readback;
 mod restore;
+mod sabotage;
 mod scratch;
 mod server;
 mod session;

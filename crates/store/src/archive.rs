@@ -78,6 +78,19 @@ impl Archive {
         Self { inner: Arc::new(Inner { vault, trusted, openers: Openers::new(identities) }) }
     }
 
+    /// The same vault, read through something that stands before it.
+    #[must_use]
+    pub fn through(&self, stand: impl FnOnce(Arc<dyn Retrieve>) -> Arc<dyn Retrieve>) -> Self {
+        let vault = stand(self.inner.vault.clone());
+        Self::new(vault, self.inner.openers.identities(), self.inner.trusted.clone())
+    }
+
+    /// The same vault, opened with other identities.
+    #[must_use]
+    pub fn opened_by(&self, identities: Arc<Identities>) -> Self {
+        Self::new(self.inner.vault.clone(), Some(identities), self.inner.trusted.clone())
+    }
+
     /// Whether host keys are taken from the vault, because none were given: worth telling the user.
     pub fn trusts_the_vault(&self) -> bool {
         self.inner.trusted.is_empty()

@@ -152,6 +152,6 @@ fn key(folder: &Path) -> Result<SigningKey, ProofsError> {
         }
         Err(error) => return Err(at("read", &path)(error)),
     };
-    let seed = from_hex::<32>(text.trim()).map(Zeroizing::new).ok_or_else(|| ProofsError::Key(path))?;
+    let seed = from_hex::<32>(text.trim()).map(Zeroizing::new).ok_or(ProofsError::Key(path))?;
     Ok(SigningKey::from_seed(&seed))
 }

@@ -1,17 +1,17 @@
 //! One drill: one snapshot from one level, restored and compared as its type asks for.
 
+use super::expect::{Expect, Expectations};
 use super::files::{self, FilesError, Found, Inspector, Options, Tamper};
 use super::rotation::Rotation;
 use super::scratch::{Place, ScratchError};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use vow_base::Fingerprint;
 use vow_base::id::hex;
 use vow_base::sign::PublicKey;
-use vow_base::{Fingerprint, ObjectId};
 use vow_protocol::report::{NAMED_MAX, ProofReport, Verdict};
-use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Proof, blame_of};
+use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Proof, Tried, blame_of};
 use vow_store::archive::{ArchiveError, Snapshot, SnapshotInfo};
-use vow_store::listing::entry::Entry;
 use vow_store::monitor::Monitor;
 
 /// The type of source that is nothing but files.
@@ -41,6 +41,8 @@ pub struct Order<'o> {
     pub newest_known: Option<u64>,
     /// Seconds within which the plan wants it restored.
     pub restore_target_secs: Option<u64>,
+    /// What the plan expects of its files.
+    pub expect: &'o [Expect],
 }
 
 /// What came of it.
@@ -137,15 +139,11 @@ pub fn blank(info: &SnapshotInfo, level: &str) -> ProofReport {
     }
 }
 
-/// Drills. `each` sees every entry of a listing of files.
+/// Drills.
 ///
 /// # Errors
 /// See [`DrillError`]. That the snapshot is damaged, or cannot be tried here, is a result.
-pub fn drill(
-    order: &Order<'_>,
-    monitor: &Monitor,
-    each: impl FnMut(&Entry<ObjectId>),
-) -> Result<Drilled, DrillError> {
+pub fn drill(order: &Order<'_>, monitor: &Monitor) -> Result<Drilled, DrillError> {
     let info = order.snapshot.info();
     let mut report = blank(info, order.level);
     report.recipient.clone_from(&order.recipient);
@@ -166,23 +164,24 @@ pub fn drill(
         drilled.problems.push(text);
     }
     match adapter::adapter(&info.manifest.source_type) {
-        Some(adapter) if adapter.kind() != FILES => drilled.database(order, adapter, monitor, each)?,
+        Some(adapter) if adapter.kind() != FILES => drilled.database(order, adapter, monitor)?,
         Some(_) => {
-            drilled.files(order, monitor, each)?;
+            drilled.files(order, monitor)?;
         }
         None => {
-            drilled.files(order, monitor, each)?;
+            drilled.files(order, monitor)?;
             drilled.report.blocked.push(format!(
                 "this version of vow does not know sources of type {:?}: their files were hashed, and nothing was restored",
                 info.manifest.source_type
             ));
         }
     }
+    drilled.compare_with_target();
     Ok(drilled.judged())
 }
 
 /// An older snapshot must not be taken for the newest.
-fn older(info: &SnapshotInfo, newest_known: Option<u64>) -> Option<String> {
+pub(super) fn older(info: &SnapshotInfo, newest_known: Option<u64>) -> Option<String> {
     let sequence = info.manifest.sequence;
     newest_known.filter(|known| *known > sequence).map(|known| {
         format!(
@@ -224,12 +223,23 @@ impl Drilled {
         }
     }
 
-    fn files(
-        &mut self,
-        order: &Order<'_>,
-        monitor: &Monitor,
-        each: impl FnMut(&Entry<ObjectId>),
-    ) -> Result<Found, DrillError> {
+    /// The drill was shown damage: what it did not notice makes it a broken one.
+    pub fn tested(&mut self, tried: &[Tried]) {
+        let missed: Vec<_> = tried.iter().filter(|one| !one.noticed).collect();
+        for one in &missed {
+            let said = one.said.as_ref().map_or("nothing".to_owned(), |text| format!("only: {text}"));
+            self.problems.push(format!(
+                "the drill did not notice a {} ({}), and said {said}; do not rely on its proofs",
+                one.name, one.object
+            ));
+        }
+        if !missed.is_empty() {
+            self.report.verdict = Verdict::Broken;
+            self.report.problems = self.problems.iter().take(NAMED_MAX).cloned().collect();
+        }
+    }
+
+    fn files(&mut self, order: &Order<'_>, monitor: &Monitor) -> Result<Found, DrillError> {
         let options = Options {
             rotation: order.rotation,
             threads: order.threads,
@@ -237,10 +247,22 @@ impl Drilled {
             tamper: order.tamper,
         };
         let began = Instant::now();
-        let mut found = files::read(order.snapshot, &options, monitor, each)?;
+        let mut expectations = Expectations::new(order.expect);
+        let mut found = files::read(order.snapshot, &options, monitor, |entry| expectations.see(entry))?;
         // Reading and comparing go hand in hand: what a restore into memory takes.
         let secs = began.elapsed().as_secs_f64();
+        let more = found.problem_count.saturating_sub(found.problems.len() as u64);
         self.problems.append(&mut found.problems);
+        if more > 0 {
+            self.problems.push(format!("and {more} more"));
+        }
+        match expectations.finish(order.snapshot) {
+            Ok(mut unmet) => self.problems.append(&mut unmet),
+            Err(error) if matches!(blame_of(&error), Blame::Gone | Blame::Identity) => {
+                return Err(error.into());
+            }
+            Err(error) => self.problems.push(format!("what is expected of it cannot be looked up: {error}")),
+        }
         self.spoiled.append(&mut found.spoiled);
         self.spoiled_count += found.spoiled_count;
         self.bytes_read += found.bytes_read;
@@ -253,9 +275,6 @@ impl Drilled {
             0 => secs,
             read => secs * (found.bytes.max(read) as f64 / read as f64),
         };
-        if found.problem_count > self.problems.len() as u64 {
-            self.problems.push(format!("and {} more", found.problem_count - self.problems.len() as u64));
-        }
         if found.files_read == 0 && self.problems.is_empty() {
             match found.files {
                 0 => self.problems.push("the snapshot holds no file at all".into()),
@@ -273,7 +292,6 @@ impl Drilled {
         order: &Order<'_>,
         adapter: &dyn Adapter,
         monitor: &Monitor,
-        each: impl FnMut(&Entry<ObjectId>),
     ) -> Result<(), DrillError> {
         let (scratch, state) = order.scratch;
         let place = match Place::create(scratch, state) {
@@ -290,7 +308,7 @@ impl Drilled {
         let proof = match proven {
             Ok(proof) => proof,
             Err(AdapterError::Unsupported(why)) => {
-                self.files(order, monitor, each)?;
+                self.files(order, monitor)?;
                 self.report.blocked.push(format!("its files were hashed, and nothing was restored: {why}"));
                 return Ok(());
             }
@@ -327,6 +345,17 @@ impl Drilled {
         self.notes.append(&mut proof.notes);
         if report.compared == 0 && self.problems.is_empty() && report.blocked.is_empty() {
             self.problems.push("nothing in it could be compared".into());
+        }
+    }
+
+    /// The plan wants it back sooner than this drill says that it would be.
+    fn compare_with_target(&mut self) {
+        let Some(target) = self.report.restore_target_secs.map(|secs| secs as f64) else { return };
+        if self.report.compared > 0 && self.whole_restore_secs > target {
+            self.notes.push(format!(
+                "restoring all of it takes about {:.0} s by this drill, and the plan wants it within {target:.0} s",
+                self.whole_restore_secs
+            ));
         }
     }
 

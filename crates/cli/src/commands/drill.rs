@@ -1,26 +1,36 @@
 //! `vow drill`.
 
+mod bare;
+mod due;
 mod ledger;
 mod report;
 mod targets;
 
 use crate::app::Context;
-use crate::config::Config;
+use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::hostkeys;
 use crate::reading::{Need, ReadArgs, Reading};
-use crate::ui::Task;
+use crate::ui::{Task, plural};
 use report::Proven;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use targets::{Target, targets};
+use vow_agent::drill::content::child;
+use vow_agent::drill::content::inspector::{ChildInspector, Program, Unchecked};
+use vow_agent::drill::files::Inspector;
 use vow_agent::drill::proofs::{Asset, Proofs, ProofsError};
-use vow_agent::drill::rotation::{Rotation, Sample};
+use vow_agent::drill::rotation::{Rotation, Sample, parse_bytes};
+use vow_agent::drill::sabotage;
 use vow_agent::drill::scratch::{self, ScratchError};
 use vow_agent::drill::source::{self, Drilled, Order};
 use vow_base::id::hex;
 use vow_protocol::proof::{FORMAT, ProofRecord, VERSION};
 use vow_protocol::report::Verdict;
 use vow_sources::adapter::Blame;
+use vow_store::archive::SnapshotInfo;
 
 /// Restore snapshots for a test, compare them with the truth, and keep the proof
 ///
@@ -38,6 +48,21 @@ pub(crate) struct Args {
     /// Read a part of the files only, PERCENT or BYTES ("10%", "20GB"); one drill goes on where the last one ended
     #[arg(long, value_name = "SAMPLE")]
     sample: Option<Sample>,
+    /// Drill what is due, the longest debt first, within the budget
+    #[arg(long, conflicts_with_all = ["names", "sample"])]
+    due: bool,
+    /// Minutes that drills may take, with --due [default: 120]
+    #[arg(long, value_name = "M", requires = "due")]
+    budget_minutes: Option<u64>,
+    /// Bytes that drills may read, with --due: "200GB" [default: no limit]
+    #[arg(long, value_name = "BYTES", requires = "due", value_parser = bytes)]
+    budget_bytes: Option<u64>,
+    /// The disaster: with nothing but the vault given by --vault and the identity, and print the commands that a person would repeat
+    #[arg(long, requires = "vault", requires = "identity", conflicts_with_all = ["due", "level", "sabotage"])]
+    bare: bool,
+    /// Test the drill as well: show it damaged copies of what it has proven, each of which it must fail for the right reason
+    #[arg(long)]
+    sabotage: bool,
     /// Folder in which a scratch server may be made [default: $TMPDIR or /var/tmp]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -53,15 +78,25 @@ pub(crate) struct Args {
 
 /// Drills.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    if args.bare {
+        return bare::run(cx, args);
+    }
     let read = ReadArgs { vault: args.read.vault.clone().or(args.level.clone()), ..args.read.clone() };
     let reading = Reading::open(cx, &read, Need::Identity)?;
     let mut drills =
         Drills::open(cx, reading.config.as_ref(), args.state.as_deref(), args.scratch.as_deref())?;
     let targets = targets(cx, &reading, &args.names)?;
+    if args.due {
+        return due::run(cx, args, &reading, &mut drills, &targets);
+    }
     let sample = args.sample.unwrap_or(Sample::Everything);
     let mut proofs = Vec::new();
     for target in &targets {
-        let proven = drills.one(&reading, target, sample, args.threads)?;
+        let proven = drills.one(
+            &reading,
+            target,
+            &Depth { sample, sabotage: args.sabotage, threads: args.threads },
+        )?;
         report::print(cx, &proven);
         proofs.push(proven);
     }
@@ -69,6 +104,20 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let exit = report::exit_of(&proofs);
     cx.ui.json(&report::summary(&proofs, exit));
     Ok(exit)
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_bytes(text).ok_or_else(|| "write for example \"200GB\" or \"1TiB\"".to_owned())
+}
+
+/// How a drill is done.
+pub(crate) struct Depth {
+    /// How much of the files is read.
+    pub(crate) sample: Sample,
+    /// The drill is tested as well.
+    pub(crate) sabotage: bool,
+    /// Threads; 0 for one per processor.
+    pub(crate) threads: usize,
 }
 
 /// What all drills of one command share.
@@ -110,13 +159,7 @@ impl<'c> Drills<'c> {
     }
 
     /// One snapshot from one level. Only what ends the whole command is an error.
-    pub(crate) fn one(
-        &mut self,
-        reading: &Reading,
-        target: &Target<'_>,
-        sample: Sample,
-        threads: usize,
-    ) -> Outcome<Proven> {
+    pub(crate) fn one(&mut self, reading: &Reading, target: &Target<'_>, depth: &Depth) -> Outcome<Proven> {
         let (place, info) = match &target.found {
             Ok(found) => found,
             Err(why) => return Ok(Proven::without(target, why)),
@@ -124,13 +167,18 @@ impl<'c> Drills<'c> {
         let asset: Asset = (hex(&info.manifest.host_key), info.manifest.source.clone(), place.name.clone());
         let from =
             self.proofs.of(&asset).next_back().and_then(|last| u64::from_str_radix(&last.next, 16).ok());
-        let rotation = match sample {
+        let rotation = match depth.sample {
             Sample::Everything => Rotation::everything(),
             some => {
                 let bytes = info.manifest.counts.bytes;
                 Rotation::new(self.proofs.rotation_key(), from.unwrap_or_default(), some, bytes)
             }
         };
+        let plan = reading.config.as_ref().and_then(|config| planned(config, info));
+        let unchecked = Arc::new(Unchecked::default());
+        let program = inspect_program()?;
+        let inspectors =
+            || Box::new(ChildInspector::new(program.clone(), unchecked.clone())) as Box<dyn Inspector>;
         let known = self.proofs.newest_sequence(&asset.0, &asset.1).max(target.newest_known);
         let task = Task::new(self.cx.ui, &format!("drilling {} from {}", target.source, place.name));
         let opened = place.archive.open(info).map_err(source::DrillError::from);
@@ -144,14 +192,28 @@ impl<'c> Drills<'c> {
                     .map(|identity| source::recipient(info, identity.keys.fingerprints()))
                     .unwrap_or_default(),
                 rotation: &rotation,
-                threads,
+                threads: depth.threads,
                 scratch: (&self.scratch, &self.state),
-                inspectors: None,
+                inspectors: Some(&inspectors),
                 tamper: None,
                 newest_known: known.filter(|_| target.is_newest),
-                restore_target_secs: None,
+                restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
+                expect: plan.map_or(&[], |plan| &plan.drill.expect),
             };
-            source::drill(&order, &task.monitor, |_| ())
+            let mut drilled = source::drill(&order, &task.monitor)?;
+            let mut tried = Vec::new();
+            if depth.sabotage && drilled.report.verdict == Verdict::Proven {
+                let order = sabotage::Order {
+                    archive: &place.archive,
+                    snapshot: &snapshot,
+                    rotation_key: self.proofs.rotation_key(),
+                    scratch: (&self.scratch, &self.state),
+                    threads: depth.threads,
+                };
+                tried = sabotage::sabotage(&order, &task.monitor)?;
+                drilled.tested(&tried);
+            }
+            Ok((drilled, tried))
         });
         let interrupted = task.monitor.is_cancelled();
         let _ = task.finish();
@@ -159,18 +221,26 @@ impl<'c> Drills<'c> {
             return Err(Failure::interrupted());
         }
         let mut wrong_identity = false;
-        let drilled = match drilled {
+        let (mut drilled, tried) = match drilled {
             Ok(drilled) => drilled,
             Err(error) => {
                 wrong_identity = error.blame() == Blame::Identity;
                 let text = format!("it cannot be restored from here: {error}");
-                match error.blame() {
+                let drilled = match error.blame() {
                     Blame::Machine | Blame::Gone => Drilled::blocked(info, &place.name, text),
                     Blame::Snapshot | Blame::Identity => Drilled::failed(info, &place.name, text),
-                }
+                };
+                (drilled, Vec::new())
             }
         };
-        let mut proven = Proven { wrong_identity, ..Proven::of(target, info, drilled) };
+        let unchecked = unchecked.files.load(Ordering::Relaxed);
+        if unchecked > 0 {
+            let files = plural(unchecked, "file");
+            drilled.notes.push(format!(
+                "{files} could not be looked at by their type: too large, or too much for the parser"
+            ));
+        }
+        let mut proven = Proven { wrong_identity, tried, ..Proven::of(target, info, drilled) };
         self.keep(reading, info, &rotation, &mut proven)?;
         Ok(proven)
     }
@@ -179,7 +249,7 @@ impl<'c> Drills<'c> {
     fn keep(
         &mut self,
         reading: &Reading,
-        info: &vow_store::archive::SnapshotInfo,
+        info: &SnapshotInfo,
         rotation: &Rotation,
         proven: &mut Proven,
     ) -> Outcome<()> {
@@ -200,7 +270,7 @@ impl<'c> Drills<'c> {
             share: drilled.share,
             next: format!("{next:016x}"),
             whole_restore_secs: drilled.whole_restore_secs,
-            sabotaged: Vec::new(),
+            sabotaged: proven.tried.iter().map(|one| one.name.to_owned()).collect(),
             software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let stored = self.proofs.add(&record)?;
@@ -210,6 +280,24 @@ impl<'c> Drills<'c> {
         }
         Ok(())
     }
+}
+
+/// What the plan says of the source of a snapshot of its own host.
+fn planned<'c>(config: &'c Config, info: &SnapshotInfo) -> Option<&'c SourcePlan> {
+    let own = hostkeys::load_public(config).is_ok_and(|key| key == info.manifest.public_key());
+    config.sources.iter().find(|source| own && source.name == info.manifest.source)
+}
+
+/// This program as the limited child.
+fn inspect_program() -> Outcome<Program> {
+    let path = std::env::current_exe().map_err(|e| Failure::io("find", Path::new("/proc/self/exe"), e))?;
+    Ok(Program { path, argument: "__inspect" })
+}
+
+/// The limited child itself.
+pub(crate) fn inspect() -> Outcome<Exit> {
+    child::run().map_err(|error| Failure::failed("the child of a drill stops").because(&error))?;
+    Ok(Exit::Done)
 }
 
 /// Without a plan: where programs of this account keep what they remember.

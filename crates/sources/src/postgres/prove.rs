@@ -14,8 +14,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
+/// What is done to a database between restoring and comparing, to see whether it is noticed.
+pub(super) trait Damage {
+    /// Damages it, or leaves it as it is.
+    fn apply(
+        &mut self,
+        database: &DatabaseTruth,
+        session: &mut Session,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError>;
+}
+
+struct NoDamage;
+
+impl Damage for NoDamage {
+    fn apply(&mut self, _: &DatabaseTruth, _: &mut Session, _: Stop<'_>) -> Result<(), PostgresError> {
+        Ok(())
+    }
+}
+
 /// Restores all of a snapshot below `place` and compares it.
 pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
+    prove_with(stored, place, &mut NoDamage, stop)
+}
+
+/// The same, with damage in between.
+pub(super) fn prove_with(
+    stored: &Stored<'_>,
+    place: &Path,
+    damage: &mut dyn Damage,
+    stop: Stop<'_>,
+) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
     let began = Instant::now();
     let scratch = scratch(stored, place, proof.bytes, stop)?;
@@ -34,7 +63,7 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
                 database.name,
                 lacking.join(", ")
             ));
-        } else if let Err(error) = proof.database(stored, &scratch, database, stop) {
+        } else if let Err(error) = proof.database(stored, &scratch, database, damage, stop) {
             if stop() || matches!(error.blame(), Blame::Identity | Blame::Gone) {
                 return Err(error);
             }
@@ -91,6 +120,7 @@ impl Proof {
         stored: &Stored<'_>,
         scratch: &Scratch,
         database: &DatabaseTruth,
+        damage: &mut dyn Damage,
         stop: Stop<'_>,
     ) -> Result<(), PostgresError> {
         // A template1 nobody put anything into is like the one of the scratch server.
@@ -100,6 +130,7 @@ impl Proof {
             self.restore_secs += began.elapsed().as_secs_f64();
             self.notes.extend(loaded?);
         }
+        damage.apply(database, &mut scratch.access.session(&database.name, stop)?, stop)?;
         let mut session = scratch.access.session(&database.name, stop)?;
         self.objects(stored, database, &mut session, stop)?;
         self.views(database, &mut session, stop)?;

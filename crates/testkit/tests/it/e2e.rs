@@ -2,6 +2,7 @@
 
 mod cable;
 mod damage;
+mod drill;
 mod fidelity;
 mod full_disk;
 mod golden;

@@ -5,6 +5,7 @@
 
 use crate::level;
 use crate::reading::Reading;
+use std::os::unix::fs::MetadataExt;
 use vow_base::Fingerprint;
 use vow_base::detail::Mark;
 use vow_base::id::{hex, sha256};
@@ -41,6 +42,11 @@ pub(super) fn enter(
         None => None,
     };
     let Some((path, fingerprint)) = folder else { return Entered::Elsewhere };
+    // What root writes into the vault of another user, that user's server cannot go on with.
+    let owner = std::fs::metadata(&path).map(|meta| meta.uid());
+    if let Some(owner) = owner.ok().filter(|owner| *owner != rustix::process::geteuid().as_raw()) {
+        return Entered::Failed(format!("{} belongs to another user (number {owner})", path.display()));
+    }
     let note = format!(
         "drill: restored from here and compared, {} right; proof {} by drill host {}",
         report.compared,

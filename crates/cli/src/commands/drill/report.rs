@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use vow_agent::drill::source::{Drilled, now_secs};
 use vow_base::id::hex;
 use vow_protocol::report::{ProofReport, Verdict};
+use vow_sources::adapter::Tried;
 use vow_store::archive::SnapshotInfo;
 
 const SHOWN: usize = 20;
@@ -28,6 +29,8 @@ pub(crate) struct Proven {
     pub(super) wrong_identity: bool,
     /// What became of the entry in the ledger.
     pub(super) ledger: Entered,
+    /// Damage that the drill was shown.
+    pub(super) tried: Vec<Tried>,
 }
 
 impl Proven {
@@ -40,6 +43,7 @@ impl Proven {
             drilled,
             wrong_identity: false,
             ledger: Entered::Elsewhere,
+            tried: Vec::new(),
         }
     }
 
@@ -76,6 +80,7 @@ impl Proven {
             drilled: Drilled::empty(report).judged(),
             wrong_identity: false,
             ledger: Entered::Elsewhere,
+            tried: Vec::new(),
         }
     }
 }
@@ -161,6 +166,11 @@ pub(super) fn print(cx: &Context, proof: &Proven) {
         ui::duration(report.compare_secs)
     );
     cx.ui.line(&format!("{verdict}: {what}: snapshot {short}: {read}; {time}"));
+    let noticed = proof.tried.iter().filter(|one| one.noticed);
+    for one in noticed {
+        let said = one.said.as_deref().unwrap_or_default();
+        cx.ui.say(&format!("  noticed: {} ({}): {}", one.name, plain(&one.object), plain(said)));
+    }
     if report.verdict == Verdict::Failed {
         ui::diagnose(
             "  next step: `vow check --read-data` says whether the vault is damaged; drill another level; then back up again",
@@ -212,6 +222,12 @@ pub(super) fn value(proof: &Proven) -> Value {
         "bytes_read": drilled.bytes_read,
         "share": drilled.share,
         "term_drills": drilled.term_drills,
+        "sabotages": proof.tried.iter().map(|one| json!({
+            "name": one.name,
+            "object": one.object,
+            "noticed": one.noticed,
+            "said": one.said,
+        })).collect::<Vec<_>>(),
         "ledger_position": match proof.ledger { Entered::At(position) => Some(position), _ => None },
     })
 }
