@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use vow_base::clock::{Clock, Nanos, SystemClock};
 use vow_base::disk::RealDisk;
 use vow_base::id::{from_hex, hex};
 use vow_base::publish::{PublishError, publish};
@@ -54,6 +55,8 @@ pub struct Proofs {
     key: SigningKey,
     /// What was proven before, oldest first.
     kept: Vec<ProofRecord>,
+    /// The time in the name of the newest, nanoseconds since 1970.
+    last_made: Option<Nanos>,
     /// Proofs that cannot be believed, and why.
     pub refused: Vec<(PathBuf, SignError)>,
 }
@@ -68,7 +71,8 @@ impl Proofs {
         let proofs = folder.join(FOLDER);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&proofs).map_err(at("create", &proofs))?;
         let key = key(folder)?;
-        let mut opened = Self { folder: folder.to_owned(), key, kept: Vec::new(), refused: Vec::new() };
+        let mut opened =
+            Self { folder: folder.to_owned(), key, kept: Vec::new(), last_made: None, refused: Vec::new() };
         let mut names = Vec::new();
         for entry in fs::read_dir(&proofs).map_err(at("list", &proofs))? {
             let path = entry.map_err(at("list", &proofs))?.path();
@@ -77,6 +81,8 @@ impl Proofs {
             }
         }
         names.sort();
+        opened.last_made =
+            names.last().and_then(|path| path.file_name()?.to_str()?.split('-').next()?.parse().ok());
         for path in names {
             let stored = fs::read(&path).map_err(at("read", &path))?;
             match ProofRecord::open(&stored) {
@@ -127,7 +133,11 @@ impl Proofs {
     pub fn add(&mut self, record: &ProofRecord) -> Result<Vec<u8>, ProofsError> {
         let stored = record.seal(&self.key);
         let digest = hex(&vow_base::id::sha256(&stored)[..8]);
-        let name = format!("{:020}-{digest}{SUFFIX}", record.report.started_secs.max(0));
+        // Names are in the order in which proofs were made, also within a second: the next sample begins where the last one ended.
+        let last = self.last_made.unwrap_or_default().saturating_add(1);
+        let made = SystemClock.now().max(last);
+        self.last_made = Some(made);
+        let name = format!("{made:020}-{digest}{SUFFIX}");
         let folder = self.folder.join(FOLDER);
         publish(&RealDisk, &folder, &folder.join(name), &stored, None, true)?;
         self.kept.push(ProofRecord { drill_key: hex(&self.key.public().0), ..record.clone() });
