@@ -10,7 +10,7 @@ use vow_base::id::sha256;
 /// Large files are read in stretches of about this, each with a place of its own.
 pub const STRETCH_BYTES: u64 = 64 << 20;
 /// No arc is shorter: whatever is asked for, some hundred thousand drills go round.
-const WIDTH_MIN: u128 = CIRCLE / 100_000;
+const WIDTH_MIN: u128 = CIRCLE.div_ceil(100_000);
 const CIRCLE: u128 = 1 << 64;
 
 /// How much is read in one drill.
