@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, drill, export, find, init, key, ls, restore, snapshots, up,
-    vault,
+    backup, cat, check, config, diff, discover, drill, export, find, init, key, ls, restore, snapshots,
+    sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -54,6 +54,8 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Vault(vault::Command),
+    #[command(hide = true)]
+    SqliteHelper(sqlite_helper::Args),
 }
 
 /// What every command gets.
@@ -101,6 +103,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Inspect => drill::inspect(),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }
 

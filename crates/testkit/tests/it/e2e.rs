@@ -1,8 +1,11 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod bucket;
 mod cable;
+mod command;
 mod damage;
 mod drill;
+mod etcd;
 mod fidelity;
 mod full_disk;
 mod golden;
@@ -10,6 +13,7 @@ mod growth;
 mod injected;
 mod keyless;
 mod killed;
+mod ldap;
 mod levels;
 mod limits;
 mod local_state;
@@ -17,5 +21,9 @@ mod model;
 mod other_readers;
 mod postgres;
 mod power;
+mod redis;
+mod sources;
+mod sqlite;
+mod systemd;
 mod truth;
 mod wounds;
