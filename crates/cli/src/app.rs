@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, drill, export, find, init, key, ls, restore, snapshots,
-    sqlite_helper, up, vault,
+    backup, cat, check, config, console, diff, discover, drill, export, find, init, key, ls, restore, serve,
+    snapshots, sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -54,6 +54,9 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Vault(vault::Command),
+    #[command(subcommand)]
+    Console(console::Command),
+    Serve(serve::Args),
     #[command(hide = true)]
     SqliteHelper(sqlite_helper::Args),
 }
@@ -103,6 +106,8 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Inspect => drill::inspect(),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::Console(command) => console::run(cx, &command),
+        Command::Serve(args) => serve::run(cx, &args),
         Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }

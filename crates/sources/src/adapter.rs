@@ -3,10 +3,12 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
-use crate::{command, etcd, files, ldap, postgres, redis, sqlite};
+use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -156,6 +158,33 @@ pub struct Run {
     pub own_paths: Vec<PathBuf>,
     /// What the last accepted run wanted to be remembered.
     pub remembered: Option<String>,
+    /// For a run that fails because of something that passes.
+    pub again: Again,
+}
+
+/// Asks for a run to be begun again after it failed because of something that passes: a table that was changed while it was dumped.
+#[derive(Debug, Clone, Default)]
+pub struct Again {
+    /// It will not be begun again after this time.
+    pub is_last: bool,
+    asked: Arc<AtomicBool>,
+}
+
+impl Again {
+    /// For another run.
+    pub fn next(is_last: bool) -> Self {
+        Self { is_last, ..Self::default() }
+    }
+
+    /// Asks for it. Counts only when the run fails.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
 }
 
 /// A run that has begun.
@@ -342,6 +371,7 @@ pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
 /// Every adapter.
 pub static ADAPTERS: &[&dyn Adapter] = &[
     &files::Adapter,
+    &mariadb::Adapter,
     &postgres::Adapter,
     &redis::Adapter,
     &sqlite::Adapter,

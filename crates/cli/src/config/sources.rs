@@ -5,6 +5,7 @@ mod drill;
 mod etcd;
 mod files;
 mod ldap;
+mod mariadb;
 mod postgres;
 mod redis;
 mod sqlite;
@@ -32,6 +33,7 @@ struct Type {
 /// Every type, as they are named to people.
 static TYPES: &[Type] = &[
     Type { kind: "files", read: files::plan },
+    Type { kind: "mariadb", read: mariadb::plan },
     Type { kind: "postgres", read: postgres::plan },
     Type { kind: "redis", read: redis::plan },
     Type { kind: "sqlite", read: sqlite::plan },

@@ -17,6 +17,7 @@ mod ldap;
 mod levels;
 mod limits;
 mod local_state;
+mod mariadb;
 mod model;
 mod other_readers;
 mod postgres;
