@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod daemon;
+pub mod drill;
 pub mod ping;
 pub mod reporting;
 pub mod schedule;

@@ -276,6 +276,7 @@ fn capture(
                 ui.warn(&format!("{}: {}; once more", plan.name, error.failure.line()));
                 tries -= 1;
                 run.again = Again::next(tries == 1);
+                run.told.forget();
             }
             Err(error) => return Err(error),
         }

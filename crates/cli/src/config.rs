@@ -13,7 +13,7 @@ mod sources;
 pub(crate) use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
 pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
-pub(crate) use sources::Settings;
+pub(crate) use sources::{DrillPlan, Settings};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -135,6 +135,8 @@ pub(crate) struct SourcePlan {
     pub(crate) kind: String,
     /// When it is due, as it was written.
     pub(crate) schedule: Option<String>,
+    /// How it is drilled.
+    pub(crate) drill: DrillPlan,
     /// What is captured, and how.
     pub(crate) capture: Arc<dyn Capture>,
     /// The same as keys and values.

@@ -4,6 +4,7 @@ mod bucket;
 mod cable;
 mod command;
 mod damage;
+mod drill;
 mod etcd;
 mod fidelity;
 mod full_disk;
