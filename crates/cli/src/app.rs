@@ -1,13 +1,14 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots, up, vault,
+    backup, cat, check, completions, config, diff, discover, export, find, init, key, ls, man, mount,
+    restore, snapshots, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::signals;
 use crate::ui::{self, Ui};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Backups you can swear by
@@ -44,11 +45,14 @@ enum Command {
     Cat(cat::Args),
     Restore(restore::Args),
     Export(export::Args),
+    Mount(mount::Args),
     Check(check::Args),
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
     Vault(vault::Command),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// What every command gets.
@@ -57,6 +61,11 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// `--config`.
     pub(crate) config: Option<PathBuf>,
+}
+
+/// The whole command line, as clap describes it.
+pub(crate) fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command that the process was started with.
@@ -91,9 +100,12 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Cat(args) => cat::run(cx, &args),
         Command::Restore(args) => restore::run(cx, &args),
         Command::Export(args) => export::run(cx, &args),
+        Command::Mount(args) => mount::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::Completions(args) => completions::run(cx, &args),
+        Command::Man(args) => man::run(cx, &args),
     }
 }
 
