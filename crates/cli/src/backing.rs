@@ -1,6 +1,5 @@
 //! One run: every source of the plan that was asked for, into every level that can be reached.
 
-mod learned;
 mod levels;
 mod remembered;
 mod report;
@@ -20,13 +19,9 @@ use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
 use vow_base::vault::VaultError;
-use vow_sources::adapter::{self, Capture};
-use vow_sources::files::{Files, FilesError, FilesOptions};
+use vow_sources::adapter;
 use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
 use vow_store::source::Source;
-
-/// Threads that read directories ahead of the engine; more only compete with it.
-const READERS_MAX: usize = 8;
 
 /// What to do.
 pub(crate) struct Order<'c> {
@@ -185,8 +180,8 @@ fn capture(
         host: config.host.clone(),
         source: plan.name.clone(),
         source_type: plan.kind.clone(),
-        roots: plan.paths.clone(),
-        excludes: plan.exclude.clone(),
+        roots: plan.capture.roots(),
+        excludes: plan.capture.excludes(),
         recipients: config.recipients.clone(),
         compression: config.compression,
         dry_run: order.dry_run,
@@ -204,23 +199,18 @@ fn capture(
             NoSnapshot { failure: advise(failure), lost }
         })
     };
-    if let Some(postgres) = &plan.postgres {
-        let remembered = learned::load(config, &plan.name)?.filter(|_| !order.accept_server);
-        let begun =
-            postgres.begin(&adapter::Run { dry_run: order.dry_run, remembered }).map_err(Failure::failed)?;
-        let report = back_up(begun.source)?;
-        if let Some(identifier) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
-            learned::save(config, &plan.name, &identifier, ui);
-        }
-        return Ok(report);
-    }
-    let remembered = remembered::load(config, &plan.name, ui);
-    let files = FilesOptions { allow_empty: order.allow_empty, remembered, ..files_options(config, plan) };
-    let files = Files::new(files).map_err(|e| unusable(plan, &e))?;
-    let counts = files.root_counts();
-    let report = back_up(Box::new(files))?;
-    if report.snapshot.is_some() {
-        remembered::save(config, &plan.name, &counts.get(), ui);
+    let run = adapter::Run {
+        dry_run: order.dry_run,
+        allow_empty: order.allow_empty,
+        accept_server: order.accept_server,
+        own_paths: config.own_paths(),
+        remembered: remembered::load(config, plan, ui)?,
+    };
+    let begun = plan.capture.begin(&run).map_err(|why| unusable(plan, why))?;
+    begun.warnings.iter().for_each(|warning| ui.warn(&format!("{}: {warning}", plan.name)));
+    let report = back_up(begun.source)?;
+    if let Some(text) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
+        remembered::save(config, plan, text, ui);
     }
     Ok(report)
 }
@@ -235,30 +225,13 @@ fn advise(failure: Failure) -> Failure {
     }
 }
 
-/// What the plan says about a source of files.
-fn files_options(config: &Config, plan: &SourcePlan) -> FilesOptions {
-    FilesOptions {
-        paths: plan.paths.clone(),
-        exclude: plan.exclude.clone(),
-        one_file_system: plan.one_file_system,
-        exclude_caches: plan.exclude_caches,
-        always_exclude: config.own_paths(),
-        threads: std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX),
-        ..FilesOptions::default()
-    }
-}
-
 /// Whether the options of a source make sense; looks at no path.
-pub(crate) fn check_source(config: &Config, plan: &SourcePlan) -> Outcome<()> {
-    if plan.postgres.is_some() {
-        // Everything that can be said without connecting was said when the plan was read.
-        return Ok(());
-    }
-    Files::new(files_options(config, plan)).map(|_| ()).map_err(|e| unusable(plan, &e))
+pub(crate) fn check_source(plan: &SourcePlan) -> Outcome<()> {
+    plan.capture.check().map_err(|why| unusable(plan, why))
 }
 
-fn unusable(plan: &SourcePlan, error: &FilesError) -> Failure {
-    Failure::new(Exit::Usage, format!("the source {} cannot be captured", plan.name)).because(error)
+fn unusable(plan: &SourcePlan, why: String) -> Failure {
+    Failure::new(Exit::Usage, why).during(format!("the source {} cannot be captured", plan.name))
 }
 
 impl SourceRun {

@@ -1,22 +1,27 @@
 //! `vow.toml`: what the user wrote, checked, with every default filled in.
 
+mod fault;
 mod file;
 mod find;
+mod keys;
 mod rate;
 mod schedule;
 mod shown;
+mod sources;
 
 pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
+pub(crate) use sources::Settings;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use vow_base::Fingerprint;
 use vow_base::sign::PublicKey;
 use vow_protocol::Address;
-use vow_sources::postgres::PostgresOptions;
+use vow_sources::adapter::Capture;
 use vow_store::session::Recipient;
 
 /// The plan of one host.
@@ -113,26 +118,15 @@ impl VaultPlan {
 pub(crate) struct SourcePlan {
     /// Its name.
     pub(crate) name: String,
-    /// Its type: `files` or `postgres`.
+    /// Its type.
     pub(crate) kind: String,
-    /// What is captured: of `files`.
-    pub(crate) paths: Vec<PathBuf>,
-    /// What is not: patterns of `files`, names of databases.
-    pub(crate) exclude: Vec<String>,
-    /// Stay on the file systems of the paths.
-    pub(crate) one_file_system: bool,
-    /// Leave out folders marked by `CACHEDIR.TAG`.
-    pub(crate) exclude_caches: bool,
     /// When it is due; not used yet.
     pub(crate) schedule: Option<String>,
-    /// What a source of type `postgres` needs to know.
-    pub(crate) postgres: Option<Box<PostgresOptions>>,
+    /// What is captured, and how.
+    pub(crate) capture: Arc<dyn Capture>,
+    /// The same as keys and values.
+    pub(crate) settings: Settings,
 }
-
-/// Which options of a source were left out and stand at their defaults.
-pub(crate) const DEFAULT_ONE_FILE_SYSTEM: bool = false;
-/// See [`DEFAULT_ONE_FILE_SYSTEM`].
-pub(crate) const DEFAULT_EXCLUDE_CACHES: bool = true;
 
 impl Config {
     /// Finds, reads and checks the configuration.

@@ -4,7 +4,9 @@
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
 use crate::{files, postgres};
-use std::path::PathBuf;
+use std::error::Error;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -16,8 +18,8 @@ pub trait Adapter: Sync {
     /// Its name in the plan.
     fn kind(&self) -> &'static str;
 
-    /// What of its kind is on this machine, covered or not.
-    fn discover(&self) -> Vec<Discovered>;
+    /// What of its kind is on this machine, covered or not. Files of its kind are looked for where `within` says.
+    fn discover(&self, within: &Within) -> Vec<Discovered>;
 
     /// Restores into a running server.
     ///
@@ -34,21 +36,65 @@ pub trait Adapter: Sync {
     ///
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
-    fn prove(
-        &self,
-        snapshot: &Snapshot,
-        place: &std::path::Path,
-        stop: Stop<'_>,
-    ) -> Result<Proof, AdapterError>;
+    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+}
+
+/// Where files are looked for.
+#[derive(Debug, Clone, Default)]
+pub struct Within {
+    /// Folders; absolute paths.
+    pub roots: Vec<PathBuf>,
+    /// What is not entered: Vow's own folders.
+    pub never: Vec<PathBuf>,
 }
 
 /// A source of the plan.
-pub trait Capture {
+pub trait Capture: Debug + Send + Sync {
     /// Begins a run. Nothing is read or connected before the engine asks for the first entries.
     ///
     /// # Errors
     /// Options that make no sense, as a sentence.
     fn begin(&self, run: &Run) -> Result<Begun, String>;
+
+    /// Whether the options make sense; looks at nothing.
+    ///
+    /// # Errors
+    /// What is wrong with them, as a sentence.
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Paths of this machine that are captured, to be written into the snapshot.
+    fn roots(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// What is left out on purpose, to be written into the snapshot: patterns, names of databases.
+    fn excludes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether it captures what was found.
+    fn covers(&self, found: &Discovered) -> bool;
+
+    /// Whether it leaves out this part, on purpose, of something that it captures.
+    fn leaves_out(&self, part: &Part) -> bool {
+        self.excludes().contains(&part.name)
+    }
+
+    /// What it means that what was remembered is lost.
+    fn memory(&self) -> Memory;
+}
+
+/// What a source has its memory for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It remembers nothing.
+    None,
+    /// It can do without, with less protection: what would not be noticed, as a sentence.
+    Helps(&'static str),
+    /// Nothing is captured without it: what a person must make sure of before removing the record.
+    Needed(&'static str),
 }
 
 /// What holds for one run.
@@ -56,6 +102,12 @@ pub trait Capture {
 pub struct Run {
     /// Only say what would be captured.
     pub dry_run: bool,
+    /// Accept a source that used to have content and has none now.
+    pub allow_empty: bool,
+    /// Accept that another server answers than the one on record.
+    pub accept_server: bool,
+    /// Vow's own folders, which are never captured: absolute paths.
+    pub own_paths: Vec<PathBuf>,
     /// What the last accepted run wanted to be remembered.
     pub remembered: Option<String>,
 }
@@ -64,6 +116,8 @@ pub struct Run {
 pub struct Begun {
     /// The entries, for the engine.
     pub source: Box<dyn Source>,
+    /// What a person should know before it goes on.
+    pub warnings: Vec<String>,
     /// What the next run wants to know; asked when the snapshot was accepted.
     pub remember: Box<dyn Fn() -> Option<String>>,
 }
@@ -167,9 +221,16 @@ pub enum AdapterError {
     /// It was asked to stop.
     #[error("interrupted")]
     Stopped,
-    /// PostgreSQL.
+    /// The adapter's own reason.
     #[error(transparent)]
-    Postgres(#[from] postgres::PostgresError),
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl AdapterError {
+    /// An error of an adapter's own.
+    pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(error))
+    }
 }
 
 /// Every adapter.

@@ -13,6 +13,7 @@ mod plan;
 mod pool;
 mod queue;
 mod read;
+mod record;
 mod roots;
 mod special;
 mod sys;

@@ -7,4 +7,5 @@ pub mod adapter;
 pub mod files;
 pub mod postgres;
 pub mod process;
+pub mod secret;
 pub mod synthetic;

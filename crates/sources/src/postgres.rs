@@ -31,7 +31,6 @@ pub use capture::{
     DEFAULT_EXACT_BELOW_BYTES, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, DEFAULT_PARALLEL, DUMPS,
     GLOBALS, Learned, Postgres, PostgresOptions, SERVER, TRUTH, dump_path,
 };
-pub use discover::covers;
 pub use error::PostgresError;
 pub use prove::prove;
 pub use restore::restore;

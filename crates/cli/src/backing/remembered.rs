@@ -1,110 +1,71 @@
-//! How many entries each root had when it was last captured, so that an unmounted one is noticed.
+//! What a source wanted to be remembered when it was last captured: how many entries its paths had, which server answered.
 
-use crate::config::Config;
-use crate::failure::Failure;
+use crate::config::{Config, SourcePlan};
+use crate::failure::{Failure, Outcome};
 use crate::ui::Ui;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use vow_base::id::hex;
+use vow_sources::adapter::Memory;
 
 #[derive(Serialize, Deserialize)]
 struct Record {
     version: u32,
-    roots: Vec<Root>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Root {
-    path: String,
-    /// The path in hexadecimal digits, when it is not text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path_hex: Option<String>,
-    entries: u64,
+    /// The type of the source: one of another type understands nothing of it.
+    #[serde(rename = "type")]
+    kind: String,
+    remembered: String,
 }
 
 const VERSION: u32 = 1;
 
-/// What is on record for a source; nothing the first time.
-pub(super) fn load(config: &Config, source: &str, ui: Ui) -> Vec<(PathBuf, u64)> {
-    let path = file(config, source);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Err(e) => {
-            ui.warn(&format!(
-                "{}: an empty or unmounted path would not be noticed",
-                Failure::io("read", &path, e).line()
-            ));
-            return Vec::new();
-        }
+/// What is on record for a source; nothing the first time. A record that cannot be read is an error when the source cannot do without.
+pub(super) fn load(config: &Config, plan: &SourcePlan, ui: Ui) -> Outcome<Option<String>> {
+    let memory = plan.capture.memory();
+    if memory == Memory::None {
+        return Ok(None);
+    }
+    let path = file(config, plan);
+    let failure = match fs::read(&path) {
+        Ok(text) => match serde_json::from_slice::<Record>(&text) {
+            Ok(record) if record.version == VERSION => {
+                return Ok(Some(record.remembered).filter(|_| record.kind == plan.kind));
+            }
+            _ => Failure::failed(format!("{} is not what was written there", path.display())),
+        },
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => Failure::io("read", &path, e),
     };
-    match serde_json::from_slice::<Record>(&text) {
-        Ok(record) if record.version == VERSION => {
-            record.roots.into_iter().filter_map(Root::restore).collect()
+    match memory {
+        Memory::Needed(sure) => Err(failure.hint(format!("remove it when {sure}"))),
+        Memory::Helps(lost) => {
+            ui.warn(&format!("{}: {lost}", failure.line()));
+            Ok(None)
         }
-        _ => {
-            ui.warn(&format!(
-                "{} is not what was written there: an empty or unmounted path would not be noticed in this run",
-                path.display()
-            ));
-            Vec::new()
-        }
+        Memory::None => Ok(None),
     }
 }
 
-/// Records the counts of a snapshot that was accepted.
-pub(super) fn save(config: &Config, source: &str, counts: &[(PathBuf, u64)], ui: Ui) {
-    let path = file(config, source);
-    let record = Record {
-        version: VERSION,
-        roots: counts.iter().map(|(path, entries)| Root::of(path, *entries)).collect(),
-    };
+/// Records what a snapshot that was accepted wants to be remembered.
+pub(super) fn save(config: &Config, plan: &SourcePlan, remembered: String, ui: Ui) {
+    let path = file(config, plan);
+    let record = Record { version: VERSION, kind: plan.kind.clone(), remembered };
     if let Err(e) = write(&path, &serde_json::to_vec(&record).unwrap_or_default()) {
         // The snapshot is safe; only the next run knows less.
         ui.warn(&Failure::io("write", &path, e).line());
     }
 }
 
-fn file(config: &Config, source: &str) -> PathBuf {
-    config.state.join("roots").join(format!("{source}.json"))
+fn file(config: &Config, plan: &SourcePlan) -> PathBuf {
+    config.state.join("sources").join(format!("{}.json", plan.name))
 }
 
-pub(super) fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
+fn write(path: &Path, text: &[u8]) -> std::io::Result<()> {
     fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut file = fs::File::create(&temporary)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&temporary, path)
-}
-
-impl Root {
-    fn of(path: &Path, entries: u64) -> Self {
-        let path_hex = path.to_str().is_none().then(|| hex(path.as_os_str().as_bytes()));
-        Self { path: path.to_string_lossy().into_owned(), path_hex, entries }
-    }
-
-    fn restore(self) -> Option<(PathBuf, u64)> {
-        let Some(digits) = self.path_hex else { return Some((PathBuf::from(self.path), self.entries)) };
-        let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-        let bytes: Option<Vec<u8>> = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
-        Some((PathBuf::from(OsString::from_vec(bytes?)), self.entries))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_that_are_not_text_survive() {
-        for bytes in [&b"/etc"[..], b"/srv/\xff\x00x"] {
-            let path = PathBuf::from(OsString::from_vec(bytes.to_vec()));
-            assert_eq!(Root::of(&path, 7).restore(), Some((path, 7)));
-        }
-    }
 }

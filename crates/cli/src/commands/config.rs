@@ -51,9 +51,9 @@ fn check(cx: &Context, config: &Config) -> Exit {
     };
     problems.extend(config.vaults.iter().filter_map(|vault| vault_problem(vault, host.as_ref())));
     for source in &config.sources {
-        problems.extend(check_source(config, source).err().map(|failure| failure.line()));
-        for path in &source.paths {
-            if let Err(e) = std::fs::symlink_metadata(path) {
+        problems.extend(check_source(source).err().map(|failure| failure.line()));
+        for path in source.capture.roots() {
+            if let Err(e) = std::fs::symlink_metadata(&path) {
                 problems.push(format!("source {}: cannot look at {}: {e}", source.name, path.display()));
             }
         }
@@ -112,16 +112,18 @@ fn value(config: &Config) -> Value {
         })
     };
     let source = |source: &SourcePlan| {
-        json!({
+        // Every source has these two; then come the keys of its type.
+        let mut value = json!({
             "name": source.name,
             "type": source.kind,
-            "paths": source.paths.iter().map(text).collect::<Vec<_>>(),
-            "exclude": source.exclude,
-            "one_file_system": source.one_file_system,
-            "exclude_caches": source.exclude_caches,
+            "paths": source.capture.roots().iter().map(text).collect::<Vec<_>>(),
+            "exclude": source.capture.excludes(),
             "schedule": source.schedule,
-            "url": source.postgres.as_ref().map(|options| options.access.url.text()),
-        })
+        });
+        for (key, setting) in source.settings.iter() {
+            value[key] = json!(setting);
+        }
+        value
     };
     json!({
         "message_type": "config",

@@ -6,8 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::ui;
 use serde_json::{Value, json};
-use vow_sources::adapter::{ADAPTERS, Discovered, Part};
-use vow_sources::postgres::covers;
+use vow_sources::adapter::{ADAPTERS, Discovered, Part, Within};
 
 /// List the database servers of this host, their databases, and which source covers each
 ///
@@ -31,11 +30,15 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
         Err(_) => None,
     };
     let sources = config.as_ref().map(|config| config.sources.as_slice()).unwrap_or_default();
-    let found: Vec<Discovered> = ADAPTERS.iter().flat_map(|adapter| adapter.discover()).collect();
+    let within = Within {
+        roots: sources.iter().flat_map(|source| source.capture.roots()).collect(),
+        never: config.as_ref().map(Config::own_paths).unwrap_or_default(),
+    };
+    let found: Vec<Discovered> = ADAPTERS.iter().flat_map(|adapter| adapter.discover(&within)).collect();
     let mut uncovered = 0;
     let mut documents = Vec::new();
     for server in &found {
-        let source = sources.iter().find(|source| is_source_of(source, server));
+        let source = sources.iter().find(|source| source.capture.covers(server));
         cx.ui.line(&server.name);
         if let Some(url) = &server.url {
             cx.ui.line(&format!("  {url}"));
@@ -68,13 +71,9 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
     Ok(Exit::Done)
 }
 
-fn is_source_of(source: &SourcePlan, server: &Discovered) -> bool {
-    source.postgres.as_ref().is_some_and(|options| covers(&options.access.url, server))
-}
-
 fn cover<'c>(source: Option<&'c SourcePlan>, part: &Part) -> Cover<'c> {
     match source {
-        Some(source) if source.exclude.contains(&part.name) => Cover::Excluded(&source.name),
+        Some(source) if source.capture.leaves_out(part) => Cover::Excluded(&source.name),
         Some(source) if part.problem.is_none() => Cover::By(&source.name),
         _ => Cover::Nobody,
     }
@@ -83,7 +82,8 @@ fn cover<'c>(source: Option<&'c SourcePlan>, part: &Part) -> Cover<'c> {
 /// A source of files that the data directory lies in.
 fn files_source<'c>(sources: &'c [SourcePlan], server: &Discovered) -> Option<&'c str> {
     let data = server.data.as_ref()?;
-    let found = sources.iter().find(|source| source.paths.iter().any(|path| data.starts_with(path)));
+    let found =
+        sources.iter().find(|source| source.capture.roots().iter().any(|path| data.starts_with(path)));
     found.map(|source| source.name.as_str())
 }
 

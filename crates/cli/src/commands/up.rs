@@ -123,7 +123,7 @@ fn escape_pattern(path: &str) -> String {
 fn refuse_other_paths(config: &Config, given: &[PathBuf]) -> Outcome<()> {
     for path in given {
         let path = absolute(path)?;
-        if !config.sources.iter().any(|source| source.paths.contains(&path)) {
+        if !config.sources.iter().any(|source| source.capture.roots().contains(&path)) {
             return Err(Failure::new(
                 Exit::Usage,
                 format!("{} is not among the paths in {}", path.display(), config.file.display()),

@@ -1,16 +1,15 @@
 //! Reading `vow.toml`. Whatever is wrong is said with file, line and column.
 
-mod postgres;
-
-use super::{
-    Config, DEFAULT_EXCLUDE_CACHES, DEFAULT_ONE_FILE_SYSTEM, Place, SourcePlan, VaultPlan, rate, schedule,
-};
+use super::fault::{Checked, Fault, fault, position, read};
+use super::keys::absolute;
+use super::sources::sources;
+use super::{Config, Place, VaultPlan, rate};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use serde::Deserialize;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
+use toml::de::DeTable;
 use vow_base::Fingerprint;
 use vow_base::id::from_hex;
 use vow_base::sign::PublicKey;
@@ -28,8 +27,6 @@ struct RawConfig {
     host: Spanned<RawHost>,
     #[serde(default)]
     vault: Vec<Spanned<RawVault>>,
-    #[serde(default)]
-    source: Vec<Spanned<RawSource>>,
 }
 
 #[derive(Deserialize)]
@@ -57,41 +54,6 @@ struct RawVault {
     spool: Option<bool>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSource {
-    name: Spanned<String>,
-    #[serde(rename = "type")]
-    kind: Spanned<String>,
-    paths: Option<Spanned<Vec<Spanned<String>>>>,
-    #[serde(default)]
-    exclude: Vec<Spanned<String>>,
-    one_file_system: Option<bool>,
-    exclude_caches: Option<bool>,
-    schedule: Option<Spanned<String>>,
-    url: Option<Spanned<String>>,
-    run_as: Option<Spanned<String>>,
-    password_file: Option<Spanned<String>>,
-    password_command: Option<Spanned<Vec<Spanned<String>>>>,
-    tools: Option<Spanned<String>>,
-    exact_below: Option<Spanned<String>>,
-    lock_wait_secs: Option<Spanned<i64>>,
-    max_lag_secs: Option<Spanned<i64>>,
-    parallel: Option<Spanned<i64>>,
-}
-
-/// A fault and where it is.
-struct Fault {
-    at: Option<Range<usize>>,
-    text: String,
-}
-
-type Checked<T> = Result<T, Fault>;
-
-fn fault<T>(at: &Spanned<T>, text: impl Into<String>) -> Fault {
-    Fault { at: Some(at.span()), text: text.into() }
-}
-
 /// Reads the text of the configuration at `file`, an absolute path.
 pub(crate) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
     parse_checked(text, file, origin).map_err(|fault| {
@@ -105,24 +67,22 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
     if text.len() > SIZE_LIMIT_BYTES {
         return Err(Fault { at: None, text: "the file is longer than 1 MiB".into() });
     }
-    let raw: RawConfig = toml::from_str(text).map_err(|error| Fault {
-        at: error.span(),
-        // Only the first line: the others may quote the file.
-        text: error.message().lines().next().unwrap_or("not TOML").to_owned(),
-    })?;
+    let mut table = DeTable::parse(text)?;
+    let raw_sources = table.get_mut().remove("source");
+    let raw: RawConfig = read(table)?;
     let folder = file.parent().unwrap_or(Path::new("/"));
     let host = raw.host.get_ref();
     if raw.vault.is_empty() {
         return Err(fault(&raw.host, "there is no [[vault]]: add one, with a name and a path"));
     }
-    if raw.source.is_empty() {
+    let sources = raw_sources.map(|raw| sources(raw, folder)).transpose()?.unwrap_or_default();
+    if sources.is_empty() {
         return Err(fault(&raw.host, "there is no [[source]]: add one, with a name, a type and paths"));
     }
     let vaults = raw.vault.iter().map(|vault| vault_plan(vault, folder)).collect::<Checked<Vec<_>>>()?;
-    let sources = raw.source.iter().map(|source| source_plan(source, folder)).collect::<Checked<Vec<_>>>()?;
     unique("vault", raw.vault.iter().map(|vault| &vault.get_ref().name))?;
     refuse_same_vault(&raw.vault, &vaults)?;
-    unique("source", raw.source.iter().map(|source| &source.get_ref().name))?;
+    unique("source", sources.iter().map(|(name, _)| name))?;
     Ok(Config {
         file: file.to_owned(),
         origin,
@@ -134,7 +94,7 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         state: own_folder(host.state.as_ref(), folder, "state")?,
         compression: compression(host.compression.as_ref())?,
         vaults,
-        sources,
+        sources: sources.into_iter().map(|(_, plan)| plan).collect(),
     })
 }
 
@@ -200,42 +160,6 @@ fn refuse_same_vault(raw: &[Spanned<RawVault>], plans: &[VaultPlan]) -> Checked<
     Ok(())
 }
 
-fn source_plan(raw: &Spanned<RawSource>, folder: &Path) -> Checked<SourcePlan> {
-    let source = raw.get_ref();
-    match source.kind.get_ref().as_str() {
-        "files" => postgres::refuse_keys(source)?,
-        "postgres" => return postgres::plan(source, folder),
-        other => {
-            let text = format!(
-                "sources of type {other:?} are not built yet in this version; use \"files\" or \"postgres\""
-            );
-            return Err(fault(&source.kind, text));
-        }
-    }
-    let Some(paths) = &source.paths else {
-        return Err(fault(&source.name, format!("the source {:?} has no paths", source.name.get_ref())));
-    };
-    if paths.get_ref().is_empty() {
-        return Err(fault(paths, format!("the source {:?} has no paths", source.name.get_ref())));
-    }
-    if let Some(empty) = source.exclude.iter().find(|pattern| pattern.get_ref().trim().is_empty()) {
-        return Err(fault(empty, "an exclude pattern is empty"));
-    }
-    if let Some(text) = &source.schedule {
-        schedule::check(text.get_ref()).map_err(|why| fault(text, why))?;
-    }
-    Ok(SourcePlan {
-        name: name("source", &source.name)?,
-        kind: source.kind.get_ref().clone(),
-        paths: paths.get_ref().iter().map(|path| absolute(path, folder)).collect::<Checked<_>>()?,
-        exclude: source.exclude.iter().map(|pattern| pattern.get_ref().clone()).collect(),
-        one_file_system: source.one_file_system.unwrap_or(DEFAULT_ONE_FILE_SYSTEM),
-        exclude_caches: source.exclude_caches.unwrap_or(DEFAULT_EXCLUDE_CACHES),
-        schedule: source.schedule.as_ref().map(|text| text.get_ref().clone()),
-        postgres: None,
-    })
-}
-
 fn recipients(raw: &Spanned<Vec<Spanned<String>>>) -> Checked<Vec<Recipient>> {
     if raw.get_ref().is_empty() {
         return Err(fault(raw, "there is no recipient: make one with `vow key new`"));
@@ -278,18 +202,7 @@ fn own_folder(raw: Option<&Spanned<String>>, folder: &Path, default: &str) -> Ch
     raw.map_or_else(|| Ok(folder.join(default)), |path| absolute(path, folder))
 }
 
-/// Relative paths are relative to the folder of the configuration.
-fn absolute(path: &Spanned<String>, folder: &Path) -> Checked<PathBuf> {
-    if path.get_ref().is_empty() {
-        return Err(fault(path, "a path is empty"));
-    }
-    if path.get_ref().contains('\0') {
-        return Err(fault(path, "a path contains a NUL character"));
-    }
-    std::path::absolute(folder.join(path.get_ref())).map_err(|e| fault(path, format!("not a path: {e}")))
-}
-
-fn name(what: &str, raw: &Spanned<String>) -> Checked<String> {
+pub(super) fn name(what: &str, raw: &Spanned<String>) -> Checked<String> {
     check_name(what, raw.get_ref()).map_err(|why| fault(raw, why))?;
     Ok(raw.get_ref().clone())
 }
@@ -315,11 +228,4 @@ fn unique<'n>(what: &str, names: impl Iterator<Item = &'n Spanned<String>>) -> C
         }
     }
     Ok(())
-}
-
-/// Line and column, counted from 1, of a byte offset.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

@@ -6,7 +6,6 @@ use crate::ui::plain;
 use std::fmt::Write;
 use std::path::Path;
 use vow_base::id::hex;
-use vow_sources::postgres::PostgresOptions;
 use vow_store::session::Recipient;
 
 impl Config {
@@ -66,39 +65,12 @@ fn vault(text: &mut String, plan: &VaultPlan) {
 
 fn source(text: &mut String, plan: &SourcePlan) {
     line!(text, "\n[[source]]\nname = {}\ntype = {}", quoted(&plan.name), quoted(&plan.kind));
-    line!(text, "exclude = {}", list(plan.exclude.iter().map(String::as_str)));
-    match &plan.postgres {
-        Some(options) => postgres(text, options),
-        None => {
-            let paths = plan.paths.iter().map(|p| path(p)).collect::<Vec<_>>().join(", ");
-            line!(text, "paths = [{paths}]");
-            let (one, caches) = (plan.one_file_system, plan.exclude_caches);
-            line!(text, "one_file_system = {one}\nexclude_caches = {caches}");
-        }
+    for (key, value) in plan.settings.iter() {
+        line!(text, "{key} = {value}");
     }
     if let Some(schedule) = &plan.schedule {
         line!(text, "schedule = {}", quoted(schedule));
     }
-}
-
-fn postgres(text: &mut String, options: &PostgresOptions) {
-    let access = &options.access;
-    line!(text, "url = {}", quoted(access.url.text()));
-    if let Some(account) = &access.run_as {
-        line!(text, "run_as = {}", quoted(account));
-    }
-    if let Some(file) = &access.password_file {
-        line!(text, "password_file = {}", path(file));
-    }
-    if !access.password_command.is_empty() {
-        line!(text, "password_command = {}", list(access.password_command.iter().map(String::as_str)));
-    }
-    if let Some(folder) = &access.tools {
-        line!(text, "tools = {}", path(folder));
-    }
-    line!(text, "exact_below = \"{}\"", options.exact_below_bytes);
-    line!(text, "lock_wait_secs = {}\nmax_lag_secs = {}", options.lock_wait_secs, options.max_lag_secs);
-    line!(text, "parallel = {}", options.parallel);
 }
 
 fn path(path: &Path) -> String {

@@ -1,8 +1,17 @@
 //! Files in the contract of all adapters. Restoring them is the engine's own business, for every snapshot is made of files.
 
-use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop};
-use std::path::Path;
+use super::{Files, FilesOptions, record};
+use crate::adapter::{
+    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+};
+use std::path::{Path, PathBuf};
 use vow_store::archive::Snapshot;
+
+/// Threads that read directories ahead of the engine; more only compete with it.
+const READERS_MAX: usize = 8;
+
+/// What it means not to know what was there before.
+const NOT_NOTICED: &str = "an empty or unmounted path would not be noticed in this run";
 
 /// Files, as an adapter.
 pub struct Adapter;
@@ -13,7 +22,7 @@ impl adapter::Adapter for Adapter {
     }
 
     /// Which folders matter is not found out here yet.
-    fn discover(&self) -> Vec<Discovered> {
+    fn discover(&self, _: &Within) -> Vec<Discovered> {
         Vec::new()
     }
 
@@ -27,5 +36,45 @@ impl adapter::Adapter for Adapter {
         Err(AdapterError::Unsupported(
             "files are proven by restoring a sample and comparing it with the live ones",
         ))
+    }
+}
+
+impl Capture for FilesOptions {
+    fn begin(&self, run: &Run) -> Result<Begun, String> {
+        let remembered = run.remembered.as_deref().map(record::parse).transpose();
+        let warnings =
+            remembered.as_ref().err().map(|why| format!("{why}: {NOT_NOTICED}")).into_iter().collect();
+        let mut options = FilesOptions {
+            allow_empty: run.allow_empty,
+            remembered: remembered.ok().flatten().unwrap_or_default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX),
+            ..self.clone()
+        };
+        options.always_exclude.extend(run.own_paths.iter().cloned());
+        let files = Files::new(options).map_err(|e| e.to_string())?;
+        let counts = files.root_counts();
+        let remember = Box::new(move || record::text(&counts.get()));
+        Ok(Begun { source: Box::new(files), warnings, remember })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        Files::new(self.clone()).map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    fn roots(&self) -> Vec<PathBuf> {
+        self.paths.clone()
+    }
+
+    fn excludes(&self) -> Vec<String> {
+        self.exclude.clone()
+    }
+
+    /// What is found on a machine is found because copying its files is not enough.
+    fn covers(&self, _: &Discovered) -> bool {
+        false
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::Helps(NOT_NOTICED)
     }
 }

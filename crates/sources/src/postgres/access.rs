@@ -4,17 +4,15 @@ use super::error::PostgresError;
 use super::session::{Session, Stop};
 use super::tools::{Tools, any_psql};
 use super::url::Url;
-use crate::process::{Account, Launcher, ToolError};
+use crate::process::{Account, Launcher};
+use crate::secret::PasswordFrom;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
-
-/// The longest password, in bytes.
-const PASSWORD_LIMIT_BYTES: usize = 4096;
 
 /// How to reach a server.
 #[derive(Debug, Clone)]
@@ -24,10 +22,8 @@ pub struct AccessOptions {
     /// The account of the operating system that the programs run as. Without one: root becomes the owner of a local socket, so that
     /// peer authentication works; anybody else stays who they are.
     pub run_as: Option<String>,
-    /// A file whose first line is the password.
-    pub password_file: Option<PathBuf>,
-    /// A program and its arguments; the first line it writes is the password. No shell is used.
-    pub password_command: Vec<String>,
+    /// The password of the role; without one `~/.pgpass` is asked.
+    pub password: PasswordFrom,
     /// Folder of PostgreSQL's programs, instead of looking for those of the server's version.
     pub tools: Option<PathBuf>,
 }
@@ -35,7 +31,7 @@ pub struct AccessOptions {
 impl AccessOptions {
     /// To a server for which nothing else needs to be said.
     pub fn of(url: Url) -> Self {
-        Self { url, run_as: None, password_file: None, password_command: Vec::new(), tools: None }
+        Self { url, run_as: None, password: PasswordFrom::default(), tools: None }
     }
 }
 
@@ -55,7 +51,7 @@ impl Access {
     pub fn open(options: &AccessOptions, stop: Stop<'_>) -> Result<Self, PostgresError> {
         let account = account(options)?;
         let mut launcher = Launcher::new(account).with("PGAPPNAME", "vow");
-        let password = password(options)?;
+        let password = options.password.read()?;
         let mut private = None;
         if let Some(password) = password {
             let folder = password_folder(&launcher, &password)?;
@@ -109,46 +105,11 @@ fn account(options: &AccessOptions) -> Result<Option<Account>, PostgresError> {
             false => Err(PostgresError::Options(format!("only root can run programs as {name:?} (run_as)"))),
         };
     }
-    let has_password = options.password_file.is_some() || !options.password_command.is_empty();
-    if !is_root || has_password {
+    if !is_root || !options.password.is_none() {
         return Ok(None);
     }
     let owner = options.url.socket().and_then(|socket| fs::metadata(socket).ok()).map(|meta| meta.uid());
     Ok(owner.and_then(Account::of_uid))
-}
-
-fn password(options: &AccessOptions) -> Result<Option<Zeroizing<String>>, PostgresError> {
-    let bytes = match (&options.password_file, options.password_command.as_slice()) {
-        (None, []) => return Ok(None),
-        (Some(path), []) => {
-            Zeroizing::new(fs::read(path).map_err(PostgresError::io("read the password file", path))?)
-        }
-        (None, [program, arguments @ ..]) => {
-            let launcher = Launcher::default();
-            let mut command = launcher.command(Path::new(program));
-            command.args(arguments);
-            let (out, ended) = launcher.output(command, PASSWORD_LIMIT_BYTES, &|| false)?;
-            let out = Zeroizing::new(out);
-            if !ended.status.success() {
-                // What it said may be the secret.
-                let (program, how) = (ended.program, ended.status.to_string());
-                return Err(ToolError::Failed { program, how, said: "no password was given".into() }.into());
-            }
-            out
-        }
-        (Some(_), _) => {
-            return Err(PostgresError::Options(
-                "password_file and password_command exclude each other".into(),
-            ));
-        }
-    };
-    let bad = |why: &str| PostgresError::Options(format!("the password that was given {why}"));
-    let text = std::str::from_utf8(&bytes).map_err(|_| bad("is not text"))?;
-    let line = text.lines().next().unwrap_or_default();
-    if line.is_empty() || line.len() > PASSWORD_LIMIT_BYTES {
-        return Err(bad("is empty or too long"));
-    }
-    Ok(Some(Zeroizing::new(line.to_owned())))
 }
 
 /// The password in a file as libpq reads it, that only the account of the programs can read.

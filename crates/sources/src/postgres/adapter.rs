@@ -8,7 +8,9 @@ use super::prove::prove;
 use super::restore::restore;
 use super::stored::Stored;
 use super::url::Url;
-use crate::adapter::{self, AdapterError, Begun, Capture, Discovered, Proof, Request, Restored, Run, Stop};
+use crate::adapter::{
+    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+};
 use std::path::Path;
 use vow_store::archive::Snapshot;
 
@@ -20,7 +22,7 @@ impl adapter::Adapter for Adapter {
         "postgres"
     }
 
-    fn discover(&self) -> Vec<Discovered> {
+    fn discover(&self, _: &Within) -> Vec<Discovered> {
         discover::servers()
     }
 
@@ -30,9 +32,10 @@ impl adapter::Adapter for Adapter {
         request: &Request,
         stop: Stop<'_>,
     ) -> Result<Restored, AdapterError> {
-        let mut into = AccessOptions::of(Url::parse(&request.into).map_err(PostgresError::Options)?);
+        let mut into =
+            AccessOptions::of(Url::parse(&request.into).map_err(PostgresError::Options).map_err(stopped)?);
         into.run_as.clone_from(&request.run_as);
-        into.password_file.clone_from(&request.password_file);
+        into.password.file.clone_from(&request.password_file);
         restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
     }
 
@@ -42,14 +45,29 @@ impl adapter::Adapter for Adapter {
 }
 
 fn stopped(error: PostgresError) -> AdapterError {
-    if error.is_stopped() { AdapterError::Stopped } else { error.into() }
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
 }
 
 impl Capture for PostgresOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
-        let options = Self { known_identifier: run.remembered.clone(), dry_run: run.dry_run, ..self.clone() };
+        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let options = Self { known_identifier, dry_run: run.dry_run, ..self.clone() };
         let source = Postgres::new(options);
         let learned = source.learned();
-        Ok(Begun { source: Box::new(source), remember: Box::new(move || learned.identifier()) })
+        let remember = Box::new(move || learned.identifier());
+        Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })
+    }
+
+    fn excludes(&self) -> Vec<String> {
+        self.exclude.clone()
+    }
+
+    fn covers(&self, found: &Discovered) -> bool {
+        found.kind == "postgres" && discover::covers(&self.access.url, found)
+    }
+
+    /// Without it another server would not be noticed.
+    fn memory(&self) -> Memory {
+        Memory::Needed("the server that the source names is the right one")
     }
 }

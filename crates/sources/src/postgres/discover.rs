@@ -122,7 +122,7 @@ fn databases(folder: &Path, port: u16) -> Result<Vec<Part>, super::PostgresError
 }
 
 /// Whether a source with this URL captures that server: the same socket, or this machine and the same port.
-pub fn covers(url: &Url, server: &Discovered) -> bool {
+pub(crate) fn covers(url: &Url, server: &Discovered) -> bool {
     let Some(other) = server.url.as_deref().and_then(|url| Url::parse(url).ok()) else { return false };
     let here = |url: &Url| {
         let host = url.get("host").or_else(|| url.get("hostaddr"));

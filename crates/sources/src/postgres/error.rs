@@ -2,6 +2,7 @@
 
 use super::tools::ToolsError;
 use crate::process::ToolError;
+use crate::secret::SecretError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,9 @@ pub enum PostgresError {
     /// A program failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// There is no password.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The server does not let us in.
     #[error("cannot connect to database {database:?} at {place}: {said}")]
     Connect {

@@ -13,6 +13,7 @@ use vow_store::archive::Snapshot;
 
 /// What goes with `--into`.
 #[derive(clap::Args)]
+#[group(id = "into_server")]
 pub(super) struct Args {
     /// Only this database of the snapshot
     #[arg(long, value_name = "NAME", requires = "into")]

@@ -1,0 +1,23 @@
+//! A vault does not answer the console: nothing is known of what it has.
+
+use super::settings::Settings;
+use super::words;
+use super::{Found, Said};
+use crate::records::{Severity, VaultFacts};
+
+pub(super) fn watch(vault: &VaultFacts, settings: &Settings, now_secs: i64) -> Said {
+    let last = vault.answered_secs.unwrap_or(vault.since_secs).max(settings.listening_since_secs);
+    let silent = now_secs - last;
+    if silent <= settings.vault_silent_secs {
+        return Some(vec![]);
+    }
+    let why =
+        vault.error.as_deref().map(|why| format!(" ({})", why.trim_end_matches('.'))).unwrap_or_default();
+    Found::new(
+        Severity::Critical,
+        format!("{} has not answered for {}{why}.", vault.vault, words::span(silent as f64)),
+        "Look whether the machine runs and `vow vault serve` on it; until it answers, nothing is known of the copies there.",
+    )
+    .with("silent for", words::span(silent as f64))
+    .said()
+}
