@@ -14,3 +14,6 @@ pub use desk::{Desk, DeskError};
 pub use engine::{Step, StepError, step};
 pub use plan::{plan, plan_action, plan_tick};
 pub use settings::TicketSettings;
+
+#[cfg(test)]
+mod tests;

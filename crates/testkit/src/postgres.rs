@@ -139,10 +139,11 @@ impl Server {
         self.try_sql(database, sql).expect(0).text().trim().to_owned()
     }
 
-    /// Runs SQL.
+    /// Runs SQL: each line is a transaction.
     pub fn try_sql(&self, database: &str, sql: &str) -> Done {
         let mut command = self.client("psql", database);
-        shell::run(command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]))
+        command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"]);
+        shell::run(command.args(sql.lines().flat_map(|line| ["-c", line])))
     }
 
     /// Runs a file of SQL, which must succeed.

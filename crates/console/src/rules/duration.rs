@@ -1,6 +1,5 @@
 //! It took much longer or much shorter than usual.
 
-use super::usual::usual;
 use super::words;
 use super::{Found, RunCase, Said};
 use crate::records::{RuleName, Severity};
@@ -13,7 +12,7 @@ pub(super) fn judge(case: &RunCase) -> Said {
     if !case.has_snapshot() {
         return None;
     }
-    let usual = usual(case, RuleName::Duration, |past| Some(past.duration_secs))?;
+    let usual = super::usual::usual(case, RuleName::Duration, |past| Some(past.duration_secs))?;
     let (tolerance, took) = (&case.settings.duration, body.duration_secs);
     let (up_share, down_share) = match usual.learning {
         true => (tolerance.up_share.max(GROSS - 1.0), tolerance.down_share.max(1.0 - 1.0 / GROSS)),
@@ -21,7 +20,12 @@ pub(super) fn judge(case: &RunCase) -> Said {
     };
     let spread = case.settings.spreads * usual.spread;
     let over = took - usual.median;
-    let long = over > spread.max(up_share * usual.median).max(tolerance.up_floor) && took > usual.most * 1.2;
+    // What is twice as large may take twice as long; the rule about its size tells that.
+    let size = super::usual::usual(case, RuleName::Size, |past| Some(past.bytes as f64));
+    let larger = size.map_or(1.0, |size| body.bytes as f64 / size.median.max(1.0)).max(1.0);
+    let (unexplained, most) = (took - usual.median * larger, usual.most * larger * 1.2);
+    let long =
+        unexplained > (spread.max(up_share * usual.median) * larger).max(tolerance.up_floor) && took > most;
     let short =
         -over > spread.max(down_share * usual.median).max(tolerance.down_floor) && took < usual.least * 0.8;
     if !long && !short {

@@ -1,6 +1,5 @@
 //! Much more or much less is new than usual: something was rewritten, or nothing is written any more.
 
-use super::usual::usual;
 use super::words;
 use super::{Found, RunCase, Said};
 use crate::records::{RuleName, Severity};
@@ -17,18 +16,21 @@ pub(super) fn judge(case: &RunCase) -> Said {
     }
     // The first run sends everything, and is not usual.
     let first = case.past.first().map(|past| past.report.clone());
-    let usual = usual(case, RuleName::NewBytes, |past| {
+    let usual = super::usual::usual(case, RuleName::NewBytes, |past| {
         (Some(&past.report) != first.as_ref()).then_some(past.added_bytes as f64)
     })?;
     let (tolerance, added, bytes) = (&case.settings.new_bytes, body.added_bytes as f64, body.bytes as f64);
     let spread = case.settings.spreads * usual.spread;
     let up_share = if usual.learning { tolerance.up_share.max(GROSS - 1.0) } else { tolerance.up_share };
-    let over = added - usual.median;
+    // What a source has grown by is new, and the rule about its size tells that.
+    let size = super::usual::usual(case, RuleName::Size, |past| Some(past.bytes as f64));
+    let rewritten = added - size.map_or(0.0, |size| (bytes - size.high).max(0.0));
+    let over = rewritten - usual.median;
     let much = over > spread.max(up_share * usual.median).max(tolerance.up_floor)
-        && added > usual.most * OUTSIDE
-        && added > case.settings.new_bytes_share * bytes;
+        && rewritten > usual.most * OUTSIDE
+        && rewritten > case.settings.new_bytes_share * bytes;
     let little = !usual.learning
-        && -over > (tolerance.down_share * usual.median).max(tolerance.down_floor)
+        && usual.median - added > (tolerance.down_share * usual.median).max(tolerance.down_floor)
         && added < usual.least * (1.0 - tolerance.down_share).max(0.05);
     if !much && !little {
         return Some(vec![]);

@@ -105,7 +105,7 @@ impl Default for Settings {
             duration: Tolerance { down_share: 0.8, up_share: 2.0, down_floor: 60.0, up_floor: 600.0 },
             changed_share: 0.2,
             types_share: 0.05,
-            entropy_share: 0.25,
+            entropy_share: 0.35,
             tree_lost_share: 0.9,
             tree_new_share: 0.3,
             grace_secs: None,
@@ -150,6 +150,9 @@ impl Settings {
         let form = |error: serde_json::Error| SettingsError::Form(error.to_string());
         let mut whole = serde_json::to_value(Self::default()).map_err(form)?;
         for layer in layers {
+            if !layer.is_object() {
+                return Err(SettingsError::Form("a layer is an object".to_owned()));
+            }
             merge(&mut whole, layer);
         }
         let settings: Self = serde_json::from_value(whole).map_err(form)?;

@@ -15,6 +15,9 @@ const NEWEST: usize = 30;
 const SETTLED: usize = 14;
 /// Sources with runs at least this far apart are compared by weekday, others by hour.
 const DAILY_SECS: i64 = 20 * 3600;
+/// So often must something repeat on the same weekday to be usual there, each time like the others within this factor.
+const REPEATS: usize = 3;
+const LIKE: f64 = 1.5;
 /// Numbers below this many of them say nothing.
 const LEAST: usize = 3;
 /// Makes the median absolute deviation of normally distributed numbers their standard deviation.
@@ -74,10 +77,11 @@ pub(super) fn usual(case: &RunCase, rule: RuleName, of: impl Fn(&Past) -> Option
     if good.len() < LEAST {
         return None;
     }
-    let (alike, compared) = alike(case, &good);
+    let (alike, compared) = pattern(case, &known, rule).unwrap_or_else(|| alike(case, &good));
     let mut numbers: Vec<f64> = compared.iter().rev().take(NEWEST).map(|(_, number)| *number).collect();
     let (low, high) = range(&numbers);
-    let (least, most) = range(&good.iter().map(|(_, number)| *number).collect::<Vec<_>>());
+    let all: Vec<f64> = good.iter().chain(&compared).map(|(_, number)| *number).collect();
+    let (least, most) = range(&all);
     let middle = median(&mut numbers);
     let mut distances: Vec<f64> = numbers.iter().map(|number| (number - middle).abs()).collect();
     Some(Usual {
@@ -92,33 +96,89 @@ pub(super) fn usual(case: &RunCase, rule: RuleName, of: impl Fn(&Past) -> Option
     })
 }
 
-/// The newest runs, when the rule spoke against all of them and all are above what was usual before: growth that stays.
+/// Runs since the last time that a rule spoke against many in a row, when all of those were above what was usual before: growth
+/// that stayed.
 fn settled<'a>(known: &[(&'a Past, f64)], rule: RuleName) -> Option<Vec<(&'a Past, f64)>> {
-    let spoken = known.iter().rev().take_while(|(past, _)| past.spoke.contains(&rule)).count();
-    if spoken < SETTLED {
-        return None;
+    let spoke = |(past, _): &(&Past, f64)| past.spoke.contains(&rule);
+    let streaks = known.chunk_by(|a, b| spoke(a) == spoke(b));
+    let mut end = 0;
+    let mut last = None;
+    for streak in streaks {
+        end += streak.len();
+        if streak.len() >= SETTLED && streak.first().is_some_and(spoke) {
+            last = Some((end - streak.len(), end));
+        }
     }
-    let (before, after) = known.split_at(known.len() - spoken);
-    let mut usual: Vec<f64> =
-        before.iter().filter(|(past, _)| !past.spoke.contains(&rule)).map(|(_, number)| *number).collect();
+    let (start, end) = last?;
+    let (before, after) = known.split_at(start);
+    let mut usual: Vec<f64> = before.iter().filter(|one| !spoke(one)).map(|(_, number)| *number).collect();
     let (_, most) = range(&usual);
     let middle = median(&mut usual);
-    after.iter().all(|(_, number)| *number > middle && *number > most * 0.9).then(|| after.to_vec())
+    let streak = after.get(..end - start)?;
+    let grown = streak.iter().all(|(_, number)| *number > middle && *number > most * 0.9);
+    let later = after.get(end - start..)?.iter().filter(|one| !spoke(one));
+    grown.then(|| streak.iter().chain(later).copied().collect())
 }
 
 /// Runs of the same weekday, or at the same hour, when there are enough of them.
 fn alike<'a>(case: &RunCase, good: &[(&'a Past, f64)]) -> (Alike, Vec<(&'a Past, f64)>) {
-    let mut gaps: Vec<f64> =
-        good.windows(2).map(|two| (two[1].0.started_secs - two[0].0.started_secs) as f64).collect();
-    let daily = median(&mut gaps) >= DAILY_SECS as f64;
-    let slot = case.slot(case.run.body.started_secs);
-    let same = |other: Slot| if daily { other.weekday == slot.weekday } else { other.hour == slot.hour };
-    let compared: Vec<_> =
-        good.iter().filter(|(past, _)| same(case.slot(past.started_secs))).copied().collect();
-    if compared.len() < ALIKE_MIN {
-        return (Alike::All, good.to_vec());
+    let slots = Slots::new(case, good);
+    let compared = slots.same(case, good);
+    if compared.len() < ALIKE_MIN { (Alike::All, good.to_vec()) } else { (slots.alike(), compared) }
+}
+
+/// What repeats on the same weekday, or at the same hour, while all is well in between: a small export on Sundays. The rule speaks
+/// the first times; what is never counted as usual would never become it.
+fn pattern<'a>(
+    case: &RunCase,
+    known: &[(&'a Past, f64)],
+    rule: RuleName,
+) -> Option<(Alike, Vec<(&'a Past, f64)>)> {
+    let spoke = |(past, _): &(&Past, f64)| past.spoke.contains(&rule);
+    let slots = Slots::new(case, known);
+    let same = slots.same(case, known);
+    let newest = same.get(same.len().checked_sub(REPEATS)?..)?;
+    let (low, high) = range(&newest.iter().map(|(_, number)| *number).collect::<Vec<_>>());
+    let is_like = |number: f64| number >= low / LIKE && number <= high * LIKE;
+    let is_spoken_of = same.iter().rev().take(2 * REPEATS).any(spoke);
+    if !is_spoken_of || high > low * LIKE {
+        return None;
     }
-    (if daily { Alike::Weekday(slot.weekday) } else { Alike::Hour(slot.hour) }, compared)
+    let since = newest.first()?.0.started_secs;
+    let between: Vec<_> =
+        known.iter().filter(|(past, _)| past.started_secs > since && !slots.is_same(case, past)).collect();
+    let spoken = between.iter().filter(|one| spoke(one)).count();
+    if between.is_empty() || spoken * 2 >= between.len() {
+        return None;
+    }
+    Some((slots.alike(), same.into_iter().filter(|(_, number)| is_like(*number)).collect()))
+}
+
+/// How runs are told apart: by weekday, or by hour when there are several a day.
+struct Slots {
+    daily: bool,
+    slot: Slot,
+}
+
+impl Slots {
+    fn new(case: &RunCase, runs: &[(&Past, f64)]) -> Self {
+        let mut gaps: Vec<f64> =
+            runs.windows(2).map(|two| (two[1].0.started_secs - two[0].0.started_secs) as f64).collect();
+        Self { daily: median(&mut gaps) >= DAILY_SECS as f64, slot: case.slot(case.run.body.started_secs) }
+    }
+
+    fn is_same(&self, case: &RunCase, past: &Past) -> bool {
+        let other = case.slot(past.started_secs);
+        if self.daily { other.weekday == self.slot.weekday } else { other.hour == self.slot.hour }
+    }
+
+    fn same<'a>(&self, case: &RunCase, runs: &[(&'a Past, f64)]) -> Vec<(&'a Past, f64)> {
+        runs.iter().filter(|(past, _)| self.is_same(case, past)).copied().collect()
+    }
+
+    fn alike(&self) -> Alike {
+        if self.daily { Alike::Weekday(self.slot.weekday) } else { Alike::Hour(self.slot.hour) }
+    }
 }
 
 fn range(numbers: &[f64]) -> (f64, f64) {

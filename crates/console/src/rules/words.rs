@@ -45,7 +45,8 @@ fn trimmed(number: String) -> String {
 
 /// `45 s`, `12 min`, `3.5 hours`, `4 days`.
 pub fn span(secs: f64) -> String {
-    let secs = secs.max(0.0);
+    // Nothing takes longer than thirty thousand years, and what is no number took no time.
+    let secs = if secs.is_nan() { 0.0 } else { secs.clamp(0.0, 1e12) };
     match secs {
         secs if secs < 1.0 => format!("{} s", trimmed(format!("{secs:.2}"))),
         secs if secs < 120.0 => format!("{secs:.0} s"),

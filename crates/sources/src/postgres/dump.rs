@@ -5,25 +5,21 @@ use super::access::Access;
 use super::capture::Shared;
 use super::error::PostgresError;
 use super::measure::{self, Measure, Object};
-use super::moment;
 use super::readback::{Contents, DataScript};
 use super::session::Session;
+use super::sql::Name;
+use super::start::{self, Begun, Look, look};
 use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, SequenceTruth, TableTruth};
 use crate::process::{Ended, Running, ToolError, one_line};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use vow_store::source::Stream;
 
-/// How often a stream that waits looks whether it was asked to stop.
-const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-/// How often a dump is begun again because of changes of the schema.
-const ATTEMPTS: usize = 20;
 /// Objects named in a message.
 const NAMED: usize = 10;
 
@@ -70,7 +66,10 @@ struct Measured {
     taken: String,
     objects: Vec<Object>,
     tables: measure::Tables,
-    sequences: Vec<SequenceTruth>,
+    /// Every sequence of the moment.
+    sequences: Vec<Name>,
+    /// Where they stand, unless they are gone by now.
+    values: Vec<SequenceTruth>,
     large_objects: LargeObjectsTruth,
     extensions: BTreeMap<String, String>,
 }
@@ -82,7 +81,7 @@ impl Dump {
 
     fn start(&self, stop: &dyn Fn() -> bool) -> Result<Open, PostgresError> {
         let plan = &self.plan;
-        let (mut session, dump, out) = self.moment(stop)?;
+        let Begun { mut session, dump, out, objects, sequences } = start::begin(plan, &self.database, stop)?;
         let data = self.reader(&["--section=data", "-f", "-"], |mut from| {
             let (mut script, mut buffer) = (DataScript::default(), vec![0; 256 << 10]);
             loop {
@@ -103,53 +102,11 @@ impl Dump {
         let (plan, stopped, database) = (Arc::clone(plan), Arc::clone(&stop_truth), self.database.clone());
         let take = move || {
             let stop = || stopped.load(Ordering::Relaxed);
-            let measured = measure_all(&plan, &mut session, &database, &stop)?;
+            let measured = measure_all(&plan, &mut session, &database, objects, sequences, &stop)?;
             // The session goes back: its locks protect the dump for as long as it lives.
             Ok((session, measured))
         };
         Ok(Open { dump, out, data, contents, truth: Some(std::thread::spawn(take)), stop_truth })
-    }
-
-    /// A moment, and a `pg_dump` in it that has its locks.
-    ///
-    /// Somebody who wants to change a table may queue up between our locks and those of `pg_dump`, which then waits for them while
-    /// they wait for us. Nothing was written then: both are let go of, the change happens, and it is begun again.
-    fn moment(&self, stop: &dyn Fn() -> bool) -> Result<(Session, Running, ChildStdout), PostgresError> {
-        let plan = &self.plan;
-        for attempt in 0.. {
-            let mut session = plan.access.session(&self.database, stop)?;
-            let snapshot = moment::begin(&mut session, plan.lock_wait_secs, stop)?;
-            let name = format!("vow dump {} {attempt}", std::process::id());
-            let mut command = self.dump_command(&snapshot);
-            command.env("PGAPPNAME", &name).stdout(Stdio::piped());
-            let mut dump = plan.access.launcher.start(command)?;
-            let out = dump.stdout()?;
-            let mut looks = 0;
-            // The first byte comes after the last lock.
-            while !is_ready(&out)? {
-                if stop() {
-                    return Err(ToolError::Stopped.into());
-                }
-                looks += 1;
-                if attempt < ATTEMPTS && looks > 1 && moment::is_stuck(&mut session, &name, stop)? {
-                    break;
-                }
-            }
-            if is_ready(&out)? {
-                return Ok((session, dump, out));
-            }
-        }
-        unreachable!("the last attempt waits until the dump begins or gives up")
-    }
-
-    fn dump_command(&self, snapshot: &str) -> Command {
-        let access = &self.plan.access;
-        let mut command = access.command("pg_dump");
-        command.args(["-Fc", "-Z0", "-C", "--no-password"]);
-        command.arg(format!("--lock-wait-timeout={}s", self.plan.lock_wait_secs));
-        command.arg(format!("--snapshot={snapshot}"));
-        command.arg("-d").arg(access.url.with_database(&self.database).conninfo());
-        command
     }
 
     fn reader<T: Send + 'static>(
@@ -210,11 +167,17 @@ impl Dump {
     }
 
     fn truth(&self, measured: Measured, script: &DataScript) -> DatabaseTruth {
-        let Measured { taken, objects, tables, mut sequences, large_objects, extensions } = measured;
-        for sequence in &mut sequences {
-            sequence.dumped =
-                script.sequences.get(&(sequence.schema.clone(), sequence.name.clone())).copied();
-        }
+        let Measured { taken, objects, tables, sequences: names, values, large_objects, extensions } =
+            measured;
+        let sequence = |(schema, name): Name| {
+            let dumped = script.sequences.get(&(schema.clone(), name.clone())).copied();
+            let value = values.iter().find(|value| (&value.schema, &value.name) == (&schema, &name));
+            // One that was dropped meanwhile stood where the dump says.
+            let (last_value, is_called) =
+                value.map(|value| (value.last_value, value.is_called)).or(dumped)?;
+            Some(SequenceTruth { schema, name, last_value, is_called, dumped })
+        };
+        let sequences = names.into_iter().filter_map(sequence).collect();
         let kinds = measure::kinds(&objects);
         let object = |Object { kind, name, digest, .. }| ObjectTruth { kind, name, digest };
         DatabaseTruth {
@@ -283,11 +246,11 @@ impl Open {
     fn read(&mut self, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> Result<usize, PostgresError> {
         let pipe = |source| ToolError::Pipe { program: "pg_dump".into(), source };
         loop {
-            let ready = is_ready(&self.out)?;
+            let ready = look(&self.out)?;
             if stop() {
                 return Err(ToolError::Stopped.into());
             }
-            if !ready {
+            if ready == Look::Nothing {
                 continue;
             }
             match self.out.read(buffer) {
@@ -328,15 +291,6 @@ impl<T> Reader<T> {
     }
 }
 
-/// Whether there is something to read, or the end; waits for a moment.
-fn is_ready(out: &ChildStdout) -> Result<bool, PostgresError> {
-    match poll(&mut [PollFd::new(out, PollFlags::IN)], Some(&LOOK)) {
-        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
-        Ok(_) => Ok(true),
-        Err(errno) => Err(ToolError::Pipe { program: "pg_dump".into(), source: errno.into() }.into()),
-    }
-}
-
 /// Tells the thread that takes the truth to end, whatever way its dump is left.
 struct StopsTruth(Arc<AtomicBool>);
 
@@ -363,16 +317,20 @@ fn measure_all(
     plan: &DumpPlan,
     session: &mut Session,
     database: &str,
+    objects: Vec<Object>,
+    sequences: Vec<Name>,
     stop: &dyn Fn() -> bool,
 ) -> Result<Measured, PostgresError> {
     let taken = session.document("asking for the time", "SELECT to_json(transaction_timestamp())", stop)?;
     let limit = plan.exact_below_bytes;
     Ok(Measured {
         taken,
-        objects: measure::inventory(session, plan.server_version, stop)?,
+        objects,
         extensions: measure::extensions(session, stop)?,
-        // In a session of its own, which keeps no lock: pg_dump reads sequences late, and might wait for somebody who waits for us.
-        sequences: measure::sequences(&mut plan.access.session(database, stop)?, stop)?,
+        // In a session of its own, which keeps no lock: sequences cannot be locked like tables, and somebody who wants to change one
+        // would make others wait for the whole dump.
+        values: measure::sequence_values(&mut plan.access.session(database, stop)?, &sequences, stop)?,
+        sequences,
         tables: measure::tables(session, &Measure::UpTo(limit), plan.in_recovery, stop)?,
         large_objects: measure::large_objects(session, |bytes| bytes <= limit, stop)?,
     })
@@ -399,7 +357,7 @@ fn missing(measured: &Measured, contents: &Contents, script: &DataScript) -> Str
             None => texts.push(format!("the data of table {schema}.{name}")),
         }
     }
-    for SequenceTruth { schema, name, .. } in &measured.sequences {
+    for (schema, name) in &measured.sequences {
         if !script.sequences.contains_key(&key(schema, name)) {
             texts.push(format!("the value of sequence {schema}.{name}"));
         }

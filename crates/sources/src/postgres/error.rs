@@ -75,6 +75,17 @@ pub enum PostgresError {
         /// Who holds it.
         holder: String,
     },
+    /// Others kept changing the schema.
+    #[error(
+        "database {database:?}: a dump could not begin because the schema was being changed again and again: {why}; back up when it is \
+         left alone for a moment, as a superuser, or with a longer lock_wait_secs"
+    )]
+    Restless {
+        /// Which database.
+        database: String,
+        /// What happened last.
+        why: String,
+    },
     /// It is not the server on record.
     #[error(
         "the server at {place} has the system identifier {found}, and the one on record for this source is {expected}: another \

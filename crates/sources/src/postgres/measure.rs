@@ -2,6 +2,7 @@
 
 use super::error::PostgresError;
 use super::session::{Session, Stop};
+use super::sql::{Name, quoted_name};
 use super::truth::{LargeObjectsTruth, Method, SequenceTruth, TableTruth};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -130,7 +131,18 @@ pub(crate) fn tables(
                 like.map_or((Method::Exact, None), |like| (like.method, like.sample_key.clone()))
             }
         };
-        out.tables.push(one_table(session, table, method, key, stop)?);
+        let is_view = table.relkind == "m";
+        if is_view {
+            // Nobody can lock one of these against being dropped.
+            session.query("measuring", "SAVEPOINT vow_view", stop)?;
+        }
+        match one_table(session, table, method, key, stop) {
+            Ok(truth) => out.tables.push(truth),
+            Err(error) if is_view && is_gone(&error) => {
+                session.query("measuring", "ROLLBACK TO SAVEPOINT vow_view", stop)?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(out)
 }
@@ -208,31 +220,70 @@ fn tolerant<T: DeserializeOwned>(
     }
 }
 
-const SEQUENCES: &str = "SELECT json_build_array(nspname, relname, format('%I.%I', nspname, relname)) \
-    FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
+const SEQUENCES: &str = "SELECT json_build_array(nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace \
     WHERE relkind = 'S' AND relpersistence <> 't' AND nspname !~ '^pg_' AND nspname <> 'information_schema' \
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') \
     ORDER BY nspname, relname";
 /// Sequences in one statement.
 const SEQUENCES_AT_ONCE: usize = 200;
 
+/// Every sequence.
+pub(crate) fn sequence_names(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Name>, PostgresError> {
+    session.documents("listing the sequences", SEQUENCES, stop)
+}
+
 /// Where every sequence stands.
 pub(crate) fn sequences(session: &mut Session, stop: Stop<'_>) -> Result<Vec<SequenceTruth>, PostgresError> {
-    let names: Vec<(String, String, String)> = session.documents("listing the sequences", SEQUENCES, stop)?;
+    let names = sequence_names(session, stop)?;
+    sequence_values(session, &names, stop)
+}
+
+/// Where these sequences stand, without those that are gone.
+pub(crate) fn sequence_values(
+    session: &mut Session,
+    names: &[Name],
+    stop: Stop<'_>,
+) -> Result<Vec<SequenceTruth>, PostgresError> {
     let mut out = Vec::with_capacity(names.len());
     for part in names.chunks(SEQUENCES_AT_ONCE) {
-        let one = |(number, (_, _, quoted)): (usize, &(String, String, String))| {
-            format!("SELECT {number} AS n, last_value, is_called FROM {quoted}")
-        };
-        let all = part.iter().enumerate().map(one).collect::<Vec<_>>().join(" UNION ALL ");
-        let statement = format!("SELECT json_build_array(last_value, is_called) FROM ({all}) s ORDER BY n");
-        let values: Vec<(i64, bool)> = session.documents("reading the sequences", &statement, stop)?;
-        for ((schema, name, _), (last_value, is_called)) in part.iter().zip(values) {
-            let (schema, name) = (schema.clone(), name.clone());
-            out.push(SequenceTruth { schema, name, last_value, is_called, dumped: None });
+        match some_values(session, part, stop) {
+            Ok(values) => out.extend(values),
+            Err(error) if is_gone(&error) => {
+                for one in part {
+                    match some_values(session, std::slice::from_ref(one), stop) {
+                        Ok(values) => out.extend(values),
+                        Err(error) if is_gone(&error) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(out)
+}
+
+/// SQLSTATEs: a table, sequence or schema is not there any more.
+fn is_gone(error: &PostgresError) -> bool {
+    matches!(error.state(), Some("42P01" | "3F000"))
+}
+
+fn some_values(
+    session: &mut Session,
+    names: &[Name],
+    stop: Stop<'_>,
+) -> Result<Vec<SequenceTruth>, PostgresError> {
+    let one = |(number, (schema, name)): (usize, &Name)| {
+        format!("SELECT {number} AS n, last_value, is_called FROM {}", quoted_name(schema, name))
+    };
+    let all = names.iter().enumerate().map(one).collect::<Vec<_>>().join(" UNION ALL ");
+    let statement = format!("SELECT json_build_array(last_value, is_called) FROM ({all}) s ORDER BY n");
+    let values: Vec<(i64, bool)> = session.documents("reading the sequences", &statement, stop)?;
+    let value = |((schema, name), (last_value, is_called)): (&Name, (i64, bool))| {
+        let (schema, name) = (schema.clone(), name.clone());
+        SequenceTruth { schema, name, last_value, is_called, dumped: None }
+    };
+    Ok(names.iter().zip(values).map(value).collect())
 }
 
 const LARGE_OBJECTS: &str = "SELECT json_build_object('rows', count(*)) FROM pg_largeobject_metadata";
@@ -263,6 +314,6 @@ pub(crate) fn count(
     name: &str,
     stop: Stop<'_>,
 ) -> Result<u64, PostgresError> {
-    let name = super::sql::quoted_name(schema, name);
+    let name = quoted_name(schema, name);
     session.document(&format!("counting table {name}"), &format!("SELECT count(*) FROM ONLY {name}"), stop)
 }

@@ -151,8 +151,11 @@ impl Session {
         stop: Stop<'_>,
     ) -> Result<Vec<T>, PostgresError> {
         let rows = self.query(doing, sql, stop)?;
-        let read =
-            |row: String| serde_json::from_str(&row).map_err(|e| self.not_understood(doing, e.to_string()));
+        // SQL's null comes as an empty line.
+        let row = |row: String| if row.is_empty() { "null".to_owned() } else { row };
+        let read = |text: String| {
+            serde_json::from_str(&row(text)).map_err(|e| self.not_understood(doing, e.to_string()))
+        };
         rows.into_iter().map(read).collect()
     }
 
