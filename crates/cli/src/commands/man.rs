@@ -32,7 +32,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 /// A page for a command and one for each below it; how many.
 fn write(command: &clap::Command, name: &str, folder: &Path) -> std::io::Result<u64> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone().name(name.to_owned())).render(&mut page)?;
+    clap_mangen::Man::new(command.clone()).title(name).render(&mut page)?;
     fs::write(folder.join(format!("{name}.1")), page)?;
     let mut pages = 1;
     for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {

@@ -5,9 +5,9 @@ use super::nodes::{Nodes, TOP};
 use super::tree::{Node, Tree};
 use crate::ui;
 use fuser::{
-    AccessFlags, Errno, FileHandle, Filesystem, FopenFlags, ForgetOne, Generation, INodeNo, InitFlags,
-    KernelConfig, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyOpen, ReplyXattr, Request,
+    AccessFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyOpen, ReplyXattr, Request,
 };
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -151,11 +151,6 @@ impl Filesystem for Mounted {
 
     fn forget(&self, _req: &Request, number: INodeNo, lookups: u64) {
         lock(&self.nodes).forget(number.into(), lookups);
-    }
-
-    fn batch_forget(&self, _req: &Request, forgotten: &[ForgetOne]) {
-        let mut nodes = lock(&self.nodes);
-        forgotten.iter().for_each(|one| nodes.forget(one.nodeid().into(), one.nlookup()));
     }
 
     fn getattr(&self, _req: &Request, number: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
