@@ -20,6 +20,9 @@ use vow_store::listing::entry::Kind;
 
 /// Nothing changes, so nothing needs to be asked again.
 const FOR_EVER: Duration = Duration::from_secs(86_400);
+/// The two questions of `lseek` that come here; numbers of Linux.
+const SEEK_DATA: i32 = 3;
+const SEEK_HOLE: i32 = 4;
 const FIRST: Generation = Generation(0);
 
 /// The file system.
@@ -93,6 +96,26 @@ impl Mounted {
         let read = lock(&file).read_at(offset, &mut bytes).map_err(|error| refused(&error))?;
         bytes.truncate(read);
         Ok(bytes)
+    }
+
+    /// Where the data or the hole behind an offset begins, as `lseek` asks for it.
+    fn seek(&self, handle: FileHandle, offset: i64, whence: i32) -> Result<i64, Errno> {
+        let file = lock(&self.files).get(&u64::from(handle)).cloned().ok_or(Errno::EBADF)?;
+        let file = lock(&file);
+        let size = file.entry().size;
+        let from = u64::try_from(offset).ok().filter(|from| *from < size).ok_or(Errno::ENXIO)?;
+        let found = match whence {
+            SEEK_DATA => file.data_from(from).map(|(start, _)| start).ok_or(Errno::ENXIO)?,
+            SEEK_HOLE => {
+                let mut at = from;
+                while let Some((start, end)) = file.data_from(at).filter(|(start, _)| *start == at) {
+                    at = end.max(start + 1);
+                }
+                at.min(size)
+            }
+            _ => return Err(Errno::EINVAL),
+        };
+        i64::try_from(found).map_err(|_| Errno::EOVERFLOW)
     }
 
     fn open_folder(&self, number: INodeNo) -> Result<u64, Errno> {
@@ -189,6 +212,21 @@ impl Filesystem for Mounted {
     ) {
         match self.read_file(handle, offset, size) {
             Ok(bytes) => reply.data(&bytes),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn lseek(
+        &self,
+        _req: &Request,
+        _number: INodeNo,
+        handle: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        match self.seek(handle, offset, whence) {
+            Ok(offset) => reply.offset(offset),
             Err(error) => reply.error(error),
         }
     }

@@ -47,6 +47,11 @@ impl FileReader {
         Ok(wanted.len())
     }
 
+    /// The first stretch of data at or behind `offset`: where it starts and ends in the file. What lies between such stretches is holes.
+    pub fn data_from(&self, offset: u64) -> Option<(u64, u64)> {
+        self.spans.next_data(offset, self.entry.size).map(|(_, from, until)| (from, until))
+    }
+
     /// The piece of data in which an offset lies, and where it starts.
     fn piece_at(&mut self, data_at: u64) -> Result<(u64, &[u8]), ArchiveError> {
         let holds =

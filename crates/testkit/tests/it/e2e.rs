@@ -13,6 +13,7 @@ mod levels;
 mod limits;
 mod local_state;
 mod model;
+mod mount;
 mod other_readers;
 mod postgres;
 mod power;
