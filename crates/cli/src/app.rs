@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, completions, config, diff, discover, export, find, init, key, ls, man, mount,
-    restore, snapshots, up, vault,
+    backup, cat, check, completions, config, console, diff, discover, drill, export, find, init, key, ls,
+    man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -47,10 +47,19 @@ enum Command {
     Export(export::Args),
     Mount(mount::Args),
     Check(check::Args),
+    Drill(drill::Args),
+    /// The limited child of a drill, in which files are parsed
+    #[command(name = "__inspect", hide = true)]
+    Inspect,
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
     Vault(vault::Command),
+    #[command(subcommand)]
+    Console(console::Command),
+    Serve(serve::Args),
+    #[command(hide = true)]
+    SqliteHelper(sqlite_helper::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -102,8 +111,13 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Export(args) => export::run(cx, &args),
         Command::Mount(args) => mount::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
+        Command::Drill(args) => drill::run(cx, &args),
+        Command::Inspect => drill::inspect(),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::Console(command) => console::run(cx, &command),
+        Command::Serve(args) => serve::run(cx, &args),
+        Command::SqliteHelper(args) => sqlite_helper::run(&args),
         Command::Completions(args) => completions::run(cx, &args),
         Command::Man(args) => man::run(cx, &args),
     }

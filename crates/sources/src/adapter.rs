@@ -3,10 +3,12 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
-use crate::{files, postgres};
+use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -37,6 +39,42 @@ pub trait Adapter: Sync {
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+
+    /// What a person has to do with the files of a snapshot that were restored into a folder.
+    fn instructions(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Restores below `place` as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
+    /// says what the proof made of each. A type that has nothing of the kind is tested with damage to its files only.
+    ///
+    /// # Errors
+    /// Why it could not be tried.
+    fn sabotage(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Result<Vec<Tried>, AdapterError> {
+        Ok(Vec::new())
+    }
+}
+
+/// One kind of damage, and what a proof said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// What was done: `dropped table`.
+    pub name: &'static str,
+    /// To what.
+    pub object: String,
+    /// Whether a problem of the proof named it, for the right reason.
+    pub noticed: bool,
+    /// That problem, or else the first one there was.
+    pub said: Option<String>,
+}
+
+impl Tried {
+    /// Looks for the problem that names the object and says these words.
+    pub fn new(name: &'static str, object: String, words: &str, proof: &Proof) -> Self {
+        let right = proof.problems.iter().find(|text| text.contains(&object) && text.contains(words));
+        let said = right.or(proof.problems.first()).cloned();
+        Self { name, object, noticed: right.is_some(), said }
+    }
 }
 
 /// Where files are looked for.
@@ -84,6 +122,16 @@ pub trait Capture: Debug + Send + Sync {
 
     /// What it means that what was remembered is lost.
     fn memory(&self) -> Memory;
+
+    /// Restores a snapshot of its own into whatever the plan names; `None` when the adapter needs no plan for that.
+    fn restore(&self, _: &Snapshot, _: &Request, _: Stop<'_>) -> Option<Result<Restored, AdapterError>> {
+        None
+    }
+
+    /// Proves a snapshot of its own with what the plan names; `None` when the adapter needs no plan for that.
+    fn prove(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Option<Result<Proof, AdapterError>> {
+        None
+    }
 }
 
 /// What a source has its memory for.
@@ -110,6 +158,33 @@ pub struct Run {
     pub own_paths: Vec<PathBuf>,
     /// What the last accepted run wanted to be remembered.
     pub remembered: Option<String>,
+    /// For a run that fails because of something that passes.
+    pub again: Again,
+}
+
+/// Asks for a run to be begun again after it failed because of something that passes: a table that was changed while it was dumped.
+#[derive(Debug, Clone, Default)]
+pub struct Again {
+    /// It will not be begun again after this time.
+    pub is_last: bool,
+    asked: Arc<AtomicBool>,
+}
+
+impl Again {
+    /// For another run.
+    pub fn next(is_last: bool) -> Self {
+        Self { is_last, ..Self::default() }
+    }
+
+    /// Asks for it. Counts only when the run fails.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
 }
 
 /// A run that has begun.
@@ -197,6 +272,8 @@ pub struct Proof {
     pub compared: u64,
     /// Bytes that the source had.
     pub bytes: u64,
+    /// How long restoring took, apart from comparing; 0 when it was not measured.
+    pub restore_secs: f64,
     /// What is not as it was: the snapshot is not proven.
     pub problems: Vec<String>,
     /// Why nothing could be proven here, though nothing is known to be wrong: software that this machine lacks.
@@ -224,6 +301,14 @@ pub enum AdapterError {
     /// The adapter's own reason.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
+    /// The same, when it is known not to be the snapshot's fault.
+    #[error("{source}")]
+    Elsewhere {
+        /// Whose it is.
+        blame: Blame,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl AdapterError {
@@ -231,10 +316,69 @@ impl AdapterError {
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Failed(Box::new(error))
     }
+
+    /// An error of an adapter's own, and whose fault it is.
+    pub fn blamed(blame: Blame, error: impl Error + Send + Sync + 'static) -> Self {
+        match blame {
+            Blame::Snapshot => Self::of(error),
+            blame => Self::Elsewhere { blame, source: Box::new(error) },
+        }
+    }
+}
+
+/// Whom to ask about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The snapshot: it is not what it should be.
+    Snapshot,
+    /// This machine: something is missing here, and nothing is known about the snapshot.
+    Machine,
+    /// The identity: it does not open the snapshot.
+    Identity,
+    /// The vault could not be read any more, or somebody asked to stop.
+    Gone,
+}
+
+impl AdapterError {
+    /// Whose fault it is that nothing was proven. What is not known to be this machine's is the snapshot's.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unsupported(_) => Blame::Machine,
+            Self::Stopped => Blame::Gone,
+            Self::Elsewhere { blame, .. } => *blame,
+            Self::Failed(error) => match error.downcast_ref::<vow_store::archive::ArchiveError>() {
+                Some(error) => blame_of(error),
+                None => Blame::Snapshot,
+            },
+        }
+    }
+}
+
+/// Whose fault it is that a snapshot could not be read.
+pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
+    use vow_base::vault::VaultError;
+    use vow_store::archive::ArchiveError;
+    match error {
+        error if error.is_identity() => Blame::Identity,
+        ArchiveError::Vault(
+            VaultError::Unreachable { .. } | VaultError::Limited { .. } | VaultError::NotForThisKey { .. },
+        ) => Blame::Gone,
+        ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
+        _ => Blame::Snapshot,
+    }
 }
 
 /// Every adapter.
-pub static ADAPTERS: &[&dyn Adapter] = &[&files::Adapter, &postgres::Adapter];
+pub static ADAPTERS: &[&dyn Adapter] = &[
+    &files::Adapter,
+    &mariadb::Adapter,
+    &postgres::Adapter,
+    &redis::Adapter,
+    &sqlite::Adapter,
+    &command::Adapter,
+    &etcd::Adapter,
+    &ldap::Adapter,
+];
 
 /// The adapter of a type of source.
 pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {

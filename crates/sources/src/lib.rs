@@ -4,8 +4,20 @@
 //! engine's. Removing an adapter is removing its folder. `docs/sources.md` says how to add one.
 
 pub mod adapter;
+pub mod command;
+pub mod etcd;
 pub mod files;
+mod isolation;
+pub mod ldap;
+pub mod mariadb;
+mod percent;
 pub mod postgres;
+mod proc;
 pub mod process;
+mod program;
+pub mod redis;
 pub mod secret;
+pub mod sqlite;
+mod steps;
+pub mod stored;
 pub mod synthetic;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use vow_sources::adapter::adapter;
 use vow_store::archive::Snapshot;
 use vow_store::restore::{RestoreOptions, RestoreReport, restore};
 
@@ -95,6 +96,9 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let secs = began.elapsed().as_secs_f64();
     show(cx, &problems);
     print_human(cx, (args, target), &snapshot, &report, secs);
+    if let Some(adapter) = adapter(&snapshot.info().manifest.source_type).filter(|_| !args.dry_run) {
+        adapter.instructions().iter().for_each(|line| cx.ui.say(&format!("  {line}")));
+    }
     cx.ui.json(&summary(&snapshot, &report, args.dry_run, secs));
     Ok(if report.errors == 0 { Exit::Done } else { Exit::Partial })
 }

@@ -1,6 +1,7 @@
 //! `vow vault`.
 
 mod at;
+mod bucket;
 mod hosts;
 mod init;
 pub(crate) mod join;
@@ -14,7 +15,7 @@ mod replicate;
 mod retain;
 mod revoke;
 mod scrub;
-mod serve;
+pub(crate) mod serve;
 mod status;
 mod sweep;
 
