@@ -14,6 +14,7 @@ mod kit;
 mod layout;
 mod level;
 mod looking;
+mod mounted;
 pub mod parsers;
 mod proof;
 mod reading;
