@@ -67,6 +67,8 @@ pub(crate) struct Reading {
     pub(crate) spool: Option<Place>,
     /// The plan, when there is one.
     pub(crate) config: Option<Config>,
+    /// What opens snapshots, when it was given.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Reading {
@@ -82,7 +84,8 @@ impl Reading {
         };
         let trusted = trusted(config.as_ref(), identity.as_ref())?;
         let spool = if args.vault.is_none() { config.as_ref().and_then(spool) } else { None };
-        let mut reading = Self { places: Vec::new(), unreachable: Vec::new(), spool, config };
+        let mut reading =
+            Self { places: Vec::new(), unreachable: Vec::new(), spool, config, identity: identity.clone() };
         for plan in plans {
             match reading.vault(cx, &plan, need, identity.as_ref()) {
                 Ok(vault) => {
@@ -207,6 +210,23 @@ fn spool(config: &Config) -> Option<Place> {
     let waits = spool.waiting().is_ok_and(|waiting| !waiting.is_empty());
     let archive = |spool| Archive::new(Arc::new(spool), None, vec![host]);
     waits.then(|| Place { name: backing::SPOOL.to_owned(), archive: archive(spool) })
+}
+
+/// Opens a snapshot from the first of these archives that can.
+///
+/// # Errors
+/// What the first of them said.
+pub(crate) fn open_archive(info: &SnapshotInfo, archives: &[Archive]) -> Result<Snapshot, ArchiveError> {
+    let mut first = None;
+    for archive in archives {
+        match archive.open(info) {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or(ArchiveError::NoIdentity))
 }
 
 /// Opens a snapshot from the first of these vaults that can.

@@ -8,6 +8,7 @@ mod api;
 pub mod auth;
 pub mod db;
 pub mod fetch;
+pub mod import;
 pub mod ingest;
 pub mod notify;
 pub mod records;

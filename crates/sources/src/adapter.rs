@@ -44,6 +44,37 @@ pub trait Adapter: Sync {
     fn instructions(&self) -> &'static [&'static str] {
         &[]
     }
+
+    /// Restores below `place` as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
+    /// says what the proof made of each. A type that has nothing of the kind is tested with damage to its files only.
+    ///
+    /// # Errors
+    /// Why it could not be tried.
+    fn sabotage(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Result<Vec<Tried>, AdapterError> {
+        Ok(Vec::new())
+    }
+}
+
+/// One kind of damage, and what a proof said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// What was done: `dropped table`.
+    pub name: &'static str,
+    /// To what.
+    pub object: String,
+    /// Whether a problem of the proof named it, for the right reason.
+    pub noticed: bool,
+    /// That problem, or else the first one there was.
+    pub said: Option<String>,
+}
+
+impl Tried {
+    /// Looks for the problem that names the object and says these words.
+    pub fn new(name: &'static str, object: String, words: &str, proof: &Proof) -> Self {
+        let right = proof.problems.iter().find(|text| text.contains(&object) && text.contains(words));
+        let said = right.or(proof.problems.first()).cloned();
+        Self { name, object, noticed: right.is_some(), said }
+    }
 }
 
 /// Where files are looked for.
@@ -241,6 +272,8 @@ pub struct Proof {
     pub compared: u64,
     /// Bytes that the source had.
     pub bytes: u64,
+    /// How long restoring took, apart from comparing; 0 when it was not measured.
+    pub restore_secs: f64,
     /// What is not as it was: the snapshot is not proven.
     pub problems: Vec<String>,
     /// Why nothing could be proven here, though nothing is known to be wrong: software that this machine lacks.
@@ -268,12 +301,70 @@ pub enum AdapterError {
     /// The adapter's own reason.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
+    /// The same, when it is known not to be the snapshot's fault.
+    #[error("{source}")]
+    Elsewhere {
+        /// Whose it is.
+        blame: Blame,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl AdapterError {
     /// An error of an adapter's own.
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Failed(Box::new(error))
+    }
+
+    /// An error of an adapter's own, and whose fault it is.
+    pub fn blamed(blame: Blame, error: impl Error + Send + Sync + 'static) -> Self {
+        match blame {
+            Blame::Snapshot => Self::of(error),
+            blame => Self::Elsewhere { blame, source: Box::new(error) },
+        }
+    }
+}
+
+/// Whom to ask about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The snapshot: it is not what it should be.
+    Snapshot,
+    /// This machine: something is missing here, and nothing is known about the snapshot.
+    Machine,
+    /// The identity: it does not open the snapshot.
+    Identity,
+    /// The vault could not be read any more, or somebody asked to stop.
+    Gone,
+}
+
+impl AdapterError {
+    /// Whose fault it is that nothing was proven. What is not known to be this machine's is the snapshot's.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unsupported(_) => Blame::Machine,
+            Self::Stopped => Blame::Gone,
+            Self::Elsewhere { blame, .. } => *blame,
+            Self::Failed(error) => match error.downcast_ref::<vow_store::archive::ArchiveError>() {
+                Some(error) => blame_of(error),
+                None => Blame::Snapshot,
+            },
+        }
+    }
+}
+
+/// Whose fault it is that a snapshot could not be read.
+pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
+    use vow_base::vault::VaultError;
+    use vow_store::archive::ArchiveError;
+    match error {
+        error if error.is_identity() => Blame::Identity,
+        ArchiveError::Vault(
+            VaultError::Unreachable { .. } | VaultError::Limited { .. } | VaultError::NotForThisKey { .. },
+        ) => Blame::Gone,
+        ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
+        _ => Blame::Snapshot,
     }
 }
 

@@ -16,6 +16,7 @@ mod patience;
 mod prove;
 mod readback;
 mod restore;
+mod sabotage;
 mod scratch;
 mod server;
 mod session;

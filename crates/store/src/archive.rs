@@ -4,10 +4,12 @@
 //! the name in the manifest; everything else, because its keyed id stands in what was read before it. A vault that serves other
 //! bytes than it was given can only be caught, never obeyed.
 
+mod children;
 mod chunks;
 mod content;
 mod entries;
 mod error;
+mod file;
 mod find;
 mod openers;
 mod snapshot;
@@ -16,14 +18,18 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod trailer;
+mod verify;
 
+pub use children::Children;
 pub use chunks::Chunks;
 pub(crate) use chunks::Spans;
 pub use content::Reader;
 pub use entries::Entries;
 pub use error::ArchiveError;
+pub use file::FileReader;
 pub(crate) use snapshot::Decoded;
 pub use snapshot::Snapshot;
+pub use verify::Verifier;
 
 use crate::session::Identities;
 use openers::Openers;
@@ -74,6 +80,19 @@ impl Archive {
         trusted: Vec<PublicKey>,
     ) -> Self {
         Self { inner: Arc::new(Inner { vault, trusted, openers: Openers::new(identities) }) }
+    }
+
+    /// The same vault, read through something that stands before it.
+    #[must_use]
+    pub fn through(&self, stand: impl FnOnce(Arc<dyn Retrieve>) -> Arc<dyn Retrieve>) -> Self {
+        let vault = stand(self.inner.vault.clone());
+        Self::new(vault, self.inner.openers.identities(), self.inner.trusted.clone())
+    }
+
+    /// The same vault, opened with other identities.
+    #[must_use]
+    pub fn opened_by(&self, identities: Arc<Identities>) -> Self {
+        Self::new(self.inner.vault.clone(), Some(identities), self.inner.trusted.clone())
     }
 
     /// Whether host keys are taken from the vault, because none were given: worth telling the user.

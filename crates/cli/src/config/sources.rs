@@ -1,6 +1,7 @@
 //! The sources of the plan. Each type is a module here that declares its own keys; what every source has is read in this file.
 
 mod command;
+mod drill;
 mod etcd;
 mod files;
 mod ldap;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
+
+pub(crate) use drill::DrillPlan;
 
 /// A type of source.
 struct Type {
@@ -47,10 +50,14 @@ struct Common {
     #[serde(rename = "type")]
     kind: Spanned<String>,
     schedule: Option<Spanned<String>>,
+    #[serde(default)]
+    expect: Vec<Spanned<drill::RawExpect>>,
+    restore_target: Option<Spanned<String>>,
+    drill_within: Option<Spanned<String>>,
 }
 
 /// Their names.
-const COMMON: &[&str] = &["name", "type", "schedule"];
+const COMMON: &[&str] = &["name", "type", "schedule", "expect", "restore_target", "drill_within"];
 
 /// The keys of a source besides the common ones.
 type DeKeys<'k> = Spanned<DeTable<'k>>;
@@ -173,7 +180,9 @@ fn source(raw: DeKeys<'_>, folder: &Path) -> Checked<(Spanned<String>, SourcePla
     if let Some(text) = &common.schedule {
         schedule::check(text.get_ref()).map_err(|why| fault(text, why))?;
     }
+    let drill = drill::plan(&common)?;
     let plan = SourcePlan {
+        drill,
         name: name("source", &common.name)?,
         kind: kind.clone(),
         schedule: common.schedule.map(Spanned::into_inner),

@@ -6,10 +6,12 @@ use super::discover;
 use super::error::PostgresError;
 use super::prove::prove;
 use super::restore::restore;
+use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Tried,
+    Within,
 };
 use std::path::Path;
 use vow_store::archive::Snapshot;
@@ -42,10 +44,19 @@ impl adapter::Adapter for Adapter {
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
         prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
     }
+
+    fn sabotage(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        stop: Stop<'_>,
+    ) -> Result<Vec<Tried>, AdapterError> {
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+    }
 }
 
 fn stopped(error: PostgresError) -> AdapterError {
-    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::blamed(error.blame(), error) }
 }
 
 impl Capture for PostgresOptions {

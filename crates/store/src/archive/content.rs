@@ -51,8 +51,17 @@ impl Reader {
         Ok(entry.size)
     }
 
+    /// One chunk of a file, proven to be what its reference says.
+    pub fn chunk(&mut self, chunk: &ChunkRef<ObjectId>) -> Result<&[u8], ArchiveError> {
+        if chunk.is_part() {
+            return self.shared(chunk);
+        }
+        self.snapshot.read(chunk, RecordType::Data, &mut self.content)?;
+        Ok(&self.content)
+    }
+
     /// Hands on the data of a file in order, with the offset of each piece in the data.
-    pub(crate) fn pieces(
+    pub fn pieces(
         &mut self,
         entry: &Entry<ObjectId>,
         mut take: impl FnMut(u64, &[u8]) -> Result<(), ArchiveError>,
@@ -82,6 +91,25 @@ impl Reader {
             at += u64::from(chunk.length);
         }
         Ok(())
+    }
+
+    /// The snapshot it reads from.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Reads one chunk into `content`.
+    pub(super) fn chunk(
+        &mut self,
+        chunk: &ChunkRef<ObjectId>,
+        content: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        if chunk.is_part() {
+            content.clear();
+            content.extend_from_slice(self.shared(chunk)?);
+            return Ok(());
+        }
+        self.snapshot.read(chunk, RecordType::Data, content)
     }
 
     /// A chunk of a record that others are likely to be asked of as well.
