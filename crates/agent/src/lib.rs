@@ -1,3 +1,9 @@
 //! The agent: when things are done on a host, what is reported of them, and drills.
 
+pub mod audit;
+pub mod daemon;
 pub mod drill;
+pub mod ping;
+pub mod reporting;
+pub mod schedule;
+pub mod spool;

@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, completions, config, console, diff, discover, drill, export, find, init, key, ls,
-    man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
+    agent, audit, backup, cat, check, completions, config, console, diff, discover, drill, export, find,
+    init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -53,6 +53,8 @@ enum Command {
     Inspect,
     #[command(subcommand)]
     Key(key::Command),
+    Audit(audit::Args),
+    Agent(agent::Args),
     #[command(subcommand)]
     Vault(vault::Command),
     #[command(subcommand)]
@@ -114,6 +116,8 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Drill(args) => drill::run(cx, &args),
         Command::Inspect => drill::inspect(),
         Command::Key(command) => key::run(cx, &command),
+        Command::Audit(args) => audit::run(cx, &args),
+        Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
         Command::Serve(args) => serve::run(cx, &args),

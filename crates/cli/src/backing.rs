@@ -16,11 +16,16 @@ use crate::hostkeys;
 use crate::level::is_passing;
 use crate::signals;
 use crate::ui::{Problems, Task, Ui};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use vow_agent::reporting::{Looker, now_secs};
 use vow_base::clock::SystemClock;
-use vow_base::sign::random_run_id;
 use vow_base::vault::VaultError;
-use vow_sources::adapter::{self, Again};
+use vow_protocol::report::Shape;
+use vow_sources::adapter::{self, Again, Told};
 use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
+use vow_store::monitor::Observer;
 use vow_store::source::Source;
 
 /// How often a source is captured that asks for another try.
@@ -38,6 +43,18 @@ pub(crate) struct Order<'c> {
     pub(crate) allow_empty: bool,
     /// Accept that another database server answers than the one on record.
     pub(crate) accept_server: bool,
+    /// The id of the run.
+    pub(crate) run: [u8; 16],
+    /// Hears of each source while it is captured.
+    pub(crate) on_source: Option<&'c dyn OnSource>,
+}
+
+/// Somebody who hears of each source while it is captured.
+pub(crate) trait OnSource {
+    /// It begins.
+    fn begins(&self, source: &str);
+    /// It has ended, well or not; which levels have it is known later.
+    fn ended(&self, source: &SourceRun);
 }
 
 /// What came of it.
@@ -54,6 +71,8 @@ pub(crate) struct Run {
     pub(crate) dry_run: bool,
     /// A signal came before every source was done.
     pub(crate) interrupted: bool,
+    /// Its id.
+    pub(crate) run: [u8; 16],
 }
 
 /// What came of one source.
@@ -68,6 +87,16 @@ pub(crate) struct SourceRun {
     pub(crate) levels: Vec<(String, Result<(), Failure>)>,
     /// Whether it waits in the spool.
     pub(crate) spooled: bool,
+    /// The snapshot's number on this host, when a level has taken it.
+    pub(crate) sequence: Option<u64>,
+    /// When it began, in seconds since 1970.
+    pub(crate) started_secs: i64,
+    /// How long it took, also when it failed.
+    pub(crate) took_secs: f64,
+    /// What its files look like.
+    pub(crate) shape: Option<Shape>,
+    /// Objects of its truth, by kind.
+    pub(crate) objects: BTreeMap<String, u64>,
     /// The level that took nothing any more in the midst of it, when that may pass.
     lost: Option<(String, Failure)>,
 }
@@ -77,7 +106,6 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     let keys = hostkeys::load(order.config)?;
     let mut levels = Levels::open(order.config, &keys.signing);
     levels.refuse_none()?;
-    let run_id = random_run_id().map_err(|e| Failure::failed("the system gave no randomness").because(&e))?;
     if !order.dry_run {
         levels.send_spool(ui);
         levels.catch_up(ui);
@@ -87,7 +115,14 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
         if signals::received().is_some() {
             break;
         }
-        sources.push(one_source(ui, order, plan, &keys, &mut levels, run_id));
+        if let Some(on_source) = order.on_source {
+            on_source.begins(&plan.name);
+        }
+        let source = one_source(ui, order, plan, &keys, &mut levels, order.run);
+        if let Some(on_source) = order.on_source {
+            on_source.ended(&source);
+        }
+        sources.push(source);
     }
     if !order.dry_run && signals::received().is_none() {
         levels.catch_up(ui);
@@ -99,7 +134,7 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
     let cut_short = sources.iter().any(|source| matches!(source.failure_exit(), Some(Exit::Signal(_))));
     let interrupted = cut_short || sources.len() < order.sources.len();
     let (waits, contradictions) = (levels.waiting(), levels.contradictions());
-    Ok(Run { sources, levels, waits, contradictions, dry_run: order.dry_run, interrupted })
+    Ok(Run { sources, levels, waits, contradictions, dry_run: order.dry_run, interrupted, run: order.run })
 }
 
 /// Captures one source; once more, into the spool, when the last level that took it went away meanwhile.
@@ -134,8 +169,11 @@ fn attempt(
     levels: &[Level],
     run: [u8; 16],
 ) -> SourceRun {
-    let task = Task::new(ui, &plan.name);
-    let mut result = capture(order, plan, keys, levels, run, &task, ui);
+    let (started_secs, watch) = (now_secs(), Instant::now());
+    let looker = (plan.kind == "files").then(|| Arc::new(Looker::new(&plan.capture.roots())));
+    let task = Task::observed(ui, &plan.name, looker.clone().map(|looker| looker as Arc<dyn Observer>));
+    let told = Told::default();
+    let mut result = capture(order, plan, keys, levels, run, &task, ui, &told);
     let problems = task.finish();
     let lost = match &mut result {
         Ok(report) => report.levels.iter().find_map(|level| lost(&level.name, level.outcome.as_ref().err()?)),
@@ -144,8 +182,22 @@ fn attempt(
     let spooled = result
         .as_ref()
         .is_ok_and(|report| report.levels.iter().any(|level| level.name == SPOOL && level.outcome.is_ok()));
+    let receipts = result.as_ref().map(|report| report.levels.as_slice()).unwrap_or_default();
+    let sequence = receipts.iter().find_map(|level| Some(level.outcome.as_ref().ok()?.sequence));
     let result = result.map_err(|error| error.failure);
-    SourceRun { source: plan.name.clone(), result, problems, levels: Vec::new(), spooled, lost }
+    SourceRun {
+        source: plan.name.clone(),
+        result,
+        problems,
+        levels: Vec::new(),
+        spooled,
+        sequence,
+        started_secs,
+        took_secs: watch.elapsed().as_secs_f64(),
+        shape: looker.map(|looker| looker.shape()),
+        objects: told.all(),
+        lost,
+    }
 }
 
 /// Why a source has no snapshot.
@@ -168,6 +220,7 @@ fn lost(name: &str, error: &VaultError) -> Option<(String, Failure)> {
     })
 }
 
+#[allow(clippy::too_many_arguments)]
 fn capture(
     order: &Order<'_>,
     plan: &SourcePlan,
@@ -176,6 +229,7 @@ fn capture(
     run: [u8; 16],
     task: &Task,
     ui: Ui,
+    told: &Told,
 ) -> Result<BackupReport, NoSnapshot> {
     let config = order.config;
     let options = BackupOptions {
@@ -209,6 +263,7 @@ fn capture(
         accept_server: order.accept_server,
         own_paths: config.own_paths(),
         remembered: remembered::load(config, plan, ui)?,
+        told: told.clone(),
         again: Again::default(),
     };
     let (remember, report) = loop {
@@ -221,6 +276,7 @@ fn capture(
                 ui.warn(&format!("{}: {}; once more", plan.name, error.failure.line()));
                 tries -= 1;
                 run.again = Again::next(tries == 1);
+                run.told.forget();
             }
             Err(error) => return Err(error),
         }

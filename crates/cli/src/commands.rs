@@ -1,5 +1,7 @@
 //! One file per command: its arguments, whose documentation is the help, and what it does.
 
+pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod check;

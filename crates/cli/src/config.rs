@@ -1,5 +1,6 @@
 //! `vow.toml`: what the user wrote, checked, with every default filled in.
 
+mod agent;
 mod fault;
 mod file;
 mod find;
@@ -9,12 +10,14 @@ mod schedule;
 mod shown;
 mod sources;
 
+pub(crate) use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
 pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
 pub(crate) use sources::{DrillPlan, Settings};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -48,6 +51,16 @@ pub(crate) struct Config {
     pub(crate) vaults: Vec<VaultPlan>,
     /// What is captured.
     pub(crate) sources: Vec<SourcePlan>,
+    /// Who is told.
+    pub(crate) console: Option<ConsolePlan>,
+    /// How the agent works.
+    pub(crate) agent: AgentPlan,
+    /// When sources are due, by name.
+    pub(crate) timings: BTreeMap<String, Timing>,
+    /// Gaps that were accepted.
+    pub(crate) waivers: Vec<Waiver>,
+    /// SHA-256 of the file's text.
+    pub(crate) hash: [u8; 32],
 }
 
 /// One level of the plan.
@@ -120,7 +133,7 @@ pub(crate) struct SourcePlan {
     pub(crate) name: String,
     /// Its type.
     pub(crate) kind: String,
-    /// When it is due; not used yet.
+    /// When it is due, as it was written.
     pub(crate) schedule: Option<String>,
     /// How it is drilled.
     pub(crate) drill: DrillPlan,

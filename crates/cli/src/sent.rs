@@ -90,6 +90,20 @@ impl Sent {
         newest.into_values().collect()
     }
 
+    /// The newest manifest of each source that is remembered.
+    pub(crate) fn newest_of_all(&self) -> Vec<Manifest> {
+        self.newest(|_| true)
+    }
+
+    /// The newest manifest that one of these receipts is for, and a pack that it names.
+    pub(crate) fn example(&self, receipts: &[Receipt]) -> Option<(ObjectId, Option<ObjectId>)> {
+        let newest = receipts.iter().max_by_key(|receipt| receipt.sequence)?;
+        let manifest = self.manifest(newest.sequence, &newest.manifest);
+        let manifest = manifest.and_then(|stored| Manifest::open(&stored).ok());
+        let pack = manifest.and_then(|manifest| self.expanded(&manifest).packs.first().copied());
+        Some((newest.manifest, pack))
+    }
+
     fn named_by(&self, manifest: &Manifest) -> Objects {
         let Expanded { packs, lists } = self.expanded(manifest);
         let packs = packs.into_iter().map(|id| (Kind::Pack, id));

@@ -3,8 +3,10 @@
 //! The vault is believed only what can be checked: objects by their names, receipts by the pinned key, lengths by the limits of
 //! the format. What cannot be checked, it can withhold, no more.
 
+mod attack;
 mod body;
 mod connect;
+mod console;
 mod deposit;
 mod limit;
 mod link;
@@ -15,6 +17,8 @@ mod retrieve;
 mod retry;
 mod watch;
 
+pub use attack::{Attacked, Attempt, Known};
+pub use console::{ConsoleError, JoinedConsole, REPORTS, RemoteConsole};
 pub use limit::RATE_LEAST;
 pub use pages::{Entry, LedgerPage};
 pub use retry::{RealTiming, Retry, Timing};
@@ -150,14 +154,7 @@ impl RemoteVault {
     /// Joins with the key this vault is seen with. The same token may be used again by the same key.
     pub fn join(&self, secret: &JoinSecret, join: JoinAs<'_>) -> Result<Joined, VaultError> {
         let what = "place for this host";
-        let body = Join {
-            secret: secret.clone(),
-            tenant: join.tenant.map(str::to_owned),
-            name: join.name.to_owned(),
-            readers: join.readers.iter().map(|key| crate::wire::Hex(*key)).collect(),
-            introduction: join.introduction.map(|stored| crate::wire::Base64(stored.to_vec())),
-        };
-        let request = self.inner.post_json(Route::Join, &body)?;
+        let request = self.inner.post_json(Route::Join, &join_body(secret, join))?;
         let answer = self.inner.link.ask(&request).map_err(|problem| match problem {
             Problem::Said(Saying { word: crate::Word::Absent, .. }) => VaultError::Refused(
                 "the vault does not take this token: it was used by another key, it has expired, or it was never given out"
@@ -191,6 +188,16 @@ impl RemoteVault {
     /// Its health.
     pub fn status(&self) -> Result<Status, VaultError> {
         self.inner.get_json(Route::Status, None, "status")
+    }
+}
+
+fn join_body(secret: &JoinSecret, join: JoinAs<'_>) -> Join {
+    Join {
+        secret: secret.clone(),
+        tenant: join.tenant.map(str::to_owned),
+        name: join.name.to_owned(),
+        readers: join.readers.iter().map(|key| crate::wire::Hex(*key)).collect(),
+        introduction: join.introduction.map(|stored| crate::wire::Base64(stored.to_vec())),
     }
 }
 

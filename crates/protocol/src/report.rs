@@ -144,6 +144,9 @@ pub struct LevelReport {
 pub struct Shape {
     /// The largest top trees, two levels below the roots: path → files and bytes.
     pub trees: BTreeMap<String, Tree>,
+    /// Whether the last snapshot was at hand to compare with: without, nothing is new, changed or gone.
+    #[serde(default)]
+    pub compared: bool,
     /// Files that are new, changed, and gone since the last snapshot.
     pub new_files: u64,
     /// Changed.
@@ -183,6 +186,9 @@ pub struct Alive {
     /// The sources of the plan, and what is expected of each.
     #[serde(default)]
     pub sources: Vec<Expected>,
+    /// What is wrong with the agent: a plan that it cannot use, reports that it could not keep.
+    #[serde(default)]
+    pub problems: Vec<String>,
 }
 
 /// What a plan promises about one source.

@@ -4,11 +4,12 @@
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
 use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -158,8 +159,32 @@ pub struct Run {
     pub own_paths: Vec<PathBuf>,
     /// What the last accepted run wanted to be remembered.
     pub remembered: Option<String>,
+    /// Where a source tells what its truth holds.
+    pub told: Told,
     /// For a run that fails because of something that passes.
     pub again: Again,
+}
+
+/// What a source tells of its truth while it is captured, without any content: for whoever judges runs without seeing data.
+#[derive(Debug, Clone, Default)]
+pub struct Told(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Told {
+    /// Adds objects of a kind, in plain words: `table`, `view`, `routine`, `user`, …
+    pub fn objects(&self, kind: &str, count: u64) {
+        let mut objects = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *objects.entry(kind.to_owned()).or_default() += count;
+    }
+
+    /// Nothing was told: the source is captured once more.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Objects by kind; nothing for a source that has none, or whose truth is not there yet.
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Asks for a run to be begun again after it failed because of something that passes: a table that was changed while it was dumped.

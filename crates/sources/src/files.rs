@@ -22,6 +22,7 @@ mod tally;
 mod walk;
 
 pub use adapter::Adapter;
+pub use exclude::LeftOut;
 
 use exclude::Excludes;
 use pool::Pool;

@@ -5,6 +5,7 @@
 
 pub mod adapter;
 pub mod command;
+pub mod discover;
 pub mod etcd;
 pub mod files;
 mod isolation;

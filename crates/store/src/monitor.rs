@@ -1,5 +1,7 @@
 //! What a long operation reports while it runs. The library never prints: the binary reads the counters and listens.
 
+use crate::listing::Kind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Numbers that only grow while an operation runs.
@@ -37,11 +39,36 @@ pub enum Event<'a> {
     Note(&'a str),
 }
 
+/// What became of an entry since the last snapshot of its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing is known of a last snapshot.
+    Unknown,
+    /// It was not in the last snapshot.
+    New,
+    /// Its size or modification time is another one.
+    Changed,
+    /// Neither is.
+    Same,
+}
+
+/// Looks at what a backup captures, while it is captured: nothing is read for it. Called from the threads that do the work, so each
+/// call must be short.
+pub trait Observer: Send + Sync {
+    /// An entry that was found, in the order of the listing, called by one thread. Paths are those of the listing.
+    fn entry(&self, path: &[u8], kind: Kind, size: u64, change: Change);
+    /// An entry of the last snapshot that is not there any more, called by the same thread.
+    fn gone(&self, path: &[u8], kind: Kind);
+    /// Content that was read because it was not known: the name of the file, and its first bytes. Called by many threads.
+    fn content(&self, name: &[u8], first: &[u8]);
+}
+
 /// Follows one operation.
 pub struct Monitor {
     /// Its numbers.
     pub counters: Counters,
     listener: Box<dyn Fn(Event<'_>) + Send + Sync>,
+    observer: Option<Arc<dyn Observer>>,
     cancelled: AtomicBool,
 }
 
@@ -51,8 +78,20 @@ impl Monitor {
         Self {
             counters: Counters::default(),
             listener: Box::new(listener),
+            observer: None,
             cancelled: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with somebody who looks at what is captured.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    /// Who looks at what is captured.
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 
     /// A monitor that nobody listens to.

@@ -11,9 +11,10 @@ use crate::ui::{Task, Ui, plural};
 use std::path::PathBuf;
 use std::sync::Arc;
 use vow_base::copy::lacking;
+use vow_base::manifest::Manifest;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::{Deposit, Retrieve, VaultError};
-use vow_base::{HostId, ObjectId};
+use vow_base::{Fingerprint, HostId, ObjectId};
 use vow_store::backup::{BackupReport, Level};
 
 /// Every level of the plan.
@@ -165,6 +166,29 @@ impl Levels {
     pub(crate) fn retrieve(&self, name: &str) -> Option<Arc<dyn Retrieve>> {
         let level = self.levels.iter().find(|level| level.plan.name == name)?;
         level.opened.as_ref().ok()?.retrieve.clone()
+    }
+
+    /// The fingerprint of a level's vault, as it was shown or is pinned.
+    pub(crate) fn fingerprint(&self, name: &str) -> Option<Fingerprint> {
+        let level = self.levels.iter().find(|level| level.plan.name == name)?;
+        let shown = level.opened.as_ref().ok().map(|opened| opened.kept.notary().fingerprint());
+        shown.or(level.plan.fingerprint)
+    }
+
+    /// Something that a level has of this host: its newest manifest, and a pack that it names.
+    pub(crate) fn example(&self, name: &str) -> Option<(ObjectId, Option<ObjectId>)> {
+        let level = self.levels.iter().find(|level| level.plan.name == name)?;
+        self.sent.example(&level.opened.as_ref().ok()?.kept.evidence().receipts())
+    }
+
+    /// The newest manifest of each source, as this host remembers them.
+    pub(crate) fn newest_manifests(&self) -> Vec<Manifest> {
+        self.sent.newest_of_all()
+    }
+
+    /// The same, of a plan whose vaults are not asked.
+    pub(crate) fn remembered(config: &Config) -> Vec<Manifest> {
+        Sent::new(&config.state).newest_of_all()
     }
 
     /// The names of the levels that cannot be reached or lag, with the reason.

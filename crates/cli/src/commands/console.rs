@@ -3,6 +3,7 @@
 mod at;
 mod hosts;
 mod init;
+mod join;
 mod join_token;
 mod ping;
 pub(crate) mod serve;
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     User(user::Command),
     #[command(subcommand)]
     Token(token::Command),
+    Join(join::Args),
     JoinToken(join_token::Args),
     Hosts(hosts::Args),
     #[command(subcommand)]
@@ -47,6 +49,7 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
         Command::Serve(args) => serve::run(cx, args),
         Command::User(command) => user::run(cx, command),
         Command::Token(command) => token::run(cx, command),
+        Command::Join(args) => join::run(cx, args),
         Command::JoinToken(args) => join_token::run(cx, args),
         Command::Hosts(args) => hosts::run(cx, args),
         Command::Vault(command) => vault::run(cx, command),

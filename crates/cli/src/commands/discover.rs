@@ -4,20 +4,24 @@ use crate::app::Context;
 use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::Outcome;
+use crate::looking::Look;
 use crate::ui;
 use serde_json::{Value, json};
-use vow_sources::adapter::{ADAPTERS, Discovered, Part, Within};
+use vow_sources::adapter::{Discovered, Part};
 
-/// List the database servers of this host, their databases, and which source covers each
+/// List what is on this host, and which source covers each: databases, folders, mounts, services, web roots, homes, volumes
 ///
-/// Without a configuration everything counts as not covered.
+/// Without a configuration everything counts as not covered. An ordinary user is shown what it may see, and what it could not see.
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
 /// What becomes of a database.
-enum Cover<'c> {
+pub(crate) enum Cover<'c> {
+    /// This source captures it.
     By(&'c str),
+    /// This source leaves it out.
     Excluded(&'c str),
+    /// No source does.
     Nobody,
 }
 
@@ -29,16 +33,11 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
         Err(failure) if cx.config.is_some() => return Err(failure),
         Err(_) => None,
     };
-    let sources = config.as_ref().map(|config| config.sources.as_slice()).unwrap_or_default();
-    let within = Within {
-        roots: sources.iter().flat_map(|source| source.capture.roots()).collect(),
-        never: config.as_ref().map(Config::own_paths).unwrap_or_default(),
-    };
-    let found: Vec<Discovered> = ADAPTERS.iter().flat_map(|adapter| adapter.discover(&within)).collect();
+    let look = Look::new(config.as_ref())?;
+    let sources = look.sources;
     let mut uncovered = 0;
-    let mut documents = Vec::new();
-    for server in &found {
-        let source = sources.iter().find(|source| source.capture.covers(server));
+    for server in &look.servers {
+        let source = source_of(sources, server);
         cx.ui.line(&server.name);
         if let Some(url) = &server.url {
             cx.ui.line(&format!("  {url}"));
@@ -51,20 +50,18 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
         for problem in &server.problems {
             cx.ui.warn(&format!("{}: {problem}", server.name));
         }
-        let files = files_source(sources, server);
-        if let Some(files) = files {
+        if let Some(files) = files_source(sources, server) {
             cx.ui.line(&format!(
                 "  its data directory lies in the source {files} of files, which leaves it out while the server runs"
             ));
         }
-        documents.push(document(server, source, files));
     }
-    cx.ui.json(
-        &json!({"message_type": "summary", "status": "ok", "uncovered": uncovered, "servers": documents}),
-    );
-    if found.is_empty() {
+    cx.ui.json(&look.document(uncovered));
+    if look.servers.is_empty() {
         cx.ui.say("no database server was found");
-    } else if uncovered > 0 {
+    }
+    look.print(cx.ui);
+    if uncovered > 0 {
         cx.ui.warn(&format!("{} covered by no source", ui::plural(uncovered, "database")));
         ui::diagnose(
             "  next step: add a [[source]] with its type (docs/sources.md) and the URL or path above to vow.toml",
@@ -73,7 +70,13 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
     Ok(Exit::Done)
 }
 
-fn cover<'c>(source: Option<&'c SourcePlan>, part: &Part) -> Cover<'c> {
+/// The source of a server.
+pub(crate) fn source_of<'c>(sources: &'c [SourcePlan], server: &Discovered) -> Option<&'c SourcePlan> {
+    sources.iter().find(|source| source.capture.covers(server))
+}
+
+/// What becomes of a part of a server that this source captures.
+pub(crate) fn cover<'c>(source: Option<&'c SourcePlan>, part: &Part) -> Cover<'c> {
     match source {
         Some(source) if source.capture.leaves_out(part) => Cover::Excluded(&source.name),
         Some(source) if part.problem.is_none() => Cover::By(&source.name),
@@ -82,7 +85,7 @@ fn cover<'c>(source: Option<&'c SourcePlan>, part: &Part) -> Cover<'c> {
 }
 
 /// A source of files that the data directory lies in.
-fn files_source<'c>(sources: &'c [SourcePlan], server: &Discovered) -> Option<&'c str> {
+pub(crate) fn files_source<'c>(sources: &'c [SourcePlan], server: &Discovered) -> Option<&'c str> {
     let data = server.data.as_ref()?;
     let found =
         sources.iter().find(|source| source.capture.roots().iter().any(|path| data.starts_with(path)));
@@ -100,7 +103,7 @@ fn part_line(part: &Part, cover: &Cover<'_>) -> String {
     format!("database {}{size}: {by}{problem}", ui::plain(&part.name))
 }
 
-fn document(server: &Discovered, source: Option<&SourcePlan>, files: Option<&str>) -> Value {
+pub(crate) fn document(server: &Discovered, source: Option<&SourcePlan>, files: Option<&str>) -> Value {
     let part = |part: &Part| {
         let (status, by) = match cover(source, part) {
             Cover::By(source) => ("covered", Some(source)),

@@ -13,6 +13,7 @@ use crate::identity::{self, Identity};
 use crate::layout::{self, NewPlan};
 use crate::level;
 use crate::proof::{Proof, Scratch, prove};
+use crate::reporting;
 use crate::signals;
 use crate::ui::Task;
 use std::path::{Path, PathBuf};
@@ -61,8 +62,11 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         dry_run: false,
         allow_empty: false,
         accept_server: false,
+        run: crate::commands::backup::new_run()?,
+        on_source: None,
     };
     let run = backing::run(cx.ui, &order)?;
+    reporting::keep_runs(cx.ui, &config, reporting::of_run(&config, &run, 1));
     backing::print_human(cx.ui, &run);
     let proofs = match (exit_of(&run), identity_of(args, &dir)?) {
         (Exit::Signal(_), _) => Vec::new(),

@@ -1,5 +1,6 @@
 //! Reading `vow.toml`. Whatever is wrong is said with file, line and column.
 
+use super::agent;
 use super::fault::{Checked, Fault, fault, position, read};
 use super::keys::absolute;
 use super::sources::sources;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 use vow_base::Fingerprint;
-use vow_base::id::from_hex;
+use vow_base::id::{from_hex, sha256};
 use vow_base::sign::PublicKey;
 use vow_protocol::limits::READERS_MAX;
 use vow_store::compress::DEFAULT_LEVEL;
@@ -68,9 +69,10 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         return Err(Fault { at: None, text: "the file is longer than 1 MiB".into() });
     }
     let mut table = DeTable::parse(text)?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let taken = agent::take(table.get_mut(), folder)?;
     let raw_sources = table.get_mut().remove("source");
     let raw: RawConfig = read(table)?;
-    let folder = file.parent().unwrap_or(Path::new("/"));
     let host = raw.host.get_ref();
     if raw.vault.is_empty() {
         return Err(fault(&raw.host, "there is no [[vault]]: add one, with a name and a path"));
@@ -95,6 +97,11 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         compression: compression(host.compression.as_ref())?,
         vaults,
         sources: sources.into_iter().map(|(_, plan)| plan).collect(),
+        console: taken.console,
+        agent: taken.agent,
+        timings: taken.timings,
+        waivers: taken.waivers,
+        hash: sha256(text.as_bytes()),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The configuration in effect, with every default, as TOML that can be read again.
 
-use super::{Config, Place, SourcePlan, VaultPlan, rate};
+use super::{Config, Due, PingFrom, Place, SourcePlan, Timing, VaultPlan, rate};
 use crate::layout::quoted;
 use crate::ui::plain;
 use std::fmt::Write;
@@ -15,7 +15,13 @@ impl Config {
         let mut text = format!("# {file} (found by: {})\n", self.origin);
         host(&mut text, self);
         self.vaults.iter().for_each(|plan| vault(&mut text, plan));
-        self.sources.iter().for_each(|plan| source(&mut text, plan));
+        for plan in &self.sources {
+            source(&mut text, plan);
+            if let Some(timing) = self.timings.get(&plan.name) {
+                timed(&mut text, timing);
+            }
+        }
+        who_and_when(&mut text, self);
         text
     }
 }
@@ -94,6 +100,79 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
             line!(text, "count_at_least = {least}");
         }
     }
+}
+
+/// The keys of a source that are about time.
+fn timed(text: &mut String, timing: &Timing) {
+    if let Some(zone) = timing.calendar.as_ref().and_then(|calendar| calendar.zone_name()) {
+        line!(text, "time_zone = {}", quoted(zone));
+    }
+    if let Some(window) = &timing.window {
+        line!(text, "window = \"{window}\"");
+    }
+    let jitter = if timing.jitter.is_zero() { "0".to_owned() } else { term(timing.jitter) };
+    line!(text, "jitter = \"{jitter}\"\nretries = {}", timing.retries);
+    let catch_up = match timing.catch_up {
+        None => "always".to_owned(),
+        Some(late) if late.is_zero() => "never".to_owned(),
+        Some(late) => term(late),
+    };
+    line!(text, "catch_up = \"{catch_up}\"");
+    if let Some(within) = timing.restore_within {
+        line!(text, "restore_within = \"{}\"", term(within));
+    }
+    match &timing.ping {
+        Some(PingFrom::Plan(_, url)) => {
+            line!(text, "ping_url = {}", quoted(url));
+        }
+        Some(PingFrom::File(file)) => {
+            line!(text, "ping_url_file = {}", path(file));
+        }
+        None => {}
+    }
+}
+
+fn who_and_when(text: &mut String, config: &Config) {
+    if let Some(console) = &config.console {
+        let (address, fingerprint) = (console.address.to_string(), console.fingerprint.to_string());
+        line!(text, "\n[console]\nurl = {}\nfingerprint = {}", quoted(&address), quoted(&fingerprint));
+    }
+    let agent = &config.agent;
+    line!(text, "\n[agent]\nparallel = {}\nnice = {}", agent.parallel, agent.nice);
+    line!(text, "ionice = \"{}\"", agent.ionice.word());
+    let (stop, alive) = (term(agent.stop_within), term(agent.alive_every));
+    line!(text, "stop_within = \"{stop}\"\nalive_every = \"{alive}\"");
+    if let Some(zone) = &agent.time_zone {
+        line!(text, "time_zone = {}", quoted(zone));
+    }
+    for (key, due) in [("audit", &agent.audit), ("drill", &agent.drill)] {
+        match due {
+            Some(Due::At(schedule)) => {
+                line!(text, "{key} = {}", quoted(schedule));
+            }
+            Some(Due::Never) => {
+                line!(text, "{key} = \"never\"");
+            }
+            None => {}
+        }
+    }
+    for waiver in &config.waivers {
+        line!(
+            text,
+            "\n[[waiver]]\nfinding = {}\nreason = {}",
+            quoted(&waiver.finding),
+            quoted(&waiver.reason)
+        );
+        line!(text, "by = {}\nuntil = \"{}\"", quoted(&waiver.by), waiver.until);
+    }
+}
+
+/// A length of time in the largest unit that says it exactly.
+fn term(length: std::time::Duration) -> String {
+    let millis = length.as_millis();
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+    let unit = units.iter().find(|(_, factor)| millis.is_multiple_of(*factor)).unwrap_or(&units[3]);
+    format!("{}{}", millis / unit.1, unit.0)
 }
 
 fn path(path: &Path) -> String {

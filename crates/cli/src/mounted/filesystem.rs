@@ -7,7 +7,7 @@ use crate::ui;
 use fuser::{
     AccessFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
     LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyXattr, Request,
+    ReplyLseek, ReplyOpen, ReplyXattr, Request,
 };
 use std::collections::HashMap;
 use std::ffi::OsStr;

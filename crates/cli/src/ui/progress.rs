@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use vow_store::monitor::{Counters, Event, Monitor};
+use vow_store::monitor::{Counters, Event, Monitor, Observer};
 
 const BAR_INTERVAL: Duration = Duration::from_millis(150);
 const JSON_INTERVAL: Duration = Duration::from_secs(1);
@@ -63,9 +63,18 @@ pub(crate) struct Task {
 impl Task {
     /// Starts to follow what is called `label`.
     pub(crate) fn new(ui: Ui, label: &str) -> Self {
+        Self::observed(ui, label, None)
+    }
+
+    /// The same, with somebody who looks at what is captured.
+    pub(crate) fn observed(ui: Ui, label: &str, observer: Option<Arc<dyn Observer>>) -> Self {
         let problems = Arc::new(Mutex::new(Problems::default()));
         let kept = problems.clone();
-        let monitor = Arc::new(Monitor::new(move |event| listen(ui, &kept, event)));
+        let monitor = Monitor::new(move |event| listen(ui, &kept, event));
+        let monitor = Arc::new(match observer {
+            Some(observer) => monitor.observed_by(observer),
+            None => monitor,
+        });
         signals::watch(&monitor);
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let ticker = start_ticker(ui, label, monitor.clone(), stop.clone());

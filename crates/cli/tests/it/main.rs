@@ -1,7 +1,10 @@
 //! Black-box tests: the real binary, its exit codes and what it prints.
 
+mod agent;
+mod audit;
 mod bad_config;
 mod bad_input;
+mod console;
 mod damage;
 mod happy;
 mod host;
@@ -10,6 +13,7 @@ mod keeper;
 mod network;
 mod process;
 mod receipts;
+mod reports;
 mod served;
 mod spool;
 mod up;

@@ -1,6 +1,7 @@
 //! One binary of integration tests: a module per subject.
 #![allow(clippy::unwrap_used)]
 
+mod attack;
 mod bench;
 mod cuts;
 mod hostile;

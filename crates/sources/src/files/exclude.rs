@@ -54,6 +54,37 @@ impl Excludes {
     }
 }
 
+/// Whether patterns leave out a path, by what each of the folders above it and it itself is called: the pattern that does.
+pub struct LeftOut(Excludes);
+
+impl LeftOut {
+    /// What these patterns leave out.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn by(patterns: &[String]) -> Result<Self, FilesError> {
+        Excludes::new(patterns).map(Self)
+    }
+
+    /// The pattern that leaves out this absolute path, or a folder above it.
+    pub fn pattern(&self, path: &Path, is_dir: bool) -> Option<&str> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let names: Vec<_> = path
+            .components()
+            .filter_map(|part| match part {
+                std::path::Component::Normal(name) => Some(name.as_bytes()),
+                _ => None,
+            })
+            .collect();
+        (1..=names.len()).find_map(|length| {
+            let hidden = self.0.hides(&names[..length].join(&b'/'), length < names.len() || is_dir)?;
+            Some(self.0.pattern(hidden))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

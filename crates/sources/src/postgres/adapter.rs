@@ -63,7 +63,7 @@ impl Capture for PostgresOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
         let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
         let options = Self { known_identifier, dry_run: run.dry_run, ..self.clone() };
-        let source = Postgres::new(options);
+        let source = Postgres::new(options).telling(run.told.clone());
         let learned = source.learned();
         let remember = Box::new(move || learned.identifier());
         Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })

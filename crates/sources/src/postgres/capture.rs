@@ -8,6 +8,7 @@ use super::dump::{Dump, DumpPlan, warnings};
 use super::error::PostgresError;
 use super::server::{self, Database};
 use super::truth::{DatabaseTruth, NotDumped, ServerFacts, TRUTH_FORMAT, Truth, VERSION};
+use crate::adapter::Told;
 use crate::process::Ended;
 use crate::synthetic;
 use serde::Serialize;
@@ -79,6 +80,7 @@ impl PostgresOptions {
 /// What the streams tell the source.
 #[derive(Default)]
 pub(crate) struct Shared {
+    told: Told,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -160,6 +162,12 @@ impl Postgres {
     /// The source of these options.
     pub fn new(options: PostgresOptions) -> Self {
         Self { options, shared: Arc::default(), learned: Arc::default(), stage: Stage::New }
+    }
+
+    /// The same, which tells how many objects of each kind its truth holds.
+    #[must_use]
+    pub fn telling(self, told: Told) -> Self {
+        Self { shared: Arc::new(Shared { told, ..Shared::default() }), ..self }
     }
 
     /// What is learned while it runs.
@@ -286,6 +294,11 @@ impl Dumping {
         self.handed_out = usize::MAX;
         let mut databases = shared.take();
         databases.sort_by(|a, b| a.name.cmp(&b.name));
+        shared.told.objects("database", databases.len() as u64);
+        for (kind, count) in databases.iter().flat_map(|database| &database.kinds) {
+            shared.told.objects(kind, *count);
+        }
+        shared.told.objects("role", server::role_names(&self.facts).len() as u64);
         let truth = Truth {
             format: TRUTH_FORMAT.into(),
             version: VERSION,

@@ -99,7 +99,7 @@ impl Reader {
     }
 
     /// Reads one chunk into `content`.
-    pub(super) fn chunk(
+    pub(super) fn chunk_into(
         &mut self,
         chunk: &ChunkRef<ObjectId>,
         content: &mut Vec<u8>,

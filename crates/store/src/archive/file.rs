@@ -85,7 +85,7 @@ impl FileReader {
         let found = chunks.get(at).copied();
         self.chunks = Some(chunks);
         let Some((start, chunk)) = found else { return Ok((0, bytes)) };
-        self.reader.chunk(&chunk, &mut bytes)?;
+        self.reader.chunk_into(&chunk, &mut bytes)?;
         Ok((start, bytes))
     }
 

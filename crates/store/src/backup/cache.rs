@@ -219,6 +219,12 @@ impl Cached {
         (self.entry.kind, self.entry.size, self.entry.mtime, self.ctime, self.inode)
             == (kind, size, mtime, Some(ctime), inode)
     }
+
+    /// Whether nothing shows that its content changed since: what people call unchanged.
+    pub(super) fn looks_like(&self, item: &Item) -> bool {
+        let size = if item.stat.kind == Kind::File { item.stat.size } else { 0 };
+        (self.entry.kind, self.entry.size, self.entry.mtime) == (item.stat.kind, size, item.stat.mtime)
+    }
 }
 
 /// Reads the cache in path order.
@@ -231,17 +237,24 @@ pub(super) struct CacheReader {
 }
 
 impl CacheReader {
-    /// The entry of this path, if there is one. Paths must be asked for in order.
-    pub(super) fn at(&mut self, wanted: &[u8]) -> Option<Cached> {
+    /// The entry of this path, if there is one. Paths must be asked for in order; entries that are passed over are `gone`.
+    pub(super) fn at(&mut self, wanted: &[u8], mut gone: impl FnMut(Cached)) -> Option<Cached> {
         loop {
             if self.next.is_none() {
                 self.next = self.read_next();
             }
             match path::compare(&self.next.as_ref()?.entry.path, wanted) {
-                std::cmp::Ordering::Less => self.next = None,
+                std::cmp::Ordering::Less => self.next.take().into_iter().for_each(&mut gone),
                 std::cmp::Ordering::Equal => return self.next.take(),
                 std::cmp::Ordering::Greater => return None,
             }
+        }
+    }
+
+    /// Every entry after the last one that was asked for.
+    pub(super) fn rest(&mut self, gone: &mut dyn FnMut(Cached)) {
+        while let Some(cached) = self.next.take().or_else(|| self.read_next()) {
+            gone(cached);
         }
     }
 

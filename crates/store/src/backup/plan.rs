@@ -10,7 +10,7 @@ use super::queue::{Job, Queue};
 use super::read::{Bundle, entry_of, ready};
 use crate::chunker::BUNDLE_FILE_BYTES;
 use crate::listing::{Content, Kind};
-use crate::monitor::add;
+use crate::monitor::{Change, Observer, add};
 use crate::source::{Found, Item, Source};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,11 +91,23 @@ impl<'e, 'a> Planner<'e, 'a> {
         }
         self.end_block();
         self.end_bundle();
+        if let (Some(cache), Some(observer)) = (&mut self.cache, self.engine.monitor.observer()) {
+            cache.rest(&mut |gone| observer.gone(&gone.entry.path, gone.entry.kind));
+        }
         Ok(())
     }
 
     fn item(&mut self, item: Item) {
-        let cached = self.cache.as_mut().and_then(|cache| cache.at(&item.path));
+        let observer = self.engine.monitor.observer();
+        let gone = |gone: Cached| {
+            if let Some(observer) = observer {
+                observer.gone(&gone.entry.path, gone.entry.kind);
+            }
+        };
+        let cached = self.cache.as_mut().and_then(|cache| cache.at(&item.path, gone));
+        if let Some(observer) = observer {
+            observe(observer, &item, self.cache.is_some(), cached.as_ref());
+        }
         if item.stat.kind == Kind::Dir {
             add(&self.engine.monitor.counters.dirs, 1);
         }
@@ -201,6 +213,16 @@ impl<'e, 'a> Planner<'e, 'a> {
             self.queue.push(Job::Bundle(std::mem::take(&mut self.bundle)));
         }
     }
+}
+
+fn observe(observer: &dyn Observer, item: &Item, known: bool, cached: Option<&Cached>) {
+    let change = match cached {
+        None if known => Change::New,
+        None => Change::Unknown,
+        Some(cached) if cached.looks_like(item) => Change::Same,
+        Some(_) => Change::Changed,
+    };
+    observer.entry(&item.path, item.stat.kind, item.stat.size, change);
 }
 
 /// FNV-1a over the name and the size.

@@ -115,6 +115,9 @@ impl<'e, 'a> Reader<'e, 'a> {
         };
         for (item, place, start, stat, xattrs, changed) in slices {
             let end = start + stat.size as usize;
+            if let Some(observer) = self.engine.monitor.observer() {
+                observer.content(item.name(), &content[start..end]);
+            }
             let content = match chunk {
                 Some(chunk) if end > start => {
                     let digest = self.engine.ids.slice_digest(&content[start..end]);

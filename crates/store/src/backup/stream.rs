@@ -27,6 +27,9 @@ impl Reader<'_, '_> {
         let mut extents = extents.unwrap_or(&whole).iter().copied();
         let mut head = [0; 4096];
         let length = read_full(file, &mut head, 0)?;
+        if let Some(observer) = self.engine.monitor.observer() {
+            observer.content(name, &head[..length]);
+        }
         let cutter = Cutter::new(Grain::of(name, &head[..length]), stat.size);
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(READ_BYTES.max(cutter.max_bytes() * 2), 0);

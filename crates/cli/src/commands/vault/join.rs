@@ -3,7 +3,7 @@
 mod plan;
 
 use plan::kit_line;
-pub(super) use plan::replace;
+pub(crate) use plan::replace;
 
 use crate::app::Context;
 use crate::config::{Config, Place, VaultPlan, check_name};

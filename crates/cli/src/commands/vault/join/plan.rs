@@ -61,7 +61,7 @@ pub(super) fn add_to_kit(kit: &Path, line: &str) -> std::io::Result<()> {
 }
 
 /// Replaces a file, with the permissions that it had.
-pub(in crate::commands::vault) fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let path = fs::canonicalize(path)?;
     let meta = fs::metadata(&path)?;
     let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));

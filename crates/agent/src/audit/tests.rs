@@ -1,0 +1,280 @@
+use super::*;
+use jiff::civil::date;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use vow_sources::discover::{Inventory, Mount, MountKind, Place, Service, Volume, WebRoot};
+use vow_sources::files::LeftOut;
+
+fn mount(point: &str, kind: MountKind) -> Mount {
+    Mount {
+        point: point.into(),
+        fs_type: "ext4".into(),
+        source: "/dev/x".into(),
+        device: format!("1:{}", point.len()),
+        kind,
+        read_only: false,
+        size_bytes: Some(1 << 30),
+        used_bytes: Some(1 << 20),
+    }
+}
+
+fn service(process: &str, container: Option<&str>) -> Service {
+    Service {
+        process: process.into(),
+        ports: [1234].into(),
+        public: true,
+        program: None,
+        unit: None,
+        container: container.map(str::to_owned),
+    }
+}
+
+fn files(name: &str, roots: &[&str], excludes: &[&str]) -> FilesSource {
+    let excludes: Vec<_> = excludes.iter().map(|pattern| (*pattern).to_owned()).collect();
+    let left_out = LeftOut::by(&excludes).expect("patterns");
+    FilesSource {
+        name: name.into(),
+        roots: roots.iter().map(PathBuf::from).collect(),
+        left_out,
+        one_file_system: false,
+    }
+}
+
+/// What becomes of each thing; folders are those given, and all of them count as full.
+fn judge(
+    inventory: &Inventory,
+    files: &[FilesSource],
+    sources: &[(&str, &str)],
+    tree: &[&str],
+) -> BTreeMap<String, State> {
+    let folders = |folder: &Path| -> Vec<PathBuf> {
+        tree.iter().map(PathBuf::from).filter(|path| path.parent() == Some(folder)).collect()
+    };
+    let named: Vec<_> = sources.iter().map(|(kind, name)| ((*kind).to_owned(), (*name).to_owned())).collect();
+    let host = Host {
+        inventory,
+        files,
+        sources: &named,
+        kinds: &["files", "postgres", "redis"],
+        own: &[PathBuf::from("/var/lib/vow")],
+        folders: &folders,
+    };
+    // No time to count: everything unknown has at least nothing.
+    let sizer = Sizer::new(Duration::ZERO, Duration::ZERO);
+    ledger(&host, &sizer).into_iter().map(|entry| (entry.finding, entry.state)).collect()
+}
+
+fn unknown(states: &BTreeMap<String, State>) -> Vec<&str> {
+    let unknown = states.iter().filter(|(_, state)| matches!(state, State::Unknown { .. }));
+    unknown.map(|(name, _)| name.as_str()).collect()
+}
+
+fn covered(by: &str) -> State {
+    State::Covered { by: by.into() }
+}
+
+/// Folders that exist wherever tests run, so that they are not empty: `/usr/bin` is always there.
+#[test]
+fn what_no_source_reaches_is_unknown_and_the_rest_is_not() {
+    let inventory = Inventory {
+        mounts: vec![
+            mount("/", MountKind::Disk),
+            mount("/srv/data", MountKind::Disk),
+            mount("/tmp", MountKind::Memory),
+            mount("/mnt/nfs", MountKind::Network),
+            mount("/mnt/again", MountKind::Bind),
+            mount("/x/merged", MountKind::Overlay),
+        ],
+        ..Inventory::default()
+    };
+    let plan = [files("system", &["/etc", "/srv/data"], &[])];
+    let states = judge(&inventory, &plan, &[], &["/etc", "/usr", "/dev"]);
+    assert_eq!(states["folder:/etc"], covered("system"));
+    assert_eq!(states["mount:/srv/data"], covered("system"));
+    assert_eq!(unknown(&states), ["mount:/mnt/nfs"]);
+    for spare in ["folder:/usr", "folder:/dev", "mount:/tmp", "mount:/mnt/again", "mount:/x/merged"] {
+        assert!(matches!(states[spare], State::Spare { .. }), "{spare}: {:?}", states[spare]);
+    }
+}
+
+#[test]
+fn patterns_and_file_systems_end_what_a_source_reaches() {
+    let inventory = Inventory {
+        mounts: vec![mount("/", MountKind::Disk), mount("/srv/big", MountKind::Disk)],
+        web_roots: vec![
+            WebRoot { path: "/srv/www/cache".into(), file: "x".into(), server: "nginx" },
+            WebRoot { path: "/srv/www/site".into(), file: "x".into(), server: "nginx" },
+        ],
+        ..Inventory::default()
+    };
+    let mut plan = [files("srv", &["/srv"], &["/srv/www/cache"])];
+    let states = judge(&inventory, &plan, &[], &["/srv"]);
+    assert_eq!(states["mount:/srv/big"], covered("srv"));
+    assert_eq!(states["web-root:/srv/www/site"], covered("srv"));
+    assert!(matches!(states["web-root:/srv/www/cache"], State::Excluded { .. }));
+    plan[0].one_file_system = true;
+    let states = judge(&inventory, &plan, &[], &["/srv"]);
+    assert_eq!(states["folder:/srv"], covered("srv"));
+    assert_eq!(unknown(&states), ["mount:/srv/big"]);
+}
+
+#[test]
+fn services_are_known_covered_or_strange() {
+    let inventory = Inventory {
+        services: vec![
+            service("sshd", None),
+            service("postgres", None),
+            service("redis-server", None),
+            service("slapd", None),
+            service("systemd-resolve", None),
+            service("homegrown", None),
+            service("redis-server", Some("0123456789ab")),
+        ],
+        places: vec![Place { what: "LDAP", path: "/var/lib/ldap".into() }],
+        volumes: vec![Volume {
+            runtime: "docker",
+            name: "shop".into(),
+            path: "/var/lib/docker/volumes/shop/_data".into(),
+        }],
+        ..Inventory::default()
+    };
+    let plan = [files("ldap", &["/var/lib/ldap"], &[])];
+    let states = judge(&inventory, &plan, &[("postgres", "orders")], &[]);
+    assert_eq!(states["service:postgres"], covered("orders"));
+    assert_eq!(states["service:slapd"], covered("ldap"));
+    assert_eq!(
+        unknown(&states),
+        [
+            "service:homegrown",
+            "service:redis-server",
+            "service:redis-server@0123456789ab",
+            "volume:/var/lib/docker/volumes/shop/_data",
+        ]
+    );
+    let State::Unknown { offer: Some(offer) } = &states["service:redis-server"] else { panic!("{states:?}") };
+    assert!(offer.contains("type = \"redis\""), "{offer}");
+    let State::Unknown { offer: None } = &states["service:homegrown"] else { panic!("{states:?}") };
+}
+
+#[test]
+fn sizes_are_counted_for_a_while() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir_all(folder.path().join("a/b")).expect("folders");
+    std::fs::write(folder.path().join("a/b/c"), vec![1; 100_000]).expect("a file");
+    std::os::unix::fs::symlink("/usr", folder.path().join("a/usr")).expect("a link");
+    let size = Sizer::new(Duration::from_secs(60), Duration::from_secs(60)).size(folder.path());
+    assert_eq!((size.files, size.at_least), (1, false));
+    assert!((100_000..1_000_000).contains(&size.bytes), "{size:?}");
+    assert!(Sizer::new(Duration::ZERO, Duration::ZERO).size(folder.path()).at_least);
+    assert_eq!(Sizer::new(Duration::ZERO, Duration::ZERO).size(Path::new("/nonexistent")), Size::default());
+}
+
+/// A machine in a folder, to which things are added one after another: each is found at the next look, and closed by what is offered.
+#[test]
+fn what_is_added_is_found_and_closed_by_the_lines_that_are_offered() {
+    let root = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = root.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    };
+    let roots = std::cell::RefCell::new(vec!["/etc".to_owned()]);
+    let look = || {
+        let inventory = vow_sources::discover::look(&vow_sources::discover::Machine::below(root.path()));
+        let roots = roots.borrow();
+        let roots: Vec<_> = roots.iter().map(String::as_str).collect();
+        judge(&inventory, &[files("files", &roots, &[])], &[], &[])
+    };
+    write("proc/self/mountinfo", "");
+    let mut mounts = String::new();
+    assert!(unknown(&look()).is_empty());
+    for (path, text, gap) in [
+        ("etc/nginx/conf.d/site.conf", "root /srv/site;", "web-root:/srv/site"),
+        ("var/lib/docker/volumes/shop/_data/x", "x", "volume:/var/lib/docker/volumes/shop/_data"),
+        ("var/spool/cron/crontabs/ann", "0 1 * * * backup.sh\n", "crontab:/var/spool/cron/crontabs/ann"),
+        ("var/lib/ldap/data.mdb", "x", "place:/var/lib/ldap"),
+        ("etc/passwd", "ann:x:1000:1000::/home/ann:/bin/sh\n", "home:/home/ann"),
+        ("mnt/big/x", "x", "mount:/mnt/big"),
+    ] {
+        write("srv/site/index.html", "");
+        write("home/ann/.profile", "");
+        write(path, text);
+        if gap.starts_with("mount:") {
+            mounts.push_str("40 28 253:2 / /mnt/big rw - nfs4 far:/big rw\n");
+            write("proc/self/mountinfo", &mounts);
+        }
+        let states = look();
+        assert_eq!(unknown(&states), [gap]);
+        let State::Unknown { offer: Some(offer) } = &states[gap] else { panic!("{gap}: {states:?}") };
+        let offered = offer
+            .lines()
+            .find_map(|line| line.strip_prefix("paths = [\"")?.strip_suffix("\"]"))
+            .expect("a path");
+        roots.borrow_mut().push(offered.to_owned());
+        assert_eq!(look()[gap], covered("files"));
+    }
+}
+
+fn finding(name: &str) -> Finding {
+    let (text, hint) = (String::new(), String::new());
+    Finding {
+        finding: name.into(),
+        check: "coverage",
+        severity: Severity::High,
+        text,
+        hint,
+        offer: None,
+        waived: None,
+    }
+}
+
+fn waiver(name: &str, until: jiff::civil::Date) -> Waiver {
+    Waiver { finding: name.into(), reason: "scratch".into(), by: "ann".into(), until }
+}
+
+#[test]
+fn waivers_hold_by_name_until_their_day() {
+    let mut findings =
+        ["folder:/scratch", "web-root:/scratch/www", "folder:/scratchy", "service:x"].map(finding);
+    let waivers = [
+        waiver("folder:/scratch", date(2026, 11, 28)),
+        waiver("service:x", date(2026, 11, 27)),
+        waiver("service:gone", date(2030, 1, 1)),
+    ];
+    let notes = apply(&mut findings, &waivers, date(2026, 11, 28));
+    let waived: Vec<_> =
+        findings.iter().filter(|finding| finding.waived.is_some()).map(|f| f.finding.as_str()).collect();
+    assert_eq!(waived, ["folder:/scratch", "web-root:/scratch/www"]);
+    assert_eq!(notes.len(), 2);
+    assert!(notes[0].contains("service:x") && notes[0].contains("ended"), "{notes:?}");
+    assert!(notes[1].contains("service:gone") && notes[1].contains("nothing"), "{notes:?}");
+}
+
+#[test]
+fn what_lies_in_an_unknown_folder_is_closed_with_it() {
+    let names = ["folder:/etc", "crontab:/etc/crontab", "home:/etc", "folder:/etcetera", "service:x"];
+    let mut findings = names.map(|name| Finding { offer: Some("lines".into()), ..finding(name) });
+    nest(&mut findings);
+    let offered: Vec<_> = findings.iter().map(|finding| finding.offer.is_some()).collect();
+    assert_eq!(offered, [true, false, false, true, true]);
+    assert!(findings[1].hint.contains("folder:/etc"));
+}
+
+proptest! {
+    /// Whatever a folder is called, what is offered is TOML that names that folder.
+    #[test]
+    fn what_is_offered_can_be_read(name in "[^/\\x00]{1,40}") {
+        let path = format!("/mnt/{name}");
+        let inventory = Inventory { mounts: vec![mount(&path, MountKind::Network)], ..Inventory::default() };
+        let states = judge(&inventory, &[], &[], &[]);
+        for state in states.values() {
+            if let State::Unknown { offer: Some(offer) } = state {
+                let line = offer.lines().find(|line| line.starts_with("paths = [")).expect("a line");
+                prop_assert!(offer.lines().count() == 4, "{offer}");
+                prop_assert!(line.ends_with("\"]"));
+            }
+        }
+    }
+}

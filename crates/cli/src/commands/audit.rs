@@ -1,0 +1,132 @@
+//! `vow audit`.
+
+mod checks;
+mod exclusions;
+
+use crate::app::Context;
+use crate::backing::Levels;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::looking::Look;
+use crate::ui::{self, Table, plain, plural};
+use crate::{hostkeys, reporting};
+use serde_json::{Value, json};
+use vow_agent::audit::{Finding, Severity, Waiver, apply, nest};
+use vow_protocol::report::Body;
+
+/// Hold what is on this host against its plan: is everything covered, do the keys fit, are the vaults still write-only
+///
+/// Every folder, mount, service, database, web root and volume is covered by a source, accepted by a [[waiver]] of vow.toml, or a
+/// finding; the lines that would close it are offered. Every vault behind an address is attacked with this host's own key: deleting,
+/// overwriting, reading, listing, other hosts' folders. Findings end with exit code 4.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Look only at this host, contact no vault
+    #[arg(long)]
+    offline: bool,
+}
+
+/// Audits.
+pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
+    let watch = std::time::Instant::now();
+    let config = Config::load(cx.config.as_deref())?;
+    let keys = hostkeys::load(&config)?;
+    let look = Look::new(Some(&config))?;
+    let mut findings: Vec<Finding> =
+        look.ledger.iter().filter_map(vow_agent::audit::Entry::finding).collect();
+    findings.extend(checks::databases(&look));
+    findings.extend(checks::last_runs(&config));
+    let mut attacks = Vec::new();
+    if args.offline {
+        findings.extend(checks::recipients(&config, &Levels::remembered(&config)));
+    } else {
+        let levels = Levels::open(&config, &keys.signing);
+        findings.extend(checks::recipients(&config, &levels.newest_manifests()));
+        findings.extend(checks::levels(&config, &levels));
+        let (found, tried) = checks::attacks(&config, &keys.signing, &levels);
+        findings.extend(found);
+        attacks = tried;
+    }
+    nest(&mut findings);
+    let notes = apply(&mut findings, &waivers(&config), jiff::Zoned::now().date());
+    findings.sort_by(|a, b| (b.severity, &a.finding).cmp(&(a.severity, &b.finding)));
+    let exclusions = exclusions::of(&config);
+    let (waived, open): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.waived.is_some());
+    let document = json!({
+        "message_type": "summary",
+        "status": if open.is_empty() { "ok" } else { "problems" },
+        "findings": open,
+        "waived": waived,
+        "notes": notes,
+        "ledger": look.ledger,
+        "exclusions": exclusions.iter().map(exclusions::Exclusion::value).collect::<Vec<_>>(),
+        "attacks": attacks,
+        "unseen": look.inventory.unseen,
+        "seconds": watch.elapsed().as_secs_f64(),
+    });
+    report(cx, &config, &look, &document);
+    cx.ui.json(&document);
+    print(cx, &open, &waived, &notes, &exclusions);
+    Ok(if open.is_empty() { Exit::Done } else { Exit::Problems })
+}
+
+fn waivers(config: &Config) -> Vec<Waiver> {
+    let one = |waiver: &crate::config::Waiver| Waiver {
+        finding: waiver.finding.clone(),
+        reason: waiver.reason.clone(),
+        by: waiver.by.clone(),
+        until: waiver.until,
+    };
+    config.waivers.iter().map(one).collect()
+}
+
+/// Tells the console, when there is one.
+fn report(cx: &Context, config: &Config, look: &Look<'_>, audit: &Value) {
+    let is_uncovered = |cover| u64::from(matches!(cover, super::discover::Cover::Nobody));
+    let uncovered = look.databases().map(|(_, _, cover)| is_uncovered(cover)).sum();
+    reporting::keep(cx.ui, config, Body::Inventory(Box::new(look.document(uncovered))));
+    reporting::keep(cx.ui, config, Body::Audit(Box::new(audit.clone())));
+    reporting::post(cx.ui, config);
+}
+
+fn print(
+    cx: &Context,
+    open: &[Finding],
+    waived: &[Finding],
+    notes: &[String],
+    exclusions: &[exclusions::Exclusion],
+) {
+    if cx.ui.json {
+        return;
+    }
+    for finding in open {
+        let word = match finding.severity {
+            Severity::Critical => "CRITICAL",
+            Severity::High => "high",
+            Severity::Low => "low",
+        };
+        cx.ui.line(&format!("{word}: {} [{}]", plain(&finding.text), plain(&finding.finding)));
+        cx.ui.say(&format!("  next step: {}", plain(&finding.hint)));
+        for line in finding.offer.iter().flat_map(|offer| offer.lines()) {
+            cx.ui.say(&format!("    {}", plain(line)));
+        }
+    }
+    for finding in waived {
+        if let Some(waived) = &finding.waived {
+            let (text, reason, by) = (plain(&finding.text), plain(&waived.reason), plain(&waived.by));
+            cx.ui.say(&format!("accepted until {}: {text} ({reason}, {by})", waived.until));
+        }
+    }
+    if !exclusions.is_empty() {
+        let mut table = Table::new(&["source", "pattern", "files", "bytes", "newest"], &[2, 3]);
+        exclusions.iter().for_each(|exclusion| table.row(exclusion.row()));
+        cx.ui.say("left out by patterns:");
+        table.lines().iter().for_each(|line| cx.ui.say(line));
+    }
+    notes.iter().for_each(|note| cx.ui.warn(&plain(note)));
+    match open.len() as u64 {
+        0 => cx.ui.say("nothing was found that is not covered, accepted or refused"),
+        found => ui::diagnose(&format!("{} to close or to accept", plural(found, "finding"))),
+    }
+}

@@ -1,0 +1,204 @@
+//! The checks of an audit besides coverage: databases, keys, levels, and the attack.
+
+use crate::backing::Levels;
+use crate::commands::discover::Cover;
+use crate::config::{Config, Place};
+use crate::level;
+use crate::looking::Look;
+use crate::reporting::last_run;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use vow_agent::audit::{Finding, Severity};
+use vow_base::id::hex;
+use vow_base::manifest::Manifest;
+use vow_base::sign::SigningKey;
+use vow_protocol::RemoteVault;
+use vow_protocol::client::{Attacked, Known};
+use vow_protocol::report::Outcome;
+
+fn finding(name: String, check: &'static str, severity: Severity, text: String, hint: &str) -> Finding {
+    Finding { finding: name, check, severity, text, hint: hint.to_owned(), offer: None, waived: None }
+}
+
+/// Databases that no source captures.
+pub(super) fn databases(look: &Look<'_>) -> Vec<Finding> {
+    let one = |(server, part, cover): (
+        &vow_sources::adapter::Discovered,
+        &vow_sources::adapter::Part,
+        Cover<'_>,
+    )| {
+        let text = match cover {
+            Cover::By(_) => return None,
+            Cover::Excluded(source) => {
+                let text = format!(
+                    "the database {} of {} is left out by the source {source}",
+                    part.name, server.name
+                );
+                let hint = "accept it with a [[waiver]], or take it out of `exclude`";
+                return Some(finding(
+                    format!("database:{}/{}", server.name, part.name),
+                    "coverage",
+                    Severity::Low,
+                    text,
+                    hint,
+                ));
+            }
+            Cover::Nobody => match &part.problem {
+                Some(problem) => {
+                    format!("the database {} of {} cannot be captured: {problem}", part.name, server.name)
+                }
+                None => format!("the database {} of {} is captured by no source", part.name, server.name),
+            },
+        };
+        let hint = "add the lines offered to vow.toml, or accept it with a [[waiver]]";
+        let found = finding(
+            format!("database:{}/{}", server.name, part.name),
+            "coverage",
+            Severity::High,
+            text,
+            hint,
+        );
+        let kind = server.kind;
+        let offer = server.url.as_deref().map(|url| {
+            let quoted = crate::layout::quoted(url);
+            format!("[[source]]\nname = \"{kind}\"\ntype = \"{kind}\"\nurl = {quoted}\n")
+        });
+        let hint = match &offer {
+            Some(_) => found.hint,
+            None => format!(
+                "add a [[source]] of type \"{kind}\" (docs/sources.md), or accept it with a [[waiver]]"
+            ),
+        };
+        Some(Finding { offer, hint, ..found })
+    };
+    look.databases().filter_map(one).collect()
+}
+
+/// Sources whose last run failed.
+pub(super) fn last_runs(config: &Config) -> Vec<Finding> {
+    let one = |source: &crate::config::SourcePlan| {
+        let run = last_run(&config.state, &source.name)?;
+        let why = run.error.filter(|_| run.outcome == Outcome::Failed)?;
+        let text = format!("the last run of {} failed: {why}", source.name);
+        let hint = run.hint.unwrap_or_else(|| format!("run `vow backup {}`", source.name));
+        Some(finding(format!("run:{}", source.name), "levels", Severity::High, text, &hint))
+    };
+    config.sources.iter().filter_map(one).collect()
+}
+
+/// Whether the newest snapshot of each source is sealed to whom the plan says, and to nobody else.
+pub(super) fn recipients(config: &Config, newest: &[Manifest]) -> Vec<Finding> {
+    let wanted: BTreeSet<Vec<u8>> =
+        config.recipients.iter().map(|recipient| recipient.fingerprint().to_vec()).collect();
+    let one = |source: &crate::config::SourcePlan| {
+        let name = format!("keys:{}", source.name);
+        let Some(manifest) = newest.iter().find(|manifest| manifest.source == source.name) else {
+            let text = format!("no snapshot of {} is known on this host", source.name);
+            return Some(finding(name, "keys", Severity::High, text, "run `vow backup`"));
+        };
+        let sealed: BTreeSet<Vec<u8>> = manifest.recipients.iter().map(|print| print.to_vec()).collect();
+        if sealed == wanted {
+            return None;
+        }
+        let list =
+            |prints: Vec<&Vec<u8>>| prints.into_iter().map(|print| hex(print)).collect::<Vec<_>>().join(", ");
+        let (lacks, extra) =
+            (list(wanted.difference(&sealed).collect()), list(sealed.difference(&wanted).collect()));
+        let mut text = format!("the newest snapshot of {} is not sealed to whom the plan says:", source.name);
+        if !lacks.is_empty() {
+            text.push_str(&format!(" {lacks} cannot open it;"));
+        }
+        if !extra.is_empty() {
+            text.push_str(&format!(" {extra} can, and is not in the plan;"));
+        }
+        let hint = "find out who changed the recipients; when the plan is right, run `vow backup`: the next snapshot is sealed to its recipients";
+        Some(finding(name, "keys", Severity::Critical, text.trim_end_matches(';').to_owned(), hint))
+    };
+    config.sources.iter().filter_map(one).collect()
+}
+
+/// Whether every level can be reached and shows what it signed, and whether one is out of this machine's reach.
+pub(super) fn levels(config: &Config, levels: &Levels) -> Vec<Finding> {
+    let away = |(name, failure): (&str, &crate::failure::Failure)| {
+        let hint = failure.hint.clone().unwrap_or_else(|| "bring it back".to_owned());
+        finding(
+            format!("level:{name}"),
+            "levels",
+            Severity::High,
+            format!("the vault {name}: {}", failure.line()),
+            &hint,
+        )
+    };
+    let mut found: Vec<_> = levels.troubles().map(away).collect();
+    for (name, failure) in levels.contradictions() {
+        let (text, hint) = (
+            format!("the vault {name} contradicts itself: {}", failure.line()),
+            failure.hint.unwrap_or_default(),
+        );
+        found.push(finding(format!("contradiction:{name}"), "levels", Severity::Critical, text, &hint));
+    }
+    if config.vaults.iter().all(|vault| matches!(vault.place, Place::Folder(_))) {
+        let text = "every vault of the plan is a folder of this machine: whoever is root here can remove all of them";
+        let hint = "join a vault behind an address: `vow vault join TOKEN`";
+        found.push(finding("level:remote".into(), "levels", Severity::High, text.into(), hint));
+    }
+    found
+}
+
+/// Tries what this host must not be able to do, against every vault behind an address. Also what was tried, for the record.
+pub(super) fn attacks(config: &Config, key: &SigningKey, levels: &Levels) -> (Vec<Finding>, Vec<Value>) {
+    let (mut found, mut tried) = (Vec::new(), Vec::new());
+    for vault in &config.vaults {
+        let (Place::Address(address), Some(pin)) = (&vault.place, vault.fingerprint) else { continue };
+        let unclear = |why: String| {
+            let text = format!("that the vault {} is write-only could not be proven: {why}", vault.name);
+            finding(
+                format!("attack:{}", vault.name),
+                "write-only",
+                Severity::High,
+                text,
+                "bring the vault back, and run `vow audit` again",
+            )
+        };
+        let remote = match RemoteVault::new(address, pin, key, level::options(vault)) {
+            Ok(remote) => remote,
+            Err(error) => {
+                found.push(unclear(error.to_string()));
+                continue;
+            }
+        };
+        let example = levels.example(&vault.name);
+        let known = Known {
+            manifest: example.map(|(manifest, _)| manifest),
+            pack: example.and_then(|(_, pack)| pack),
+        };
+        let mut first_unclear = None;
+        for attempt in remote.attack(&known) {
+            let (outcome, said) = match &attempt.outcome {
+                Attacked::Refused => ("refused", None),
+                Attacked::Yielded(said) => ("yielded", Some(said.clone())),
+                Attacked::Unclear(said) => ("unclear", Some(said.clone())),
+            };
+            match attempt.outcome {
+                Attacked::Refused => {}
+                Attacked::Yielded(said) => {
+                    let text = format!("the vault {} lets this host {}: {said}", vault.name, attempt.what);
+                    let hint = "it is not write-only: treat it as lost to an intruder, and have its operator look at once";
+                    found.push(finding(
+                        format!("write-only:{}/{}", vault.name, attempt.what),
+                        "write-only",
+                        Severity::Critical,
+                        text,
+                        hint,
+                    ));
+                }
+                Attacked::Unclear(why) => drop(first_unclear.get_or_insert(why)),
+            }
+            tried.push(
+                json!({"vault": vault.name, "attempt": attempt.what, "outcome": outcome, "said": said}),
+            );
+        }
+        found.extend(first_unclear.map(unclear));
+    }
+    (found, tried)
+}
