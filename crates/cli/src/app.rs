@@ -2,6 +2,7 @@
 
 use crate::commands::{
     backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots, up, vault,
+    wal_receive,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -45,6 +46,7 @@ enum Command {
     Restore(restore::Args),
     Export(export::Args),
     Check(check::Args),
+    WalReceive(wal_receive::Args),
     #[command(subcommand)]
     Key(key::Command),
     #[command(subcommand)]
@@ -92,6 +94,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Restore(args) => restore::run(cx, &args),
         Command::Export(args) => export::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
+        Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
     }

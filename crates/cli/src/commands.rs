@@ -15,3 +15,4 @@ pub(crate) mod restore;
 pub(crate) mod snapshots;
 pub(crate) mod up;
 pub(crate) mod vault;
+pub(crate) mod wal_receive;

@@ -7,6 +7,7 @@ use crate::{files, postgres};
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -37,6 +38,92 @@ pub trait Adapter: Sync {
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+
+    /// The log that goes on from a snapshot; `None` when there can be none.
+    ///
+    /// # Errors
+    /// The snapshot cannot be read.
+    fn log_after(&self, _snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
+        Ok(None)
+    }
+
+    /// Makes a whole snapshot whose files were restored into `root` ready for its program; gives what a person must know, or `None`
+    /// when its files are all there is to it.
+    ///
+    /// # Errors
+    /// Why it is not ready.
+    fn settle(
+        &self,
+        _snapshot: &Snapshot,
+        _root: &Path,
+        _replay: &Replay,
+    ) -> Result<Option<Vec<String>>, AdapterError> {
+        Ok(None)
+    }
+}
+
+/// How far the log is to be replayed over a snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// The folder with its files.
+    pub log: Option<PathBuf>,
+    /// As far as that, in UTC: `2026-11-20 10:00:00+00`. Without one: to its end.
+    pub until: Option<String>,
+}
+
+/// The log that goes on from one snapshot.
+pub trait LogAfter {
+    /// The source that it is captured as.
+    fn source(&self) -> &str;
+
+    /// By the server's clock, as RFC 3339: no moment before this can be gone back to.
+    fn earliest(&self) -> &str;
+
+    /// Whether a file of the log is wanted.
+    fn wants(&self, name: &str) -> bool;
+
+    /// What is missing among these files, as a sentence.
+    fn missing(&self, names: &[String]) -> Option<String>;
+}
+
+/// The log of a server, received all the time and captured piece by piece as a source of its own.
+pub trait Log: Send + Sync {
+    /// Begins to receive, into a folder of the host's state unless the plan names another.
+    ///
+    /// # Errors
+    /// Why it cannot be received.
+    fn receive(&self, spool: &Path, stop: Stop<'_>) -> Result<Box<dyn Receiving>, AdapterError>;
+}
+
+/// A log that is being received; it ends with the value.
+pub trait Receiving {
+    /// Waits for a moment, and says what there is.
+    ///
+    /// # Errors
+    /// Why nothing is received any more. It is to be begun again.
+    fn look(&mut self, stop: Stop<'_>) -> Result<Received, AdapterError>;
+
+    /// What was received and not captured yet, as a source.
+    fn capture(&self) -> Arc<dyn Capture>;
+
+    /// Removes what was captured.
+    ///
+    /// # Errors
+    /// It could not be removed.
+    fn forget(&mut self) -> Result<(), AdapterError>;
+}
+
+/// What a receiver knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Files that wait to be captured.
+    pub waiting: u64,
+    /// Bytes that the server holds back for the receiver, when it was asked.
+    pub lag_bytes: Option<u64>,
+    /// What somebody must look at.
+    pub problems: Vec<String>,
+    /// What a person may want to know.
+    pub notes: Vec<String>,
 }
 
 /// Where files are looked for.
@@ -84,6 +171,11 @@ pub trait Capture: Debug + Send + Sync {
 
     /// What it means that what was remembered is lost.
     fn memory(&self) -> Memory;
+
+    /// The log of the server, when the plan has it received.
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        None
+    }
 }
 
 /// What a source has its memory for.
@@ -173,6 +265,8 @@ pub struct Request {
     pub with_roles: bool,
     /// Where a scratch server may be.
     pub scratch: PathBuf,
+    /// The log to be replayed before, and how far.
+    pub replay: Replay,
 }
 
 /// What was restored.

@@ -118,6 +118,12 @@ pub enum PostgresError {
     /// A restore would overwrite something, or has nothing to restore.
     #[error("{0}")]
     Refused(String),
+    /// This machine lacks what is needed for it.
+    #[error("{0}")]
+    Blocked(String),
+    /// The log is not received.
+    #[error("the log of the server is not received: {0}")]
+    Log(String),
     /// The scratch server failed.
     #[error("the scratch server {0}")]
     Scratch(String),
