@@ -9,6 +9,7 @@ pub mod detail;
 pub mod disk;
 pub mod fingerprint;
 pub mod id;
+pub mod introduction;
 pub mod manifest;
 pub mod pack_list;
 pub mod publish;

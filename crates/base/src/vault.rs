@@ -247,6 +247,15 @@ pub trait Retrieve: Send + Sync {
     ) -> Result<Vec<u8>, VaultError>;
 }
 
+/// What a vault has from a host that joined it, for another vault that copies from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduced {
+    /// The stored bytes of the host's [`Introduction`](crate::introduction::Introduction).
+    pub stored: Vec<u8>,
+    /// Readers in it, by the hash of their keys, that may read no more there.
+    pub shut_out: Vec<HostId>,
+}
+
 /// A vault that lets others watch over it: its ledger can be followed, and it can be told what was seen elsewhere.
 pub trait Watch: Send + Sync {
     /// The vault's key, which fits what was pinned.
@@ -257,6 +266,10 @@ pub trait Watch: Send + Sync {
     fn entries(&self, after: u64) -> Result<Vec<Vec<u8>>, VaultError>;
     /// Shows it the head of another vault, as evidence.
     fn witness(&self, head: &[u8]) -> Result<(), VaultError>;
+    /// Stored bytes of the heads that it has seen of the ledger of the vault with this key, which must be the one that asks.
+    fn heads_of(&self, asking: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError>;
+    /// What a host said of itself when it joined; `None` when it said nothing there.
+    fn introduced(&self, host: &HostId) -> Result<Option<Introduced>, VaultError>;
 }
 
 /// A vault that can be copied from: read, and watched.

@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots, up, vault,
-    wal_receive,
+    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots,
+    sqlite_helper, up, vault, wal_receive,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -51,6 +51,8 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Vault(vault::Command),
+    #[command(hide = true)]
+    SqliteHelper(sqlite_helper::Args),
 }
 
 /// What every command gets.
@@ -97,6 +99,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod key;
 pub(crate) mod ls;
 pub(crate) mod restore;
 pub(crate) mod snapshots;
+pub(crate) mod sqlite_helper;
 pub(crate) mod up;
 pub(crate) mod vault;
 pub(crate) mod wal_receive;

@@ -155,6 +155,7 @@ impl RemoteVault {
             tenant: join.tenant.map(str::to_owned),
             name: join.name.to_owned(),
             readers: join.readers.iter().map(|key| crate::wire::Hex(*key)).collect(),
+            introduction: join.introduction.map(|stored| crate::wire::Base64(stored.to_vec())),
         };
         let request = self.inner.post_json(Route::Join, &body)?;
         let answer = self.inner.link.ask(&request).map_err(|problem| match problem {
@@ -202,6 +203,8 @@ pub struct JoinAs<'a> {
     pub name: &'a str,
     /// Keys that may read what it sends.
     pub readers: &'a [vow_base::sign::PublicKey],
+    /// A host: the same, signed with its key, for vaults that copy from this one.
+    pub introduction: Option<&'a [u8]>,
 }
 
 impl fmt::Debug for RemoteVault {

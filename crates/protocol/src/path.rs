@@ -38,6 +38,8 @@ pub enum Spot {
     Receipts,
     /// `snapshots`: receipts of what is kept.
     Snapshots,
+    /// `introduction`: what it said of itself when it joined.
+    Introduction,
     /// `{kind}`: the objects of a kind.
     Objects(Kind),
     /// `{kind}/missing`.
@@ -74,6 +76,7 @@ impl Route {
         let spot = match (parts.next()?, parts.next(), parts.next()) {
             ("receipts", None, None) => Spot::Receipts,
             ("snapshots", None, None) => Spot::Snapshots,
+            ("introduction", None, None) => Spot::Introduction,
             (kind, None, None) => Spot::Objects(KindWord::of_word(kind)?.0),
             (kind, Some("missing"), None) => Spot::Missing(KindWord::of_word(kind)?.0),
             (kind, Some(id), None) => Spot::Object(KindWord::of_word(kind)?.0, ObjectId(digits(id)?)),
@@ -97,6 +100,7 @@ impl fmt::Display for Route {
         match spot {
             Spot::Receipts => f.write_str("receipts"),
             Spot::Snapshots => f.write_str("snapshots"),
+            Spot::Introduction => f.write_str("introduction"),
             Spot::Objects(kind) => f.write_str(kind.folder()),
             Spot::Missing(kind) => write!(f, "{}/missing", kind.folder()),
             Spot::Object(kind, id) => write!(f, "{}/{id}", kind.folder()),

@@ -76,6 +76,9 @@ pub struct Join {
     /// Keys that may read what this host sends.
     #[serde(default)]
     pub readers: Vec<Hex<PublicKey>>,
+    /// The same, signed by the host, for vaults that copy from this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduction: Option<Base64>,
 }
 
 /// The answer to `POST /v1/join`.
@@ -137,6 +140,16 @@ pub struct HostEntry {
     pub name: String,
 }
 
+/// `GET /v1/hosts/{host}/introduction`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Introduced {
+    /// What the host said of itself when it joined, signed: stored bytes.
+    pub introduction: Base64,
+    /// Readers in it that may read no more here, by the SHA-256 of their keys.
+    #[serde(default)]
+    pub shut_out: Vec<Hex<HostId>>,
+}
+
 /// `GET /v1/status`: the health of a vault.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -171,6 +184,8 @@ pub struct Status {
     /// The last scrub that ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<Pass>,
+    /// What the vault does by itself, and how that stands.
+    pub chores: Vec<ChoreHealth>,
     /// What somebody must look at.
     pub findings: Vec<Finding>,
     /// Every host that has joined, by its id.
@@ -246,6 +261,27 @@ pub struct Pass {
     /// Why it ended early; absent when it looked at everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<String>,
+}
+
+/// Something that a vault does by itself again and again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChoreHealth {
+    /// Its name: `sweep`, `scrub`, `probe`, `replicate NAME`.
+    pub name: String,
+    /// How long after the last time it is due, in seconds.
+    pub every_secs: u64,
+    /// When it was done the last time, well or not; absent before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<Nanos>,
+    /// When it succeeded the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Nanos>,
+    /// Whether it failed the last time.
+    pub failing: bool,
+    /// What it said the last time: a sentence, or why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 /// Something that somebody must look at.

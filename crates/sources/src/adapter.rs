@@ -3,7 +3,7 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
-use crate::{files, postgres};
+use crate::{command, etcd, files, ldap, postgres, redis, sqlite};
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,11 @@ pub trait Adapter: Sync {
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+
+    /// What a person has to do with the files of a snapshot that were restored into a folder.
+    fn instructions(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// The log that goes on from a snapshot; `None` when there can be none.
     ///
@@ -174,6 +179,16 @@ pub trait Capture: Debug + Send + Sync {
 
     /// The log of the server, when the plan has it received.
     fn log(&self) -> Option<Arc<dyn Log>> {
+        None
+    }
+
+    /// Restores a snapshot of its own into whatever the plan names; `None` when the adapter needs no plan for that.
+    fn restore(&self, _: &Snapshot, _: &Request, _: Stop<'_>) -> Option<Result<Restored, AdapterError>> {
+        None
+    }
+
+    /// Proves a snapshot of its own with what the plan names; `None` when the adapter needs no plan for that.
+    fn prove(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Option<Result<Proof, AdapterError>> {
         None
     }
 }
@@ -328,7 +343,15 @@ impl AdapterError {
 }
 
 /// Every adapter.
-pub static ADAPTERS: &[&dyn Adapter] = &[&files::Adapter, &postgres::Adapter];
+pub static ADAPTERS: &[&dyn Adapter] = &[
+    &files::Adapter,
+    &postgres::Adapter,
+    &redis::Adapter,
+    &sqlite::Adapter,
+    &command::Adapter,
+    &etcd::Adapter,
+    &ldap::Adapter,
+];
 
 /// The adapter of a type of source.
 pub fn adapter(kind: &str) -> Option<&'static dyn Adapter> {

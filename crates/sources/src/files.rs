@@ -5,9 +5,10 @@
 //! symbolic link.
 
 mod adapter;
-mod attributes;
+pub(crate) mod attributes;
 mod exclude;
 mod folder;
+mod in_use;
 mod names;
 mod plan;
 mod pool;

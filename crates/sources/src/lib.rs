@@ -4,8 +4,17 @@
 //! engine's. Removing an adapter is removing its folder. `docs/sources.md` says how to add one.
 
 pub mod adapter;
+pub mod command;
+pub mod etcd;
 pub mod files;
+pub mod ldap;
 pub mod postgres;
+mod proc;
 pub mod process;
+mod program;
+pub mod redis;
 pub mod secret;
+pub mod sqlite;
+mod steps;
+pub mod stored;
 pub mod synthetic;

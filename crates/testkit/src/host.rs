@@ -65,6 +65,15 @@ impl Host {
         Self::of(dir)
     }
 
+    /// A new host in a folder of the caller's, that has no vault but the one it joins with this token.
+    #[track_caller]
+    pub fn joining(dir: &Path, path: &Path, token: &str) -> Self {
+        let mut command = vow();
+        command.args(["init", "--tenant", "acme", "--name", "web-1", "--no-local", "--join", token, "--dir"]);
+        let _ = shell::run(command.arg(dir).arg("--path").arg(path)).expect(0);
+        Self::of(dir)
+    }
+
     /// The host whose folder exists.
     pub fn of(dir: &Path) -> Self {
         Self { dir: dir.to_owned(), _scratch: None }

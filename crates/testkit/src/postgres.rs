@@ -194,6 +194,13 @@ impl Recovered {
         let done = server.control(&["-w", "-t", "300", "-l", &log, "-o", &options, "start"]);
         let said = fs::read_to_string(&log).unwrap_or_default();
         assert_eq!(done.code, Some(0), "{}\n{said}", done.story());
+        // For pg_ctl a server that still replays is ready.
+        let began = std::time::Instant::now();
+        while server.psql("template1", "select 1").code != Some(0) {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            assert!(began.elapsed() < std::time::Duration::from_secs(120), "it does not get ready\n{said}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
         server
     }
 
@@ -206,10 +213,13 @@ impl Recovered {
     /// Runs SQL, which must succeed; gives what it selects.
     #[track_caller]
     pub fn sql(&self, database: &str, sql: &str) -> String {
+        self.psql(database, sql).expect(0).text().trim().to_owned()
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Done {
         let mut command = Command::new(programs().join("psql"));
         command.env("PGHOST", self.socket.path()).env("PGUSER", "postgres").env("PGDATABASE", database);
-        command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]);
-        shell::run(&mut command).expect(0).text().trim().to_owned()
+        shell::run(command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]))
     }
 }
 

@@ -106,7 +106,9 @@ fn run(plan: &Plan, folder: &Path, address: &str, pin: Fingerprint, server: u32)
                 RemoteVault::new(&address, pin, &key, Options { connections: 64, ..Options::default() })
                     .unwrap();
             let name = format!("host-{number}");
-            vault.join(&secret, JoinAs { tenant: None, name: &name, readers: &[] }).unwrap();
+            vault
+                .join(&secret, JoinAs { tenant: None, name: &name, readers: &[], introduction: None })
+                .unwrap();
             vault
         })
         .collect();

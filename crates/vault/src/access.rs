@@ -3,6 +3,7 @@
 //! Names and texts are those of `docs/vault.md`. Everything is created once and never replaced: a key is let in by a name that
 //! appears and shut out by another, on a disk and in a bucket alike. Nothing here speaks HTTP.
 
+mod adopting;
 mod book;
 mod grants;
 mod hosts;

@@ -25,6 +25,8 @@ pub struct Chore {
     pub every: Duration,
     /// When it was done the last time, as far as the vault knows.
     pub last: Option<Nanos>,
+    /// What came of it then, where that is known.
+    pub said: Option<Said>,
     /// Does it. It looks at the flag now and then, and stops when it is set.
     pub work: Box<dyn FnMut(&AtomicBool) -> Said + Send>,
 }
@@ -40,6 +42,8 @@ pub struct Standing {
     pub last: Option<Nanos>,
     /// When it succeeded the last time.
     pub last_good: Option<Nanos>,
+    /// Since when it has not succeeded any more.
+    pub failing_since: Option<Nanos>,
     /// What it said the last time: a sentence, or why it failed.
     pub said: Option<Said>,
 }
@@ -57,8 +61,9 @@ impl Chores {
             name: chore.name.clone(),
             every_secs: chore.every.as_secs(),
             last: chore.last,
-            last_good: chore.last,
-            said: None,
+            last_good: chore.last.filter(|_| !matches!(chore.said, Some(Err(_)))),
+            failing_since: chore.last.filter(|_| matches!(chore.said, Some(Err(_)))),
+            said: chore.said.clone(),
         });
         Self { standing: Mutex::new(standing.collect()), chores: Mutex::new(chores) }
     }
@@ -92,7 +97,9 @@ impl Chores {
         let now = clock.now();
         chore.last = Some(now);
         if said.is_ok() {
-            chore.last_good = Some(now);
+            (chore.last_good, chore.failing_since) = (Some(now), None);
+        } else {
+            chore.failing_since.get_or_insert(now);
         }
         chore.said = Some(said);
         let chore = chore.clone();
@@ -136,7 +143,7 @@ mod tests {
 
     fn chore(name: &str, hours: u64, work: impl FnMut(&AtomicBool) -> Said + Send + 'static) -> Chore {
         let every = Duration::from_secs(hours * 3600);
-        Chore { name: name.into(), every, last: None, work: Box::new(work) }
+        Chore { name: name.into(), every, last: None, said: None, work: Box::new(work) }
     }
 
     /// The names of what was done, hour by hour.
@@ -175,9 +182,11 @@ mod tests {
         assert_eq!(day(&chores, &clock, 2).join(","), "0 scrub,1 scrub");
         assert_eq!(chores.standing()[0].said, Some(Err("the disk is gone".into())));
         assert_eq!(chores.standing()[0].last_good, None);
+        assert_eq!(chores.standing()[0].failing_since, Some(0));
         clock.0.store(2 * HOUR, Ordering::Relaxed);
         assert_eq!(day(&chores, &clock, 20).join(","), "0 scrub");
         assert_eq!(chores.standing()[0].last_good, Some(2 * HOUR));
+        assert_eq!(chores.standing()[0].failing_since, None);
     }
 
     #[test]

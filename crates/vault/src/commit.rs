@@ -3,7 +3,7 @@
 use crate::deposit::HostDeposit;
 use crate::state::{HostState, Object};
 use crate::tree;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use vow_base::ObjectId;
 use vow_base::id::split_ids;
 use vow_base::manifest::Manifest;
@@ -145,7 +145,10 @@ impl HostDeposit {
         before: &BTreeSet<Object>,
     ) -> Result<(), VaultError> {
         let new = objects.difference(before);
-        let folders: HashSet<_> = new.map(|(kind, id)| tree::folder_of(&self.host, *kind, id)).collect();
+        // One object of each folder: it depends on nothing but the kind and the first byte.
+        let folders: HashMap<_, _> = new.map(|(kind, id)| ((*kind, id.0[0]), id)).collect();
+        let folders: HashSet<_> =
+            folders.into_iter().map(|((kind, _), id)| tree::folder_of(&self.host, kind, id)).collect();
         for folder in folders {
             self.vault.storage.settle(&folder)?;
         }

@@ -24,6 +24,9 @@ pub(crate) fn in_directory(disk: &dyn Disk, storage: &DirStorage) -> Result<(), 
 
 /// In any storage, with a key that stays outside.
 pub(crate) fn with_key(storage: &dyn Storage, key: &SigningKey) -> Result<(), VaultError> {
+    if storage.stat(tree::VOW)?.is_none() {
+        refuse_headless(storage)?;
+    }
     for folder in [tree::TEMPORARY, tree::LEDGER, tree::HOSTS, tree::DETAILS] {
         storage.make_folder(folder)?;
     }
@@ -62,7 +65,12 @@ fn refuse_strangers(storage: &DirStorage) -> Result<(), VaultError> {
             return Err(VaultError::Refused(message));
         }
     }
-    // VOW is published before anything comes into these two: a vault that lost it is not to be made anew.
+    refuse_headless(storage)
+}
+
+/// VOW is published before anything comes into these two: a vault that lost it is not to be made anew.
+fn refuse_headless(storage: &dyn Storage) -> Result<(), VaultError> {
+    let place = storage.place();
     for folder in [tree::HOSTS, tree::LEDGER] {
         if storage.is_folder(folder)? && !storage.names(folder)?.is_empty() {
             let message = format!("{place}/{folder} holds something, but {place} lacks its file VOW");

@@ -48,6 +48,7 @@ pub use deposit::HostDeposit;
 pub use heads::HeadsSeen;
 pub use objects::Put;
 pub use pages::Page;
+pub use texts::{parse_vault_key, vault_key_text};
 pub use vault::Vault;
 pub use verify::LedgerReport;
 pub use witness::Story;

@@ -5,6 +5,7 @@ use crate::witness::Story;
 use std::ops::ControlFlow;
 use vow_base::HostId;
 use vow_base::copy::{Copied, Ended, copy_snapshot, lacking};
+use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
 use vow_base::vault::{Peer, VaultError};
 
@@ -32,6 +33,8 @@ pub struct Replication {
     pub failed: Vec<(HostId, Option<vow_base::ObjectId>, VaultError)>,
     /// The other vault's ledger, compared with what was seen of it before.
     pub story: Option<Story>,
+    /// This vault's own ledger, where it contradicts what the other vault has seen of it: it was set back, by whoever holds its storage.
+    pub own_story: Option<Story>,
     /// It was asked to stop before it was done.
     pub stopped: bool,
 }
@@ -44,6 +47,26 @@ impl Replication {
 }
 
 impl Vault {
+    /// Where this vault's ledger contradicts one of these heads of it, which somebody else has kept.
+    ///
+    /// What this vault did not sign is no evidence of anything.
+    pub fn own_story(&self, heads: &[Vec<u8>]) -> Result<Option<Story>, VaultError> {
+        let now = self.state()?.position;
+        for stored in heads {
+            let Ok(head) = Receipt::open(stored) else { continue };
+            if head.vault_key != self.inner.key.0 {
+                continue;
+            }
+            if head.position > now {
+                return Ok(Some(Story::RolledBack { seen: head.position, now }));
+            }
+            if self.entry(head.position)? != *stored {
+                return Ok(Some(Story::Rewritten { position: head.position }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Copies every snapshot that `from` keeps and this vault never accepted. What expired here is not fetched again; what vanished there stays
     /// here. Running it again goes on where it stopped.
     ///
@@ -66,6 +89,7 @@ impl Vault {
         if report.contradicted() {
             return Ok(report);
         }
+        report.own_story = self.own_story(&from.heads_of(&self.inner.key)?)?;
         for key in from.hosts()? {
             let host = key.host_id();
             if !options.hosts.is_empty() && !options.hosts.contains(&host) {
@@ -90,6 +114,23 @@ impl Vault {
         Ok(report)
     }
 
+    /// Makes room for a host of the other vault, and takes over who may read what it sent.
+    fn let_in(&self, from: &dyn Peer, key: &PublicKey) -> Result<(), VaultError> {
+        let host = key.host_id();
+        if self.inner.host_key(&host)?.is_none() && !self.inner.rights(&host)?.is_empty() {
+            // A key that joins as a host may read no more: another vault must not be able to shut out a restorer of this one.
+            let message = format!("the key of host {} may read here: it cannot be a host's", host.short());
+            return Err(VaultError::Refused(message));
+        }
+        if self.is_unintroduced(key)?
+            && let Some(introduced) = from.introduced(&host)?
+        {
+            self.inner.storage.make_folder(&crate::tree::host(&host))?;
+            self.adopt(key, &introduced)?;
+        }
+        self.join(key)
+    }
+
     fn replicate_host(
         &self,
         from: &dyn Peer,
@@ -103,7 +144,7 @@ impl Vault {
             report.lacking += from.committed(&host)?.len() as u64;
             return Ok(());
         }
-        self.join(key)?;
+        self.let_in(from, key)?;
         let deposit = self.deposit(key)?;
         let lacking = lacking(from, &host, &deposit)?;
         report.lacking += lacking.len() as u64;

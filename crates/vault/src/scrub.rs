@@ -86,7 +86,8 @@ impl Vault {
     /// Damaged ones are moved to the quarantine and, like missing ones, replaced by a copy from the first of `levels` that has a good one.
     ///
     /// # Errors
-    /// A folder cannot be listed, or the storage takes no writes. An object that cannot be read is a finding, not an error.
+    /// A folder cannot be listed, or the storage takes no writes. An object that a disk cannot read is a finding, not an error; a bucket
+    /// that does not answer says nothing about its objects.
     pub fn scrub(
         &self,
         levels: &[&dyn Retrieve],
@@ -135,7 +136,7 @@ impl Scrub<'_> {
                 .filter(|(id, _)| after.is_none_or(|after| (self.host, rank(kind), *id) > after))
                 .collect();
             for batch in due.chunks(256) {
-                for (id, reason) in self.read(kind, batch, report) {
+                for (id, reason) in self.read(kind, batch, report)? {
                     self.deal_with((kind, id), reason, &needed, true, report, &mut healed)?;
                 }
                 let over = self.options.budget_bytes > 0 && report.bytes >= self.options.budget_bytes;
@@ -188,9 +189,10 @@ impl Scrub<'_> {
         kind: Kind,
         batch: &[&(ObjectId, u64)],
         report: &mut ScrubReport,
-    ) -> Vec<(ObjectId, String)> {
+    ) -> Result<Vec<(ObjectId, String)>, VaultError> {
         let next = AtomicUsize::new(0);
-        let bad = Mutex::new(Vec::new());
+        let (bad, silent) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        let has_folders = self.vault.inner.storage.has_folders();
         let work = || {
             while let Some((id, length)) = batch.get(next.fetch_add(1, Ordering::Relaxed)) {
                 // A second look: bad memory or a bad cable is not the disk's damage.
@@ -199,6 +201,8 @@ impl Scrub<'_> {
                     // Removed since it was listed, by a sweep.
                     Ok(_) | Err(VaultError::Absent { .. }) => {}
                     Err(VaultError::Damaged { reason, .. }) => push(&bad, (*id, reason)),
+                    // A store that does not answer says nothing about the object.
+                    Err(other) if !has_folders => push(&silent, other),
                     Err(other) => push(&bad, (*id, other.to_string())),
                 }
                 let _ = (self.progress)(*length);
@@ -213,7 +217,10 @@ impl Scrub<'_> {
         });
         report.objects += batch.len() as u64;
         report.bytes += batch.iter().map(|(_, length)| length).sum::<u64>();
-        bad.into_inner().unwrap_or_else(PoisonError::into_inner)
+        if let Some(error) = silent.into_inner().unwrap_or_else(PoisonError::into_inner).pop() {
+            return Err(error);
+        }
+        Ok(bad.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn deal_with(

@@ -42,13 +42,15 @@ pub(crate) fn parse_host_key(text: &[u8]) -> Option<PublicKey> {
     text.strip_prefix("ed25519 ")?.strip_suffix('\n').and_then(lower_hex).map(PublicKey)
 }
 
-pub(crate) fn vault_key_text(key: &SigningKey) -> Zeroizing<String> {
+/// The text of `vault.key`: the secret half of a vault's key.
+pub fn vault_key_text(key: &SigningKey) -> Zeroizing<String> {
     let mut text = Zeroizing::new(hex(&*key.seed()));
     text.push('\n');
     text
 }
 
-pub(crate) fn parse_vault_key(text: &[u8]) -> Option<SigningKey> {
+/// Reads the text of `vault.key`; `None` when it is none.
+pub fn parse_vault_key(text: &[u8]) -> Option<SigningKey> {
     let digits = str::from_utf8(text).ok()?.trim_end();
     let seed = Zeroizing::new(from_hex::<32>(digits)?);
     Some(SigningKey::from_seed(&seed))

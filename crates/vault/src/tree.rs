@@ -68,6 +68,11 @@ pub(crate) fn about(of: &HostId) -> String {
     format!("{}/about", host(of))
 }
 
+/// What a host said of itself when it joined, signed by it.
+pub(crate) fn introduction(of: &HostId) -> String {
+    format!("{}/introduction", host(of))
+}
+
 /// Where a damaged object is moved.
 pub(crate) fn quarantine(host: &HostId, kind: Kind, id: &ObjectId) -> String {
     format!("quarantine/{host}/{}/{id}", kind.folder())
@@ -104,7 +109,11 @@ pub(crate) fn folder_of(host: &HostId, kind: Kind, id: &ObjectId) -> String {
 }
 
 pub(crate) fn object(host: &HostId, kind: Kind, id: &ObjectId) -> String {
-    format!("{}/{id}", folder_of(host, kind, id))
+    // In one piece: a commit may look at half a million.
+    match kind {
+        Kind::Pack => format!("{HOSTS}/{host}/{}/{:02x}/{id}", kind.folder(), id.0[0]),
+        Kind::List | Kind::Index | Kind::Manifest => format!("{HOSTS}/{host}/{}/{id}", kind.folder()),
+    }
 }
 
 /// Whether packs lie in a folder of this name.

@@ -3,13 +3,14 @@
 use crate::local::ENTRIES_AT_ONCE;
 use crate::tree;
 use crate::vault::{Vault, text_error};
-use vow_base::ObjectId;
+use std::fmt;
 use vow_base::clock::Nanos;
 use vow_base::id::{hex, sha256};
 use vow_base::publish::PublishError;
 use vow_base::receipt::{ENVELOPE, Receipt};
 use vow_base::sign::PublicKey;
-use vow_base::vault::{VaultError, Watch};
+use vow_base::vault::{Introduced, VaultError, Watch};
+use vow_base::{HostId, ObjectId};
 
 /// Heads of so many vaults are kept: nobody watches more, and nobody can fill a vault with heads of vaults that do not exist.
 const VAULTS_MAX: usize = 64;
@@ -17,8 +18,12 @@ const VAULTS_MAX: usize = 64;
 const VAULTS_OF_HOSTS_MAX: usize = 16;
 /// So many contradictions of one vault are kept: one is enough to convict it, and nobody fills a disk with more.
 const CONTRADICTIONS_MAX: usize = 8;
-/// A newer head of the same vault is kept only so long after the one before it.
+/// Of one vault so many heads are shown to it: the newest is what matters.
+const HEADS_SHOWN: usize = 100;
+/// A newer head of the same vault that a host brings is kept only so long after the one before it: a host may bring many.
 const PAUSE: Nanos = 3600 * 1_000_000_000;
+/// The same of a head that a vault shows itself: it is to find there, later, what it showed.
+const SHORT_PAUSE: Nanos = 60 * 1_000_000_000;
 
 /// What a vault's ledger shows, compared with what was seen of it before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +46,21 @@ pub enum Story {
     },
 }
 
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continues(position) => write!(f, "its ledger goes on to position {position}"),
+            Self::Empty => f.write_str("its ledger is empty"),
+            Self::RolledBack { seen, now } => {
+                write!(f, "ITS LEDGER ENDS AT POSITION {now}, AND WAS AT {seen} BEFORE: it was set back")
+            }
+            Self::Rewritten { position } => {
+                write!(f, "ENTRY {position} OF ITS LEDGER IS ANOTHER ONE THAN BEFORE: it tells two stories")
+            }
+        }
+    }
+}
+
 impl Vault {
     /// Keeps a head of another vault as evidence. Older ones than the newest seen, and ones too many, are let go in silence.
     ///
@@ -51,7 +71,10 @@ impl Vault {
 
     /// The same for a head that somebody brings who is trusted with little, or with much: only the latter can name many vaults.
     pub fn witness_from(&self, stored: &[u8], trusted: bool) -> Result<(), VaultError> {
-        self.keep_head(stored, PAUSE, if trusted { VAULTS_MAX } else { VAULTS_OF_HOSTS_MAX })
+        match trusted {
+            true => self.keep_head(stored, SHORT_PAUSE, VAULTS_MAX),
+            false => self.keep_head(stored, PAUSE, VAULTS_OF_HOSTS_MAX),
+        }
     }
 
     fn keep_head(&self, stored: &[u8], pause: Nanos, vaults_max: usize) -> Result<(), VaultError> {
@@ -134,6 +157,20 @@ impl Vault {
         Ok(Story::Continues(position))
     }
 
+    /// The newest heads seen of a vault, and those that contradict one: at most as many as one answer holds.
+    pub(crate) fn heads_seen_of(&self, vault: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError> {
+        let storage = &*self.inner.storage;
+        let folder = tree::witness(&hex(&sha256(&vault.0)));
+        if !storage.is_folder(&folder)? {
+            return Ok(Vec::new());
+        }
+        let names = storage.names(&folder)?;
+        let newest = names.iter().rev().filter(|name| !name.contains('.')).take(HEADS_SHOWN);
+        let odd = names.iter().filter(|name| name.contains('.'));
+        let read = |name| storage.read(&format!("{folder}/{name}"), ENVELOPE.limit_bytes as u64);
+        Ok(newest.chain(odd).map(read).collect::<Result<_, _>>()?)
+    }
+
     /// The newest head seen of a vault.
     fn newest_seen(&self, vault: &PublicKey) -> Result<Option<Vec<u8>>, VaultError> {
         let storage = &*self.inner.storage;
@@ -164,7 +201,15 @@ impl Watch for Vault {
     }
 
     fn witness(&self, head: &[u8]) -> Result<(), VaultError> {
-        self.witness_head(head)
+        self.witness_from(head, true)
+    }
+
+    fn heads_of(&self, asking: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError> {
+        self.heads_seen_of(asking)
+    }
+
+    fn introduced(&self, host: &HostId) -> Result<Option<Introduced>, VaultError> {
+        self.introduction_of(host)
     }
 }
 

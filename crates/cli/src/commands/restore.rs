@@ -89,8 +89,8 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         return Err(failure.hint("leave the path out"));
     }
     // Before anything is written: what is missing of the log is no surprise at the end then.
-    let adapter = adapter(&snapshot.info().manifest.source_type).filter(|_| under.is_none() && !args.dry_run);
-    let replay = match (args.time, adapter) {
+    let of_all = adapter(&snapshot.info().manifest.source_type).filter(|_| under.is_none() && !args.dry_run);
+    let replay = match (args.time, of_all) {
         (Some(until), Some(adapter)) => {
             log::gather(cx, &reading, &snapshot, adapter, until, &target.join("wal"))?
         }
@@ -115,7 +115,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         show(cx, &problems);
     }
     let report = restored?;
-    let settled = match adapter {
+    let settled = match of_all {
         Some(adapter) => adapter.settle(&snapshot, target, &replay).map_err(|e| {
             Failure::failed("the files were restored, but are not ready to be used").because(&e)
         })?,
@@ -125,6 +125,9 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     show(cx, &problems);
     settled.iter().flatten().for_each(|note| cx.ui.note(note));
     print_human(cx, (args, target), &snapshot, &report, secs);
+    if let Some(adapter) = adapter(&snapshot.info().manifest.source_type).filter(|_| !args.dry_run) {
+        adapter.instructions().iter().for_each(|line| cx.ui.say(&format!("  {line}")));
+    }
     cx.ui.json(&summary(&snapshot, &report, args.dry_run, secs));
     Ok(if report.errors == 0 { Exit::Done } else { Exit::Partial })
 }

@@ -1,6 +1,7 @@
 //! `vow vault`.
 
 mod at;
+mod bucket;
 mod hosts;
 mod init;
 pub(crate) mod join;

@@ -1,7 +1,12 @@
 //! The sources of the plan. Each type is a module here that declares its own keys; what every source has is read in this file.
 
+mod command;
+mod etcd;
 mod files;
+mod ldap;
 mod postgres;
+mod redis;
+mod sqlite;
 
 use super::fault::{Checked, Fault, fault, read};
 use super::file::name;
@@ -22,8 +27,15 @@ struct Type {
 }
 
 /// Every type, as they are named to people.
-static TYPES: &[Type] =
-    &[Type { kind: "files", read: files::plan }, Type { kind: "postgres", read: postgres::plan }];
+static TYPES: &[Type] = &[
+    Type { kind: "files", read: files::plan },
+    Type { kind: "postgres", read: postgres::plan },
+    Type { kind: "redis", read: redis::plan },
+    Type { kind: "sqlite", read: sqlite::plan },
+    Type { kind: "command", read: command::plan },
+    Type { kind: "etcd", read: etcd::plan },
+    Type { kind: "ldap", read: ldap::plan },
+];
 
 /// The keys of every source.
 #[derive(Deserialize)]

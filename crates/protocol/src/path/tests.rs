@@ -11,6 +11,7 @@ fn route() -> impl Strategy<Value = Route> {
     let spot = prop_oneof![
         Just(Spot::Receipts),
         Just(Spot::Snapshots),
+        Just(Spot::Introduction),
         kind().prop_map(Spot::Objects),
         kind().prop_map(Spot::Missing),
         (kind(), any::<[u8; 32]>()).prop_map(|(kind, id)| Spot::Object(kind, ObjectId::from_raw(id))),

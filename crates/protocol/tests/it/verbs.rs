@@ -143,7 +143,7 @@ fn joining_takes_a_token_once_for_one_key() {
     let token: JoinToken = token.text().parse().unwrap();
     let reader = key(77).public();
     let seen = |seed| RemoteVault::new(&token.address, token.fingerprint, &key(seed), quick()).unwrap();
-    let me = JoinAs { tenant: None, name: "web-1", readers: &[reader] };
+    let me = JoinAs { tenant: None, name: "web-1", readers: &[reader], introduction: None };
 
     let host = seen(HOST);
     assert_eq!(host.about().unwrap().role, None);

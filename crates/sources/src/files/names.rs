@@ -95,6 +95,13 @@ impl Names {
         self.spans.binary_search_by(|span| slice(&self.bytes, *span).cmp(name)).is_ok()
     }
 
+    /// These names but those.
+    pub(crate) fn without(&self, gone: &[Vec<u8>]) -> Self {
+        let stays = |span: &&Span| !gone.iter().any(|name| *name == slice(&self.bytes, **span));
+        let mut spans: Vec<_> = self.spans.iter().filter(stays).copied().collect();
+        Self::sorted(&self.bytes, &mut spans)
+    }
+
     /// These names and `more`.
     pub(crate) fn with<'a>(&self, more: impl Iterator<Item = &'a [u8]>) -> Self {
         let (mut bytes, mut spans) = (self.bytes.to_vec(), self.spans.to_vec());

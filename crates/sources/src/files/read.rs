@@ -2,6 +2,7 @@
 
 use super::exclude::Excludes;
 use super::folder::Dir;
+use super::in_use;
 use super::names::{Hint, Names, NamesBuffer};
 use super::plan::{Place, Plan};
 use super::pool::Pool;
@@ -186,7 +187,8 @@ impl Context {
         if let Some(errno) = error {
             outcome.problem(dir.path(), refusal(errno));
         }
-        if let Some((server, source)) = special::live_database(&names) {
+        if let Some((server, source)) = special::live_database(&names).or_else(|| in_use::server(fd, &names))
+        {
             let text = format!(
                 "is the data directory of {server}: not captured as files; use a source of type {source}"
             );
@@ -202,7 +204,29 @@ impl Context {
             outcome.tally.cache(|| dir.path());
             return Names::of([special::CACHE_TAG].into_iter());
         }
-        names
+        self.without_databases(dir, fd, *scope, names, outcome)
+    }
+
+    /// The names without SQLite databases in use. One that was asked for by name stays.
+    fn without_databases(
+        &self,
+        dir: &Dir,
+        fd: &OwnedFd,
+        scope: Scope,
+        names: Names,
+        outcome: &mut Outcome,
+    ) -> Names {
+        let databases = in_use::sqlite(fd, &names);
+        let mut gone = Vec::new();
+        for database in databases {
+            let place = scope.place.and_then(|place| self.plan.child(place, &database));
+            if place.and_then(|place| self.plan.root(place)).is_some() {
+                continue;
+            }
+            outcome.tally.sqlite(|| path::join(&dir.path(), &database));
+            gone.extend(in_use::files_of(&database));
+        }
+        if gone.is_empty() { names } else { names.without(&gone) }
     }
 
     /// Asks about these names, and decides what becomes of each.
@@ -261,6 +285,10 @@ impl Context {
                     continue;
                 }
             };
+            if stat.kind == Kind::File && explicit.is_some() && in_use::is_sqlite(&fd, name) {
+                let text = "it is an SQLite database in use, and copied as a file it may be torn: use a source of type sqlite";
+                outcome.problem(full_path(), text.to_owned());
+            }
             let is_dir = stat.kind == Kind::Dir;
             if is_dir && self.never.contains(&(stat.device, stat.inode)) {
                 outcome.note(&full_path(), OWN);

@@ -7,6 +7,7 @@ use vow_store::listing::entry::display_path;
 /// Names told besides the count.
 const SOCKETS_NAMED: usize = 3;
 const CACHES_NAMED: usize = 10;
+const SQLITE_NAMED: usize = 10;
 
 /// How often something was left out, and its first names.
 #[derive(Default)]
@@ -41,6 +42,7 @@ pub(crate) struct Tally {
     hidden: BTreeMap<usize, u64>,
     sockets: Named,
     caches: Named,
+    sqlite: Named,
 }
 
 impl Tally {
@@ -59,6 +61,11 @@ impl Tally {
         self.caches.add(CACHES_NAMED, path);
     }
 
+    /// An SQLite database in use.
+    pub(crate) fn sqlite(&mut self, path: impl FnOnce() -> Vec<u8>) {
+        self.sqlite.add(SQLITE_NAMED, path);
+    }
+
     /// Adds what comes later in the listing.
     pub(crate) fn merge(&mut self, later: Self) {
         for (pattern, count) in later.hidden {
@@ -66,6 +73,7 @@ impl Tally {
         }
         self.sockets.merge(SOCKETS_NAMED, later.sockets);
         self.caches.merge(CACHES_NAMED, later.caches);
+        self.sqlite.merge(SQLITE_NAMED, later.sqlite);
     }
 
     /// The sentences.
@@ -84,6 +92,13 @@ impl Tally {
             notes.push(format!(
                 "left out the contents of {dirs} marked by CACHEDIR.TAG: {}",
                 self.caches.names()
+            ));
+        }
+        if self.sqlite.count > 0 {
+            let databases = counted(self.sqlite.count, "SQLite database", "SQLite databases");
+            notes.push(format!(
+                "left out {databases} in use, not captured as files; use a source of type sqlite: {}",
+                self.sqlite.names()
             ));
         }
         if self.sockets.count > 0 {

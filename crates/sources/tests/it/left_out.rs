@@ -115,6 +115,44 @@ fn databases_in_use_are_left_to_their_own_source() {
 }
 
 #[test]
+fn sqlite_databases_in_use_are_left_to_their_own_source() {
+    let place = Place::new();
+    let mut database = b"SQLite format 3\0".to_vec();
+    database.resize(4096, 0);
+    let hot = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7, 0];
+    for (name, content) in [
+        ("log.db", &database[..]),
+        ("log.db-wal", b"frames"),
+        ("log.db-shm", b"index"),
+        ("hot.db", &database),
+        ("hot.db-journal", &hot),
+        // Nothing is missing in these.
+        ("still.db", &database),
+        ("still.db-wal", b""),
+        ("kept.db", &database),
+        ("kept.db-journal", &[0; 512]),
+        ("other", b"no database"),
+        ("other-wal", b"no log"),
+    ] {
+        place.write(name, content);
+    }
+    let walked = walk(options(&[place.path()])).expect("walk");
+    walked.assert_no_problems();
+    let kept = ["kept.db", "kept.db-journal", "other", "other-wal", "still.db", "still.db-wal"];
+    assert_eq!(walked.below(place.path()), kept);
+    let note = walked.note();
+    assert!(
+        note.contains("2 SQLite databases in use")
+            && note.contains("type sqlite")
+            && note.contains("/hot.db"),
+        "{note}"
+    );
+    // Asked for by name, it makes the snapshot partial.
+    let walked = walk(options(&[&place.at("log.db")])).expect("walk");
+    assert_eq!(walked.problems.len(), 1);
+}
+
+#[test]
 fn other_file_systems_are_entered_only_when_asked_for() {
     let place = Place::new();
     place.write("a", b"");

@@ -1,7 +1,10 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod bucket;
 mod cable;
+mod command;
 mod damage;
+mod etcd;
 mod fidelity;
 mod full_disk;
 mod golden;
@@ -9,6 +12,7 @@ mod growth;
 mod injected;
 mod keyless;
 mod killed;
+mod ldap;
 mod levels;
 mod limits;
 mod local_state;
@@ -16,5 +20,9 @@ mod model;
 mod other_readers;
 mod postgres;
 mod power;
+mod redis;
+mod sources;
+mod sqlite;
+mod systemd;
 mod truth;
 mod wounds;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vow_base::disk::Disk;
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
-use vow_base::vault::{Kind, Retrieve, VaultError, Watch};
+use vow_base::vault::{Introduced, Kind, Retrieve, VaultError, Watch};
 use vow_base::{HostId, ObjectId};
 use vow_testkit::fixture::{FakeHost, Snapshot};
 use vow_testkit::mem_disk::{Fate, Fault};
@@ -255,6 +255,12 @@ impl Watch for Liar<'_> {
     fn witness(&self, _: &[u8]) -> Result<(), VaultError> {
         Ok(())
     }
+    fn heads_of(&self, asking: &PublicKey) -> Result<Vec<Vec<u8>>, VaultError> {
+        self.vault.heads_of(asking)
+    }
+    fn introduced(&self, host: &HostId) -> Result<Option<Introduced>, VaultError> {
+        self.vault.introduced(host)
+    }
 }
 
 #[test]
@@ -371,7 +377,7 @@ fn a_vault_left_to_itself_sweeps_scrubs_and_replicates() {
         Chores::new(vec![
             duties::sweep(pair.far.clone(), day).unwrap(),
             duties::replicate(pair.far.clone(), "near", Arc::new(pair.near.clone()), day),
-            duties::scrub(pair.far.clone(), vec![Arc::new(pair.near.clone())], day),
+            duties::scrub(pair.far.clone(), None, vec![Arc::new(pair.near.clone())], day),
         ])
     };
     let round = |pair: &Pair| -> Vec<Standing> {

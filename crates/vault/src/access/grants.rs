@@ -112,7 +112,7 @@ impl Inner {
     }
 
     /// What a key was granted and has still; never [`Right::Write`], which comes from joining.
-    pub(super) fn rights(&self, key: &HostId) -> Result<Vec<Right>, VaultError> {
+    pub(crate) fn rights(&self, key: &HostId) -> Result<Vec<Right>, VaultError> {
         let names = self.grant_names(key)?;
         let taken = |right: &Right| names.iter().any(|(other, revoked)| *revoked && other == right);
         let held =

@@ -7,6 +7,7 @@ use super::token::{Token, Used};
 use crate::tree;
 use crate::vault::{Inner, Vault, text_error};
 use std::collections::BTreeSet;
+use vow_base::introduction::Introduction;
 use vow_base::publish::PublishError;
 use vow_base::sign::PublicKey;
 use vow_base::vault::VaultError;
@@ -22,6 +23,8 @@ pub struct JoinAsked {
     pub name: String,
     /// A host: keys that may read what it sends.
     pub readers: Vec<PublicKey>,
+    /// A host: the same, signed by it, for vaults that copy from this one; stored bytes.
+    pub introduction: Option<Vec<u8>>,
 }
 
 /// What came of it.
@@ -64,12 +67,18 @@ impl Vault {
         if used.key != *key {
             return Ok(None);
         }
-        self.carry_out(&hash, &token, &used)?;
+        self.carry_out(&hash, &token, &used, asked.introduction.as_deref())?;
         Ok(Some(JoinDone { right: token.right, tenant: used.tenant, name: used.name }))
     }
 
     /// What the token's first use asked for: done, or completed when an earlier attempt was cut short.
-    fn carry_out(&self, hash: &str, token: &Token, used: &Used) -> Result<(), VaultError> {
+    fn carry_out(
+        &self,
+        hash: &str,
+        token: &Token,
+        used: &Used,
+        introduction: Option<&[u8]>,
+    ) -> Result<(), VaultError> {
         let vault = &*self.inner;
         let id = used.key.host_id();
         if token.right != Right::Write {
@@ -94,8 +103,23 @@ impl Vault {
             Err(PublishError::Occupied { .. }) => return Err(joined_otherwise()),
             other => other.map_err(text_error)?,
         };
+        // What the host asked for first is what it may say of itself to others, and nothing that it says later.
+        if let Some(stored) = introduction.filter(|stored| says(stored, used)) {
+            match vault.storage.create(&tree::introduction(&id), stored, None) {
+                Ok(_) | Err(PublishError::Occupied { .. }) => {}
+                Err(error) => return Err(text_error(error)),
+            }
+        }
         self.join(&used.key)
     }
+}
+
+/// Whether these stored bytes, signed by the host, say what it asked for.
+fn says(stored: &[u8], used: &Used) -> bool {
+    Introduction::open(stored).is_ok_and(|said| {
+        let names = (&said.tenant, &said.name) == (&used.tenant, &used.name);
+        said.host == used.key && names && said.readers == used.readers
+    })
 }
 
 /// What is to be carried out, checked against the token.
@@ -128,7 +152,13 @@ fn wanted(key: &PublicKey, token: &Token, asked: &JoinAsked) -> Result<Used, Vau
     };
     let mut seen = BTreeSet::new();
     let readers = asked.readers.iter().filter(|reader| seen.insert(reader.0)).copied().collect();
-    Ok(Used { key: *key, tenant, name: asked.name.clone(), readers })
+    let used = Used { key: *key, tenant, name: asked.name.clone(), readers };
+    if asked.introduction.as_ref().is_some_and(|stored| !says(stored, &used)) {
+        return refuse(
+            "the introduction is not signed by this host, or says something else than it asks for".into(),
+        );
+    }
+    Ok(used)
 }
 
 impl Inner {

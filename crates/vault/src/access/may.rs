@@ -20,6 +20,10 @@ pub enum Verb {
     Head,
     /// Show the head of another vault.
     Witness,
+    /// See the heads that are kept here of the ledger of the vault that asks.
+    Seen,
+    /// What a host said of itself when it joined.
+    Introduction,
     /// Ledger entries of every kind.
     Ledger,
     /// The vault's health.
@@ -74,6 +78,8 @@ impl Verb {
             Self::Hosts => "hosts",
             Self::Head => "head",
             Self::Witness => "witness",
+            Self::Seen => "seen",
+            Self::Introduction => "introduction",
             Self::Ledger => "ledger",
             Self::Status => "status",
             Self::Metrics => "metrics",
@@ -130,10 +136,10 @@ pub fn may(access: &Access, verb: Verb, of: Option<Target<'_>>) -> bool {
 /// Whether it is about one host.
 fn needs_host(verb: Verb) -> bool {
     use Verb::{About, Commit, Head, Health, Hosts, Join, Ledger, List, Metrics, Missing, Put, Read};
-    use Verb::{Receipts, Snapshots, Status, Witness};
+    use Verb::{Introduction, Receipts, Seen, Snapshots, Status, Witness};
     match verb {
-        Receipts | Snapshots | List(_) | Missing(_) | Read(_) | Put(_) | Commit => true,
-        About | Health | Join | Hosts | Head | Witness | Ledger | Status | Metrics => false,
+        Receipts | Snapshots | Introduction | List(_) | Missing(_) | Read(_) | Put(_) | Commit => true,
+        About | Health | Join | Hosts | Head | Witness | Seen | Ledger | Status | Metrics => false,
     }
 }
 
@@ -170,6 +176,8 @@ fn right_may(right: &Right, verb: Verb, of: Option<Target<'_>>) -> bool {
                 | Verb::Hosts
                 | Verb::Head
                 | Verb::Witness
+                | Verb::Seen
+                | Verb::Introduction
                 | Verb::Ledger
         ),
         Right::Console => matches!(

@@ -4,6 +4,7 @@ use super::{Chore, Said};
 use crate::replicate::ReplicateOptions;
 use crate::scrub::{Cursor, ScrubOptions};
 use crate::storage::Storage;
+use crate::storage::s3::{Finding, ProbeReport, S3Storage, Weight};
 use crate::sweep::SweepOptions;
 use crate::tree;
 use crate::vault::Vault;
@@ -12,12 +13,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vow_base::HostId;
+use vow_base::clock::Nanos;
+use vow_base::disk::DiskError;
 use vow_base::vault::{Kind, Peer, Retrieve, VaultError};
 
+/// The name of the chore that reads everything again.
+pub const SCRUB: &str = "scrub";
 /// Where scrubs remember how far they came.
 const SCRUB_FOLDER: &str = "cache/scrub";
 /// A part of a scrub reads at least so many bytes.
 const SCRUB_LEAST_BYTES: u64 = 256 << 20;
+/// So many of what is wrong are named.
+const NAMED_MAX: usize = 20;
 /// A whole scrub takes this many parts.
 const SCRUB_PARTS: u32 = 24;
 
@@ -30,11 +37,18 @@ pub fn sweep(vault: Vault, every: Duration) -> Result<Chore, VaultError> {
         let summary = report.summary().trim_end().to_owned();
         if report.needs_attention() { Err(summary) } else { Ok(summary) }
     };
-    Ok(Chore { name: "sweep".into(), every, last, work: Box::new(work) })
+    Ok(Chore { name: "sweep".into(), every, last, said: None, work: Box::new(work) })
 }
 
 /// Reads everything again within `term`, a part at a time, and heals from `levels` what it can. What nobody could heal is a failure until it is healed.
-pub fn scrub(vault: Vault, levels: Vec<Arc<dyn Retrieve>>, term: Duration) -> Chore {
+///
+/// In a bucket each round begins with a look for what somebody with the bucket's credentials has hidden.
+pub fn scrub(
+    vault: Vault,
+    bucket: Option<S3Storage>,
+    levels: Vec<Arc<dyn Retrieve>>,
+    term: Duration,
+) -> Chore {
     let every = term / SCRUB_PARTS;
     let mut open = Vec::new();
     let work = move |stop: &AtomicBool| -> Said {
@@ -42,6 +56,8 @@ pub fn scrub(vault: Vault, levels: Vec<Arc<dyn Retrieve>>, term: Duration) -> Ch
         if cursor.is_none() {
             // A new round looks at everything again, so what is still wrong is found again.
             open.clear();
+            let hidden = bucket.as_ref().map(S3Storage::hidden).transpose().map_err(|e| e.to_string())?;
+            open.extend(hidden.iter().flatten().map(ToString::to_string));
         }
         let all = stored_bytes(&vault).map_err(|e| e.to_string())?;
         let budget_bytes = (all / u64::from(SCRUB_PARTS)).max(SCRUB_LEAST_BYTES);
@@ -57,12 +73,12 @@ pub fn scrub(vault: Vault, levels: Vec<Arc<dyn Retrieve>>, term: Duration) -> Ch
         match open.len() {
             0 => Ok(format!("{read}; {} found and healed", report.found.len())),
             more => Err(format!(
-                "{more} objects are damaged or missing and no other level has them: {}",
-                open.join("; ")
+                "{more} objects are hidden, damaged or missing, and no other level has the latter: {}",
+                named(&open)
             )),
         }
     };
-    Chore { name: "scrub".into(), every, last: None, work: Box::new(work) }
+    Chore { name: SCRUB.into(), every, last: None, said: None, work: Box::new(work) }
 }
 
 /// Pulls from another vault. What could not be copied is a failure until it is.
@@ -75,7 +91,13 @@ pub fn replicate(vault: Vault, name: &str, from: Arc<dyn Peer>, every: Duration)
             report.hosts, report.copied.snapshots, report.copied.bytes
         );
         if report.contradicted() {
-            return Err(format!("the other vault contradicts what it showed before: {:?}", report.story));
+            let story = report.story.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(format!("the other vault contradicts what it showed before: {story}"));
+        }
+        if let Some(story) = &report.own_story {
+            return Err(format!(
+                "{copied}; THIS vault contradicts what the other one has seen of it: {story}"
+            ));
         }
         match report.failed.first() {
             None => Ok(copied),
@@ -88,7 +110,38 @@ pub fn replicate(vault: Vault, name: &str, from: Arc<dyn Peer>, every: Duration)
             }
         }
     };
-    Chore { name: format!("replicate {name}"), every, last: None, work: Box::new(work) }
+    Chore { name: format!("replicate {name}"), every, last: None, said: None, work: Box::new(work) }
+}
+
+/// Tries whether a bucket refuses what it must. One that does not is a failure until it does; with `must_lock` also one that locks nothing.
+///
+/// `first` is what a probe said that was made at `last`, before the vault was served.
+pub fn probe(bucket: S3Storage, every: Duration, must_lock: bool, first: Said, last: Nanos) -> Chore {
+    let work = move |_: &AtomicBool| -> Said { probed(&bucket.probe(), must_lock) };
+    Chore { name: "probe".into(), every, last: Some(last), said: Some(first), work: Box::new(work) }
+}
+
+/// What a probe comes to, in one sentence: good news, or what somebody must look at.
+pub fn probed(report: &Result<ProbeReport, DiskError>, must_lock: bool) -> Said {
+    let report = report.as_ref().map_err(|error| format!("the bucket could not be tried: {error}"))?;
+    let says = |least: Weight| {
+        let findings = report.findings.iter().filter(|finding| finding.weight() >= least);
+        findings.map(Finding::to_string).collect::<Vec<_>>().join("; ")
+    };
+    match report.weight() {
+        Weight::Unusable => Err(says(Weight::Unusable)),
+        Weight::Weak if must_lock => Err(says(Weight::Weak)),
+        _ => Ok(says(Weight::Good)),
+    }
+}
+
+/// The first of them; the rest is counted.
+fn named(open: &[String]) -> String {
+    let first = open.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join("; ");
+    match open.len().saturating_sub(NAMED_MAX) {
+        0 => first,
+        more => format!("{first}; and {more} more"),
+    }
 }
 
 fn flow(stop: &AtomicBool) -> ControlFlow<()> {

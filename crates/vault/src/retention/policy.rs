@@ -90,6 +90,11 @@ impl Version {
 }
 
 impl Policy {
+    /// Whether this tenant has rules of its own.
+    pub fn names(&self, tenant: &str) -> bool {
+        self.tenants.contains_key(tenant)
+    }
+
     /// The rules for one tenant.
     pub fn rules(&self, tenant: &str) -> Rules {
         let mut rules = self.rules;

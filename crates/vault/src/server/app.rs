@@ -9,10 +9,11 @@ use super::room::Room;
 use super::share::{Share, Shares};
 use super::tasks::Tasks;
 use crate::access::{AccessBook, BookTerms};
+use crate::chores::{Chores, Standing};
 use crate::{HostDeposit, Vault};
 use std::collections::HashMap;
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Semaphore;
 use vow_base::HostId;
 use vow_base::clock::Nanos;
@@ -38,6 +39,8 @@ pub(crate) struct App {
     pub(crate) started: Nanos,
     /// SHA-256 of the token that lets its bearer read the figures.
     pub(crate) metrics_token: Option<[u8; 32]>,
+    /// What the vault does by itself, when somebody does it.
+    pub(crate) chores: OnceLock<Arc<Chores>>,
     deposits: Mutex<HashMap<HostId, Arc<HostDeposit>>>,
     trouble: Mutex<Trouble>,
 }
@@ -70,6 +73,7 @@ impl App {
             figures: Figures::new(),
             started: vault.now(),
             metrics_token,
+            chores: OnceLock::new(),
             deposits: Mutex::default(),
             trouble: Mutex::default(),
             vault,
@@ -122,6 +126,11 @@ impl App {
         {
             trouble.read_only = Some(error.to_string());
         }
+    }
+
+    /// How the chores stand; none when nobody does them here.
+    pub(crate) fn chores(&self) -> Vec<Standing> {
+        self.chores.get().map(|chores| chores.standing()).unwrap_or_default()
     }
 
     /// What ails the storage.

@@ -42,11 +42,13 @@ pub(crate) fn verb_of(method: &Method, route: Route) -> Option<Verb> {
         ("GET", Route::Hosts) => Verb::Hosts,
         ("GET", Route::Head) => Verb::Head,
         ("POST", Route::Witness) => Verb::Witness,
+        ("GET", Route::Witness) => Verb::Seen,
         ("GET", Route::Ledger) => Verb::Ledger,
         ("GET", Route::Status) => Verb::Status,
         ("GET", Route::Metrics) => Verb::Metrics,
         ("GET", Route::Host(_, Spot::Receipts)) => Verb::Receipts,
         ("GET", Route::Host(_, Spot::Snapshots)) => Verb::Snapshots,
+        ("GET", Route::Host(_, Spot::Introduction)) => Verb::Introduction,
         ("GET", Route::Host(_, Spot::Objects(kind))) => Verb::List(kind),
         ("POST", Route::Host(_, Spot::Missing(kind))) => Verb::Missing(kind),
         ("GET" | "HEAD", Route::Host(_, Spot::Object(kind, _))) => Verb::Read(kind),
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn everything_in_the_document_is_known_here() {
         let documented = documented();
-        assert_eq!(documented.len(), 16);
+        assert_eq!(documented.len(), 18);
         for (template, method, name) in documented {
             for target in targets(&template) {
                 let verb = read(&method, &target).unwrap_or_else(|| panic!("{method} {target}"));
@@ -177,6 +179,7 @@ mod tests {
             Route::Health,
             Route::Host(host, Spot::Receipts),
             Route::Host(host, Spot::Snapshots),
+            Route::Host(host, Spot::Introduction),
         ];
         for kind in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
             routes.extend(

@@ -20,8 +20,12 @@ const TEXT_LIMIT_BYTES: usize = 1 << 20;
 pub struct Config {
     /// Where hosts reach this vault: what join tokens name.
     pub address: Option<Address>,
-    /// Where the vault lies: a folder, relative to that of `vault.toml`.
+    /// Where the vault lies: a folder, relative to that of `vault.toml`; or a bucket, `s3://BUCKET/PREFIX`.
     pub storage: String,
+    /// The file with the vault's key, relative to the folder of `vault.toml`; of a vault in a bucket, which holds no secret.
+    pub key: PathBuf,
+    /// What is to be known of the bucket.
+    pub bucket: BucketTerms,
     /// Where to listen; left aside when systemd hands over sockets.
     pub listen: Vec<SocketAddr>,
     /// The socket for administration; none when empty. Its folder is made when it is missing, and must be the server's own.
@@ -40,6 +44,24 @@ pub struct Config {
     pub replicate: Vec<PullFrom>,
 }
 
+/// What is to be known of the bucket that a vault lies in. Credentials are in none of it: they come from the environment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BucketTerms {
+    /// The address of the store, when it is not Amazon's; instead of `AWS_ENDPOINT_URL`.
+    pub endpoint: Option<String>,
+    /// The region; instead of `AWS_REGION`.
+    pub region: Option<String>,
+    /// How long every object is locked from when it is stored: the longest `lock` of the rules of retention.
+    pub lock: Term,
+    /// How much longer, so that few requests extend locks: their `grace`.
+    pub grace: Term,
+    /// Whether a bucket that does not hold its lock is a problem that somebody must look at.
+    pub must_lock: bool,
+    /// How much of what never changes is kept on this machine, in the folder `cache` beside `vault.toml`; nothing when 0.
+    pub cache: Bytes,
+}
+
 /// How often the vault does what it does by itself.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -48,6 +70,8 @@ pub struct ChoreTerms {
     pub sweep: Term,
     /// Everything is read again within this time.
     pub scrub: Term,
+    /// Time between probes of a bucket: whether it refuses what it must.
+    pub probe: Term,
 }
 
 /// A vault to pull from.
@@ -144,6 +168,8 @@ impl Default for Config {
         Self {
             address: None,
             storage: "store".into(),
+            key: "vault.key".into(),
+            bucket: BucketTerms::default(),
             listen: vec![SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), DEFAULT_PORT)],
             socket: "/run/vow/vault.sock".into(),
             metrics_token_file: None,
@@ -161,7 +187,20 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Default for ChoreTerms {
     fn default() -> Self {
-        Self { sweep: Term(DAY), scrub: Term(30 * DAY) }
+        Self { sweep: Term(DAY), scrub: Term(30 * DAY), probe: Term(DAY) }
+    }
+}
+
+impl Default for BucketTerms {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            region: None,
+            lock: Term(14 * DAY),
+            grace: Term(3 * DAY),
+            must_lock: true,
+            cache: Bytes(1 << 30),
+        }
     }
 }
 
@@ -214,6 +253,11 @@ pub struct ConfigError {
 }
 
 impl Config {
+    /// Whether the vault lies in a bucket.
+    pub fn is_in_bucket(&self) -> bool {
+        self.storage.starts_with("s3://")
+    }
+
     /// Reads the text of a `vault.toml`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let at_start = |message: String| ConfigError { line: 1, column: 1, message };
@@ -287,6 +331,15 @@ impl Config {
         }
         if self.chores.scrub.0 < SHORTEST {
             return Err(("scrub", "must be at least a minute".into()));
+        }
+        if self.chores.probe.0 < SHORTEST || self.chores.probe.0 > DAY {
+            return Err(("probe", "must be between a minute and a day".into()));
+        }
+        if self.storage.contains("://") && !self.is_in_bucket() {
+            return Err(("storage", "neither a folder nor s3://BUCKET/PREFIX".into()));
+        }
+        if self.bucket.lock.0 < SHORTEST {
+            return Err(("lock", "must be at least a minute".into()));
         }
         for (at, from) in self.replicate.iter().enumerate() {
             from.check(&self.replicate[..at])?;

@@ -30,6 +30,11 @@ struct Answered {
 }
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfChore {
+    chore: String,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OfHost {
     host: String,
     tenant: String,
@@ -122,6 +127,18 @@ fn looked_up(app: &App, registry: &mut Registry) -> Result<(), VaultError> {
             number(app.room.reserve_bytes()),
         );
     }
+    let [good, failing]: [Family<OfChore, Gauge>; 2] = Default::default();
+    for chore in app.chores() {
+        let labels = OfChore { chore: chore.name };
+        good.get_or_create(&labels).set(chore.last_good.map_or(0, |at| at / NANOS_IN_A_SECOND));
+        failing.get_or_create(&labels).set(i64::from(matches!(chore.said, Some(Err(_)))));
+    }
+    registry.register(
+        "chore_last_success_timestamp_seconds",
+        "When a chore last succeeded; 0: not yet",
+        good,
+    );
+    registry.register("chore_failing", "1 while a chore has failed and not succeeded since", failing);
     let [kept, last, stored]: [Family<OfHost, Gauge>; 3] = Default::default();
     let by_host: BTreeMap<_, _> = hosts.iter().map(|(id, host)| (*id, host.clone())).collect();
     for (id, host) in by_host {

@@ -9,6 +9,7 @@ use super::lobby::Lobby;
 use super::quota::keep_counting;
 use super::router;
 use crate::Vault;
+use crate::chores::Chores;
 use sd_notify::NotifyState;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
@@ -74,6 +75,14 @@ impl Server {
         let socket = &app.config.socket;
         let local = if socket.as_os_str().is_empty() { None } else { Some(listen::local(socket)?) };
         Ok(Self { app, listeners, local, tls: tls.into() })
+    }
+
+    /// Shows how these chores stand, in its health and its figures.
+    #[must_use]
+    pub fn with_chores(self, chores: Arc<Chores>) -> Self {
+        // A second call changes nothing; there is none.
+        let _ = self.app.chores.set(chores);
+        self
     }
 
     /// Where it listens.

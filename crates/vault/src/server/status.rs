@@ -2,10 +2,12 @@
 
 use super::app::App;
 use super::handlers::about::SOFTWARE;
+use crate::chores::Standing;
+use crate::chores::duties::SCRUB;
 use vow_base::ObjectId;
 use vow_base::clock::Nanos;
 use vow_base::vault::{VaultError, Watch};
-use vow_protocol::wire::{Counts, Finding, Hex, HostHealth, Pass, Space, Status};
+use vow_protocol::wire::{ChoreHealth, Counts, Finding, Hex, HostHealth, Pass, Space, Status};
 
 const NANOS_IN_AN_HOUR: Nanos = 3600 * 1_000_000_000;
 
@@ -63,6 +65,18 @@ pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
         let text = format!("{} bytes are free, less than the reserve: packs are refused", space.free_bytes);
         findings.push(finding("space", text, now));
     }
+    let chores = app.chores();
+    for chore in &chores {
+        if let Some(Err(why)) = &chore.said {
+            let kind = chore.name.split(' ').next().unwrap_or_default();
+            findings.push(finding(
+                kind,
+                format!("{}: {why}", chore.name),
+                chore.failing_since.unwrap_or(now),
+            ));
+        }
+    }
+    let scrub = chores.iter().find(|chore| chore.name == SCRUB).and_then(|chore| chore.last_good);
     let sweep = state.passes.last().map(|(_, ended)| Pass { ended: *ended, ..Pass::default() });
     Ok(Status {
         software: SOFTWARE.into(),
@@ -76,8 +90,21 @@ pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
         space,
         counts,
         sweep,
-        scrub: None,
+        scrub: scrub.map(|ended| Pass { ended, ..Pass::default() }),
+        chores: chores.into_iter().map(chore_health).collect(),
         findings,
         hosts,
     })
+}
+
+fn chore_health(chore: Standing) -> ChoreHealth {
+    let failing = matches!(chore.said, Some(Err(_)));
+    ChoreHealth {
+        name: chore.name,
+        every_secs: chore.every_secs,
+        last: chore.last,
+        last_good: chore.last_good,
+        failing,
+        said: chore.said.map(|said| said.unwrap_or_else(|why| why)),
+    }
 }

@@ -211,6 +211,18 @@ impl Storage for CachedStorage {
     fn space(&self) -> Result<Option<Space>, DiskError> {
         self.beneath.space()
     }
+
+    fn piece_bytes(&self) -> usize {
+        self.beneath.piece_bytes()
+    }
+
+    fn buffers_uploads(&self) -> bool {
+        self.beneath.buffers_uploads()
+    }
+
+    fn halted(&self) -> Option<String> {
+        self.beneath.halted()
+    }
 }
 
 #[cfg(test)]

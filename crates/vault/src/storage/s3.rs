@@ -45,6 +45,8 @@ use upload::{Buffer, S3Upload};
 const OBJECT_LIMIT_BYTES: usize = 65 * 1024 * 1024;
 /// What is moved into quarantine is at most this large.
 const READ_LIMIT_BYTES: u64 = OBJECT_LIMIT_BYTES as u64;
+/// A long object is read in so many bytes a request: few enough for memory, enough that the way there and back costs little.
+const READ_AT_ONCE_BYTES: usize = 4 << 20;
 /// Requests at once, where something is done to many objects.
 const AT_ONCE: usize = 32;
 /// Threads for the connections. The work is done by the threads that call.
@@ -330,6 +332,14 @@ impl Storage for S3Storage {
 
     fn space(&self) -> Result<Option<Space>, DiskError> {
         Ok(None)
+    }
+
+    fn piece_bytes(&self) -> usize {
+        READ_AT_ONCE_BYTES
+    }
+
+    fn buffers_uploads(&self) -> bool {
+        true
     }
 }
 

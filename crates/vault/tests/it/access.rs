@@ -55,11 +55,16 @@ fn granting(right: Right) -> NewToken {
 }
 
 fn named(name: &str, readers: &[PublicKey]) -> JoinAsked {
-    JoinAsked { tenant: Some("acme".into()), name: name.into(), readers: readers.to_vec() }
+    JoinAsked {
+        tenant: Some("acme".into()),
+        name: name.into(),
+        readers: readers.to_vec(),
+        introduction: None,
+    }
 }
 
 fn anonymous(name: &str) -> JoinAsked {
-    JoinAsked { tenant: None, name: name.into(), readers: Vec::new() }
+    JoinAsked { tenant: None, name: name.into(), readers: Vec::new(), introduction: None }
 }
 
 type Joined = Result<Option<JoinDone>, VaultError>;

@@ -17,6 +17,7 @@ pub(crate) fn conformance(storage: &dyn Storage, many: usize) {
         assert!(storage.is_folder(folder).unwrap());
     }
     creating(storage);
+    grants(storage);
     pieces(storage);
     absent(storage);
     ranges(storage);
@@ -29,6 +30,23 @@ pub(crate) fn conformance(storage: &dyn Storage, many: usize) {
     assert_eq!(storage.clear_unfinished(Duration::ZERO).unwrap(), 0);
     storage.space().unwrap();
     assert!(!storage.place().is_empty());
+}
+
+/// The names of grants have a `=` in them, which a store may have to be told in other words.
+fn grants(storage: &dyn Storage) {
+    for name in ["conform/revoked=write", "cache/conform/restore=host=ab"] {
+        assert!(storage.stat(name).unwrap().is_none(), "{name}");
+        assert_eq!(storage.create(name, b"granted", None).unwrap(), Published::New);
+        assert_eq!(storage.read(name, LIMIT).unwrap(), b"granted");
+        let (folder, last) = name.rsplit_once('/').unwrap();
+        assert!(storage.names(folder).unwrap().iter().any(|listed| listed == last), "{name}");
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64;
+    storage.extend_lock("conform/revoked=write", now + 60_000_000_000).unwrap();
+    let name = "cache/conform/restore=host=ab";
+    let seen = storage.stat(name).unwrap().unwrap();
+    storage.remove(name, &seen).unwrap();
+    assert!(storage.stat(name).unwrap().is_none(), "and it is gone");
 }
 
 fn creating(storage: &dyn Storage) {

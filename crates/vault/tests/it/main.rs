@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod access;
+mod adopted;
 mod attack;
 mod child;
 mod conformance;

@@ -2,6 +2,7 @@
 
 use super::log::{self, Until};
 use crate::app::Context;
+use crate::config::{Config, SourcePlan};
 use crate::entries::snapshot_line;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -83,7 +84,9 @@ pub(super) fn run(
     let began = Instant::now();
     let task = Task::new(cx.ui, "restoring");
     let monitor = task.monitor.clone();
-    let restored = adapter.restore(snapshot, &request, &|| monitor.is_cancelled());
+    let stop = || monitor.is_cancelled();
+    let of_plan = plan_of(cx, snapshot)?.and_then(|plan| plan.capture.restore(snapshot, &request, &stop));
+    let restored = of_plan.unwrap_or_else(|| adapter.restore(snapshot, &request, &stop));
     task.finish();
     drop(folder);
     let restored = restored.map_err(|error| match error {
@@ -107,6 +110,20 @@ pub(super) fn run(
         "duration_secs": secs,
     }));
     Ok(if restored.problems.is_empty() { Exit::Done } else { Exit::Partial })
+}
+
+/// The source of this host's plan that the snapshot is of, when there is a plan.
+fn plan_of(cx: &Context, snapshot: &Snapshot) -> Outcome<Option<SourcePlan>> {
+    let config = match Config::load(cx.config.as_deref()) {
+        Ok(config) => config,
+        // Asked for by name, it must be there; a bare machine has none.
+        Err(failure) if cx.config.is_some() => return Err(failure),
+        Err(_) => return Ok(None),
+    };
+    let manifest = &snapshot.info().manifest;
+    let is_it = |plan: &SourcePlan| plan.name == manifest.source && plan.kind == manifest.source_type;
+    let of_host = manifest.host == config.host && manifest.tenant == config.tenant;
+    Ok(config.sources.into_iter().find(|plan| of_host && is_it(plan)))
 }
 
 fn print_human(cx: &Context, snapshot: &Snapshot, restored: &Restored, secs: f64) {

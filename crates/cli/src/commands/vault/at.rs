@@ -1,5 +1,6 @@
 //! The vault that an administration command is about, in its own folder.
 
+use super::bucket::InBucket;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::level::open_vault;
@@ -22,13 +23,29 @@ pub(super) const SETTINGS: &str = "vault.toml";
 impl At {
     /// Opens the vault to look at it.
     pub(super) fn open(&self) -> Outcome<Vault> {
-        open_vault(&self.store()?, None)
+        match self.bucket()? {
+            Some(bucket) => bucket.vault(),
+            None => open_vault(&self.store()?, None),
+        }
+    }
+
+    /// The bucket that the vault lies in, if it lies in one.
+    pub(super) fn bucket(&self) -> Outcome<Option<InBucket>> {
+        let dir = self.absolute()?;
+        if dir.join("VOW").exists() {
+            return Ok(None);
+        }
+        let settings = self.settings()?;
+        if settings.is_in_bucket() { InBucket::open(&dir, &settings).map(Some) } else { Ok(None) }
     }
 
     /// Opens the vault to change it.
     ///
     /// What root writes into the vault of another user, that user's server cannot go on with.
     pub(super) fn open_to_change(&self) -> Outcome<Vault> {
+        if let Some(bucket) = self.bucket()? {
+            return bucket.vault();
+        }
         let store = self.store()?;
         let owner = std::fs::metadata(&store).map(|meta| meta.uid());
         if let Some(owner) = owner.ok().filter(|owner| *owner != 0 && rustix::process::geteuid().is_root()) {
@@ -40,9 +57,16 @@ impl At {
     }
 
     /// Whether this user can write there. That of a server in another user's name is asked through its socket.
+    ///
+    /// Into a bucket whoever has the vault's key can write.
     pub(super) fn is_writable(&self) -> Outcome<bool> {
-        let store = self.store()?;
-        match rustix::fs::access(&store, rustix::fs::Access::WRITE_OK) {
+        use rustix::fs::Access;
+        let settings = self.settings()?;
+        let (path, needed) = match settings.is_in_bucket() {
+            true => (self.absolute()?.join(&settings.key), Access::READ_OK),
+            false => (self.store()?, Access::WRITE_OK),
+        };
+        match rustix::fs::access(&path, needed) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS) => Ok(false),
             // That it is not there is said by whoever opens it.
@@ -76,7 +100,12 @@ impl At {
         Ok(settings)
     }
 
-    /// The folder that holds the file VOW: this one, or the one that its settings name.
+    /// What vault.toml says, when there is one.
+    pub(super) fn settings_if_any(&self) -> Outcome<Option<Settings>> {
+        if self.absolute()?.join(SETTINGS).exists() { self.settings().map(Some) } else { Ok(None) }
+    }
+
+    /// The folder that holds the file VOW, of a vault that lies in one: this one, or the one that its settings name.
     pub(super) fn store(&self) -> Outcome<PathBuf> {
         let dir = self.absolute()?;
         if dir.join("VOW").exists() || !dir.join(SETTINGS).exists() {

@@ -1,5 +1,6 @@
 //! `vow vault init`.
 
+mod in_bucket;
 mod served;
 
 use crate::app::Context;
@@ -37,12 +38,17 @@ pub(crate) struct Args {
     /// With --dir: where it listens [default: [::]:8443]
     #[arg(long, value_name = "ADDR:PORT", requires = "dir")]
     listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    bucket: in_bucket::Options,
 }
 
 /// Makes one.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     match (&args.dir, &args.vault) {
-        (Some(dir), _) => served::run(cx, dir, args.address.as_ref(), &args.listen),
+        (Some(dir), _) => {
+            let plan = served::Plan { dir, address: args.address.as_ref(), listen: &args.listen };
+            served::run(cx, &plan, &args.bucket)
+        }
         (None, Some(vault)) => for_this_host(cx, vault),
         (None, None) => Err(Failure::new(Exit::Usage, "no place is named")),
     }

@@ -14,6 +14,7 @@ use crate::{hostkeys, identity, level};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use vow_base::introduction::Introduction;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::VaultError;
 use vow_protocol::client::JoinAs;
@@ -137,7 +138,13 @@ pub(crate) fn join(
 ) -> Outcome<Joined> {
     let plan = VaultPlan::at(name, Place::Address(token.address.clone()));
     let vault = RemoteVault::new(&token.address, token.fingerprint, key, level::options(&plan))?;
-    let joined = vault.join(&token.secret, JoinAs { tenant, name, readers });
+    // A host says it once more, signed, for the vaults that copy from this one.
+    let introduction = tenant.map(|tenant| {
+        let (tenant, name, readers) = (tenant.to_owned(), name.to_owned(), unique(readers));
+        Introduction { host: key.public(), tenant, name, readers }.seal(key)
+    });
+    let introduction = introduction.as_deref();
+    let joined = vault.join(&token.secret, JoinAs { tenant, name, readers, introduction });
     joined.map_err(|error| {
         let refused = matches!(error, VaultError::Refused(_));
         let failure = Failure::from(error).during(format!("the vault at {} was not joined", token.address));
@@ -148,6 +155,17 @@ pub(crate) fn join(
             false => failure,
         }
     })
+}
+
+/// Each once, in their order, as a vault takes them.
+fn unique(readers: &[PublicKey]) -> Vec<PublicKey> {
+    let mut unique: Vec<PublicKey> = Vec::new();
+    for reader in readers {
+        if !unique.contains(reader) {
+            unique.push(*reader);
+        }
+    }
+    unique
 }
 
 /// A token for another role was used up: say what it was for.

@@ -9,7 +9,6 @@ use crate::ui::{self, Task};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use vow_vault::Story;
 use vow_vault::replicate::{ReplicateOptions, Replication};
 
 /// Pull the snapshots of another vault into this one
@@ -52,7 +51,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 }
 
 fn exit_of(report: &Replication) -> Exit {
-    if report.contradicted() {
+    if report.contradicted() || report.own_story.is_some() {
         Exit::Problems
     } else if report.stopped {
         Failure::interrupted().exit
@@ -63,22 +62,17 @@ fn exit_of(report: &Replication) -> Exit {
     }
 }
 
-fn story(report: &Replication) -> Option<String> {
-    match report.story.as_ref()? {
-        Story::Continues(position) => Some(format!("its ledger goes on to position {position}")),
-        Story::Empty => Some("its ledger is empty".into()),
-        Story::RolledBack { seen, now } => {
-            Some(format!("ITS LEDGER ENDS AT POSITION {now}, AND WAS AT {seen} BEFORE: it was set back"))
-        }
-        Story::Rewritten { position } => {
-            Some(format!("ENTRY {position} OF ITS LEDGER IS ANOTHER ONE THAN BEFORE: it tells two stories"))
-        }
-    }
-}
-
 fn print_human(cx: &Context, report: &Replication, dry_run: bool) {
-    if let Some(story) = story(report) {
+    if let Some(story) = &report.story {
         cx.ui.say(&format!("the other vault: {story}"));
+    }
+    if let Some(story) = &report.own_story {
+        cx.ui.warn(&format!("THIS vault, as the other one has seen it: {story}"));
+        if !cx.ui.json {
+            ui::diagnose(
+                "  next step: find out who put this vault's storage back, and when; what the other one has was copied all the same",
+            );
+        }
     }
     if report.contradicted() {
         if !cx.ui.json {
@@ -127,7 +121,8 @@ fn summary(report: &Replication, dry_run: bool, exit: Exit) -> Value {
         "bytes": report.copied.bytes,
         "lacking": report.lacking,
         "failed": failed,
-        "story": story(report),
+        "story": report.story.as_ref().map(ToString::to_string),
+        "own_story": report.own_story.as_ref().map(ToString::to_string),
         "contradicted": report.contradicted(),
     })
 }

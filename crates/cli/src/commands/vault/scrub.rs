@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use vow_base::vault::Retrieve;
 use vow_vault::scrub::{Found, Outcome as Became, ScrubOptions, ScrubReport};
+use vow_vault::storage::s3::Hidden;
 
 /// Read everything again, move damage aside, and heal it from other vaults
 ///
@@ -43,25 +44,32 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         if task.monitor.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let scrubbed = vault.scrub(&levels, &options, &progress);
+    let hidden = args.at.bucket()?.map(|bucket| bucket.storage.hidden()).transpose();
     let interrupted = task.monitor.is_cancelled();
     task.finish();
-    let report = scrubbed?;
+    let (report, hidden) = (scrubbed?, hidden?.unwrap_or_default());
     let open = report.open().count();
-    let exit = match (interrupted, open) {
+    let exit = match (interrupted, open + hidden.len()) {
         (true, _) => crate::failure::Failure::interrupted().exit,
         (false, 0) => Exit::Done,
         (false, _) => Exit::Problems,
     };
-    cx.ui.json(&summary(&report, args.dry_run, exit));
+    cx.ui.json(&summary(&report, &hidden, args.dry_run, exit));
     for found in &report.found {
         cx.ui.warn(&line(found));
     }
+    hidden.iter().for_each(|hidden| cx.ui.warn(&plain(&hidden.to_string())));
     cx.ui.say(&format!(
         "{}, {} read; {} found damaged or missing, {open} of them needed and not healed",
         ui::plural(report.objects, "object"),
         ui::bytes(report.bytes),
         ui::plural(report.found.len() as u64, "object"),
     ));
+    if !hidden.is_empty() && !cx.ui.json {
+        ui::diagnose(
+            "  next step: change the credentials of the bucket and find out who had them; a version that hides another can be deleted",
+        );
+    }
     if open > 0 && !cx.ui.json {
         ui::diagnose(
             "  next step: heal from a vault that has them (--from DIR), or let the hosts run `vow backup`: they send again what they still have",
@@ -84,7 +92,7 @@ fn line(found: &Found) -> String {
     format!("host {}: {kind} {id}: {}; {needed}; {}", found.host.short(), plain(&found.reason), became(found))
 }
 
-fn summary(report: &ScrubReport, dry_run: bool, exit: Exit) -> Value {
+fn summary(report: &ScrubReport, hidden: &[Hidden], dry_run: bool, exit: Exit) -> Value {
     let found: Vec<_> = report
         .found
         .iter()
@@ -104,5 +112,8 @@ fn summary(report: &ScrubReport, dry_run: bool, exit: Exit) -> Value {
         "bytes": report.bytes,
         "found": found,
         "open": report.open().count(),
+        "hidden": hidden.iter().map(|hidden| json!({
+            "name": hidden.name, "version": hidden.stat.version, "by_marker": hidden.by_marker,
+        })).collect::<Vec<_>>(),
     })
 }

@@ -1,13 +1,16 @@
 //! `vow vault status`.
 
+mod in_bucket;
+mod served;
+
 use super::at::At;
 use super::peer;
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::ui::{self, plain};
+use in_bucket::BucketFacts;
 use serde_json::{Value, json};
-use vow_base::Fingerprint;
 use vow_base::vault::Retrieve;
 use vow_vault::{LedgerReport, Vault};
 
@@ -19,9 +22,13 @@ pub(crate) struct Args {
     /// Verify every signature and link of the ledger, and compare it with what other vaults have seen of it
     #[arg(long)]
     verify_ledger: bool,
-    /// With --verify-ledger: another vault, which may have seen heads of this one; may be given several times
-    #[arg(long, value_name = "DIR", requires = "verify_ledger")]
-    seen_by: Vec<std::path::PathBuf>,
+    /// With --verify-ledger: another vault, which may have seen heads of this one: its folder, or https://HOST:PORT#FINGERPRINT, where this
+    /// vault may replicate; may be given several times
+    #[arg(long, value_name = "DIR|URL", requires = "verify_ledger")]
+    seen_by: Vec<String>,
+    /// Of a vault in a bucket: try now whether the bucket refuses what it must. Its server does this every day
+    #[arg(long)]
+    probe: bool,
 }
 
 /// Shows it. Exit code 4 when somebody has to look.
@@ -33,7 +40,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         let report = vault.verify_ledger()?;
         problems.extend(report.problems.iter().cloned());
         for other in &args.seen_by {
-            problems.extend(contradictions(&vault, &peer::open_folder(other)?)?);
+            problems.extend(contradictions(&vault, other)?);
         }
         verified = Some(report);
     }
@@ -48,9 +55,20 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         let text = "the clock jumped: nothing expires before somebody looks at it (`vow vault sweep --accept-clock`)";
         problems.push(text.into());
     }
+    let bucket = args.at.bucket()?.map(|bucket| BucketFacts::of(&bucket, args.probe)).transpose()?;
+    problems.extend(bucket.iter().flat_map(|bucket| bucket.problem.clone()));
+    let server = served::health(&args.at)?;
+    problems.extend(
+        server.iter().flat_map(|server| server.findings.iter().map(|finding| finding.message.clone())),
+    );
     let exit = if problems.is_empty() { Exit::Done } else { Exit::Problems };
-    cx.ui.json(&value(&vault, &facts, verified.as_ref(), &problems));
+    let mut document = value(&vault, &facts, verified.as_ref(), &problems);
+    document["bucket"] = bucket.as_ref().map_or(Value::Null, BucketFacts::value);
+    document["server"] = serde_json::to_value(&server).unwrap_or_default();
+    cx.ui.json(&document);
     print_human(cx, &vault, &facts, verified.as_ref());
+    bucket.iter().for_each(|bucket| bucket.print(cx));
+    served::print(cx, server.as_ref());
     problems.iter().for_each(|problem| cx.ui.warn(&plain(problem)));
     Ok(exit)
 }
@@ -99,25 +117,10 @@ fn seen_twice(vault: &Vault) -> Outcome<Vec<String>> {
 }
 
 /// What another vault has seen of this one's ledger, compared with it.
-fn contradictions(vault: &Vault, other: &Vault) -> Outcome<Vec<String>> {
-    let own = Fingerprint::of(&vault.public_key());
-    let newest = vault.state()?.position;
-    let mut problems = Vec::new();
-    for seen in other.heads_seen()?.iter().filter(|seen| seen.vault == own) {
-        for (head, stored) in seen.heads.iter().chain(&seen.contradictions) {
-            let (position, place) = (head.position, other.place());
-            if position > newest {
-                problems.push(format!(
-                    "{place} has seen entry {position} of this ledger, which ends at {newest}: this vault was set back"
-                ));
-            } else if vault.entry(position)? != *stored {
-                problems.push(format!(
-                    "{place} has seen another entry {position} of this ledger than it holds now"
-                ));
-            }
-        }
-    }
-    Ok(problems)
+fn contradictions(vault: &Vault, other: &str) -> Outcome<Option<String>> {
+    let seen = peer::open(other, vault)?.heads_of(&vault.public_key())?;
+    let story = vault.own_story(&seen)?;
+    Ok(story.map(|story| format!("this vault, as {other} has seen it: {story}")))
 }
 
 fn print_human(cx: &Context, vault: &Vault, facts: &Facts, verified: Option<&LedgerReport>) {

@@ -20,8 +20,22 @@ fn targets() -> [Target<'static>; 4] {
 
 fn verbs() -> Vec<Verb> {
     use Verb::*;
-    let mut verbs =
-        vec![About, Health, Join, Hosts, Head, Witness, Ledger, Status, Metrics, Receipts, Snapshots, Commit];
+    let mut verbs = vec![
+        About,
+        Health,
+        Join,
+        Hosts,
+        Head,
+        Witness,
+        Seen,
+        Introduction,
+        Ledger,
+        Status,
+        Metrics,
+        Receipts,
+        Snapshots,
+        Commit,
+    ];
     for kind in KINDS {
         verbs.extend([List(kind), Missing(kind), Read(kind), Put(kind)]);
     }
@@ -61,7 +75,7 @@ fn table() -> Vec<(&'static str, Access, Vec<Line>)> {
         may
     };
     let mut replicating = reading("1234");
-    replicating.extend([("Witness", "-"), ("Ledger", "-")]);
+    replicating.extend([("Witness", "-"), ("Seen", "-"), ("Ledger", "-"), ("Introduction", "1234")]);
     vec![
         ("nobody", Access::Nobody, vec![("About", "-"), ("Health", "-")]),
         ("stranger", Access::Stranger, vec![("About", "-"), ("Health", "-"), ("Join", "-")]),

@@ -67,6 +67,16 @@ impl FromStr for Term {
     }
 }
 
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        let fits = |factor: u64| millis > 0 && millis.is_multiple_of(factor);
+        let unit = TERM_UNITS.iter().rev().find(|(_, factor)| fits(*factor));
+        let (unit, factor) = unit.copied().unwrap_or(("ms", 1));
+        write!(f, "{}{unit}", millis / factor)
+    }
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = |factor: u64| self.0 >= factor && self.0.is_multiple_of(factor);
@@ -120,5 +130,8 @@ mod tests {
         }
         assert_eq!(Bytes(3 << 30).to_string(), "3 GiB");
         assert_eq!(Bytes(1500).to_string(), "1500 B");
+        for text in ["14d", "90s", "36h", "250ms", "1m"] {
+            assert_eq!(text.parse::<Term>().expect("a term").to_string(), text);
+        }
     }
 }

@@ -25,6 +25,8 @@ fn the_example_of_the_document_says_the_defaults() {
     assert_eq!(read.quota.exceptions.len(), 2);
     assert_eq!(read.storage, default.storage);
     assert_eq!(format!("{:?}", read.chores), format!("{:?}", default.chores));
+    assert_eq!(read.key, default.key);
+    assert_eq!(format!("{:?}", read.bucket), format!("{:?}", default.bucket));
     assert_eq!(read.replicate.len(), 1);
     assert!(Config::parse("").is_ok());
 }
@@ -45,6 +47,9 @@ fn faults_are_said_with_line_and_column() {
         ("[[quota.for]]\nbytes = 1", 1, 1, "tenant"),
         ("address = \"vault:8443\"", 1, 11, "https://NAME:PORT"),
         ("storage = \"\"", 1, 1, "no folder"),
+        ("storage = \"http://store/x\"", 1, 1, "s3://BUCKET"),
+        ("[bucket]\nlock = \"1s\"", 2, 1, "a minute"),
+        ("[chores]\nprobe = \"2d\"", 2, 1, "a day"),
         ("[chores]\nsweep = \"2d\"", 2, 1, "a day"),
         ("[chores]\nscrub = \"1s\"", 2, 1, "a minute"),
         ("[[replicate]]\nname = \"far\"", 1, 1, "a url or a path"),

@@ -57,7 +57,9 @@ impl<S: Sync> FromRequestParts<S> for OfHost {
             Route::Host(host, Spot::Objects(kind) | Spot::Missing(kind)) => {
                 Ok(Self { host, kind: Some(kind) })
             }
-            Route::Host(host, Spot::Receipts | Spot::Snapshots) => Ok(Self { host, kind: None }),
+            Route::Host(host, Spot::Receipts | Spot::Snapshots | Spot::Introduction) => {
+                Ok(Self { host, kind: None })
+            }
             _ => Err(ApiError::absent()),
         }
     }

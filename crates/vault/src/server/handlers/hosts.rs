@@ -1,14 +1,15 @@
-//! The hosts that a key may see.
+//! The hosts that a key may see, and what each said of itself.
 
-use super::{Answer, NoQuery};
+use super::{Answer, NoQuery, OfHost};
 use crate::access::{Target, Verb, may};
-use crate::server::app::App;
-use crate::server::error::json;
+use crate::server::app::{App, Noted};
+use crate::server::error::{ApiError, json};
 use crate::server::gate::Caller;
 use axum::extract::State;
 use std::sync::Arc;
+use vow_base::vault::Watch;
 use vow_protocol::limits::HOSTS_MAX;
-use vow_protocol::wire::{Hex, HostEntry, Hosts};
+use vow_protocol::wire::{Base64, Hex, HostEntry, Hosts, Introduced};
 
 /// `GET /v1/hosts`.
 pub(crate) async fn hosts(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> Answer {
@@ -22,4 +23,17 @@ pub(crate) async fn hosts(State(app): State<Arc<App>>, caller: Caller, _: NoQuer
         name: record.name.clone(),
     });
     Ok(json(200, &Hosts { hosts: hosts.collect() }))
+}
+
+/// `GET /v1/hosts/{host}/introduction`.
+pub(crate) async fn introduction(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    of: OfHost,
+    _: NoQuery,
+) -> Answer {
+    let said = app.work(&caller.share, move |app| app.vault.introduced(&of.host).noted(app)).await?;
+    let said = said.ok_or_else(ApiError::absent)?;
+    let shut_out = said.shut_out.into_iter().map(Hex).collect();
+    Ok(json(200, &Introduced { introduction: Base64(said.stored), shut_out }))
 }

@@ -30,6 +30,7 @@ pub(crate) async fn join(
         tenant: join.tenant,
         name: join.name,
         readers: join.readers.into_iter().map(|Hex(key)| key).collect(),
+        introduction: join.introduction.map(|stored| stored.0),
     };
     let secret = join.secret;
     let done = app.work(&caller.share, move |app| {

@@ -4,7 +4,7 @@ use super::{AfterPosition, Answer, NoQuery, OfHost};
 use crate::access::Access;
 use crate::server::app::{App, Noted};
 use crate::server::body::read_whole;
-use crate::server::error::json;
+use crate::server::error::{ApiError, json};
 use crate::server::gate::Caller;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
@@ -85,4 +85,11 @@ pub(crate) async fn witness(
         read_whole(&app, caller.share.clone(), caller.received.clone(), request, limit).await?;
     app.work(&caller.share, move |app| app.vault.witness_from(&head, trusted).noted(app)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET /v1/witness`: what is kept here of the vault that asks, so that it can see whether it was set back.
+pub(crate) async fn seen(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> Answer {
+    let Some(key) = caller.peer.key else { return Err(ApiError::absent()) };
+    let heads = app.work(&caller.share, move |app| app.vault.heads_of(&key).noted(app)).await?;
+    Ok(json(200, &Entries { entries: heads.into_iter().map(Base64).collect(), more: false }))
 }

@@ -88,11 +88,12 @@ impl fmt::Display for Address {
     }
 }
 
-/// Whether this needs no encoding anywhere, so that all stores understand it alike.
+/// Whether this needs no encoding anywhere, so that all stores understand it alike. But for the `=` in the names of grants, which all of them know
+/// from the folders of data sets.
 fn is_plain(name: &str) -> bool {
     name.len() <= 900
         && name.split('/').all(|part| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
             !matches!(part, "" | "." | "..") && part.chars().all(plain)
         })
 }
@@ -106,6 +107,10 @@ mod tests {
         let address = Address::parse("s3://my-bucket/some/where/").expect("good");
         assert_eq!(address.to_string(), "s3://my-bucket/some/where");
         assert_eq!(address.key("ledger/1").expect("good"), "some/where/ledger/1");
+        assert_eq!(
+            address.key("grants/ab/restore=host=ab").expect("good"),
+            "some/where/grants/ab/restore=host=ab"
+        );
         assert_eq!(address.folder("").expect("good"), "some/where/");
         assert_eq!(address.folder("hosts").expect("good"), "some/where/hosts/");
         assert_eq!(address.name("some/where/hosts/a"), "hosts/a");

@@ -25,6 +25,9 @@ const VERSIONING: [&str; 2] = ["VersioningConfiguration", "GetBucketVersioningRe
 /// What stays as it is in a query.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// What stays as it is in a path, as in those of the object store crate: what is signed is what is sent.
+const ENCODED_IN_PATH: AsciiSet = ENCODED.remove(b'/');
+
 /// The bucket's own requests.
 pub(super) struct Admin {
     pub(super) client: HttpClient,
@@ -188,7 +191,7 @@ impl Admin {
         mut headers: HeaderMap,
         body: Option<Bytes>,
     ) -> Result<Answer, Failure> {
-        let mut url = format!("{}/{key}", self.endpoint);
+        let mut url = format!("{}/{}", self.endpoint, utf8_percent_encode(key, &ENCODED_IN_PATH));
         let given = query.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
         for (number, (name, value)) in given.enumerate() {
             url.push(if number == 0 { '?' } else { '&' });

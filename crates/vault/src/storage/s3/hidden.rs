@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::listing::{BucketPages, Found, Seen, Start, walk};
 use super::store::{Store, stat_of};
 use crate::storage::Stat;
+use std::fmt;
 use std::sync::atomic::Ordering;
 use vow_base::id::{hex, sha256};
 
@@ -25,6 +26,13 @@ pub struct Hidden {
     pub stat: Stat,
     /// By a delete marker; else by another object that was put over it.
     pub by_marker: bool,
+}
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = if self.by_marker { "a delete marker" } else { "another object" };
+        write!(f, "{}: somebody with the bucket's credentials put {by} over it; it is still there", self.name)
+    }
 }
 
 impl Store {

@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vow_base::vault::Kind;
 use vow_testkit::shell::is_soak;
 
 const DOCUMENT: &str = include_str!("../../../../../docs/openapi.json");
@@ -43,6 +44,16 @@ fn document(host: &Party, folder: &Path) -> PathBuf {
     parameters["Host"]["schema"] =
         serde_json::json!({"anyOf": [{"type": "string", "enum": [host.id().to_string()]}, any]});
     parameters["Id"]["schema"] = serde_json::json!({"anyOf": [{"type": "string", "enum": ids}, any]});
+    // These are asked first, however slow the machine is: one part of one pack.
+    let pack = own.of_kind(Kind::Pack)[0].id.to_string();
+    for (parameter, example) in [
+        ("Host", host.id().to_string()),
+        ("Kind", "packs".into()),
+        ("Id", pack),
+        ("Range", "bytes=0-1".into()),
+    ] {
+        parameters[parameter]["example"] = example.into();
+    }
     let path = folder.join("openapi.json");
     std::fs::write(&path, document.to_string()).unwrap();
     path

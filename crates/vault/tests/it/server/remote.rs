@@ -26,10 +26,14 @@ fn a_host_joins_stores_and_commits_and_a_reader_gets_it_all() {
     let pack = own.of_kind(Kind::Pack)[0];
     assert!(matches!(vault.put(Kind::Pack, &pack.id, &pack.bytes), Err(VaultError::NotJoined { .. })));
     let readers = [reader.key.public()];
-    let joined = vault.join(&secret, JoinAs { tenant: None, name: "web-1", readers: &readers }).unwrap();
+    let joined = vault
+        .join(&secret, JoinAs { tenant: None, name: "web-1", readers: &readers, introduction: None })
+        .unwrap();
     assert_eq!((joined.tenant.as_str(), joined.name.as_str()), ("acme", "web-1"));
     let thief = remote(&stand.stranger(7));
-    let refused = thief.join(&secret, JoinAs { tenant: None, name: "web-1", readers: &[] }).unwrap_err();
+    let refused = thief
+        .join(&secret, JoinAs { tenant: None, name: "web-1", readers: &[], introduction: None })
+        .unwrap_err();
     assert!(refused.to_string().contains("token"), "{refused}");
     let ids: Vec<_> = own.of_kind(Kind::Pack).iter().map(|pack| pack.id).collect();
     assert_eq!(vault.missing(Kind::Pack, &ids).unwrap(), ids);

@@ -1,5 +1,6 @@
 //! A vault that is to be served: its folder, its settings.
 
+use super::in_bucket;
 use crate::app::Context;
 use crate::commands::init::hostname;
 use crate::commands::vault::at::SETTINGS;
@@ -17,7 +18,6 @@ use vow_base::disk::RealDisk;
 use vow_base::publish::publish;
 use vow_protocol::Address;
 use vow_vault::Vault;
-use vow_vault::server::Config as Settings;
 
 /// The folder of the vault itself, beside the settings.
 const STORE: &str = "store";
@@ -25,14 +25,16 @@ const STORE: &str = "store";
 const SOCKET: &str = "admin.sock";
 const DEFAULT_PORT: u16 = vow_protocol::token::DEFAULT_PORT;
 
+/// What was said about it.
+pub(super) struct Plan<'a> {
+    pub(super) dir: &'a Path,
+    pub(super) address: Option<&'a Address>,
+    pub(super) listen: &'a [SocketAddr],
+}
+
 /// Makes the vault, and its settings last. One whose making was cut short is completed.
-pub(super) fn run(
-    cx: &Context,
-    dir: &Path,
-    address: Option<&Address>,
-    listen: &[SocketAddr],
-) -> Outcome<Exit> {
-    let dir = std::path::absolute(dir).map_err(|e| Failure::io("find", dir, e))?;
+pub(super) fn run(cx: &Context, plan: &Plan<'_>, options: &in_bucket::Options) -> Outcome<Exit> {
+    let dir = std::path::absolute(plan.dir).map_err(|e| Failure::io("find", plan.dir, e))?;
     let file = dir.join(SETTINGS);
     if fs::symlink_metadata(&file).is_ok() || dir.join("VOW").exists() {
         return Err(Failure::failed(format!(
@@ -41,32 +43,44 @@ pub(super) fn run(
         ))
         .hint("choose another folder with --dir, or use what is there: `vow vault status --dir DIR`"));
     }
-    let address = match address {
+    let address = match plan.address {
         Some(address) => address.clone(),
-        None => guessed(listen)?,
+        None => guessed(plan.listen)?,
     };
-    let text = settings(&address, listen);
-    Settings::parse(&text).map_err(|bad| Failure::failed("these settings make no sense").because(&bad))?;
+    let mut text = settings(&address, options.storage().unwrap_or(STORE), plan.listen);
+    if options.storage().is_some() {
+        text.push_str(&options.settings());
+    }
+    in_bucket::checked(&text)?;
     // Names, sizes and times are nobody's business but the vault's.
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&dir)
         .map_err(|e| Failure::io("create the folder", &dir, e))?;
-    let vault = Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &dir.join(STORE))?;
+    let vault = match options.storage() {
+        Some(url) => in_bucket::make(cx, &dir, url, options)?,
+        None => Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &dir.join(STORE))?,
+    };
     publish(&RealDisk, &dir, &file, text.as_bytes(), None, false)
         .map_err(|e| Failure::failed(format!("cannot write {}", file.display())).because(&e))?;
     report(cx, &dir, &file, &vault, &address);
+    if options.storage().is_some() {
+        cx.ui.say(&format!(
+            "keep a copy of {} elsewhere: without it nobody can go on with this vault when this machine is lost",
+            dir.join("vault.key").display()
+        ));
+    }
     Ok(Exit::Done)
 }
 
 fn report(cx: &Context, dir: &Path, file: &Path, vault: &Vault, address: &Address) {
-    let (dir, fingerprint) = (dir.display(), vault.fingerprint());
+    let (dir, fingerprint, place) = (dir.display(), vault.fingerprint(), vault.place());
     cx.ui.json(&json!({
         "message_type": "summary", "status": "ok", "dir": dir.to_string(), "settings": file.to_string_lossy(),
-        "address": address.to_string(), "fingerprint": fingerprint,
+        "address": address.to_string(), "fingerprint": fingerprint, "storage": place,
     }));
-    cx.ui.say(&format!("made a vault in {dir} ({fingerprint})"));
+    cx.ui.say(&format!("made a vault in {place} ({fingerprint})"));
     cx.ui.say(&format!(
         "hosts will look for it at {address}; when that is wrong, correct it in {}",
         file.display()
@@ -84,7 +98,7 @@ fn guessed(listen: &[SocketAddr]) -> Outcome<Address> {
     })
 }
 
-fn settings(address: &Address, listen: &[SocketAddr]) -> String {
+fn settings(address: &Address, storage: &str, listen: &[SocketAddr]) -> String {
     let mut text = format!(
         "# A vault for `vow vault serve`. docs/vault.md, \"Serving\", has everything that can stand here.\n\n\
          # Where hosts reach it: join tokens name it.\n\
@@ -92,7 +106,7 @@ fn settings(address: &Address, listen: &[SocketAddr]) -> String {
          storage = {}\n\
          socket = {}\n",
         quoted(&address.to_string()),
-        quoted(STORE),
+        quoted(storage),
         quoted(SOCKET),
     );
     if !listen.is_empty() {

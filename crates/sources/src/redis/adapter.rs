@@ -1,0 +1,48 @@
+//! Redis in the contract of all adapters.
+
+use super::discover;
+use super::error::RedisError;
+use super::prove::prove;
+use super::restore::restore;
+use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Within};
+use std::path::Path;
+use vow_store::archive::Snapshot;
+
+/// Redis, as an adapter.
+pub struct Adapter;
+
+impl adapter::Adapter for Adapter {
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    fn discover(&self, _: &Within) -> Vec<Discovered> {
+        discover::servers()
+    }
+
+    fn restore(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        stop: Stop<'_>,
+    ) -> Result<Restored, AdapterError> {
+        restore(snapshot, request, stop).map_err(stopped)
+    }
+
+    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+        prove(snapshot, place, stop).map_err(stopped)
+    }
+
+    fn instructions(&self) -> &'static [&'static str] {
+        &[
+            "to start a server from these files: stop it, put dump.rdb into its dir (CONFIG GET dir) under its dbfilename, owned by \
+             its account, and start it with `appendonly no`. A server with `appendonly yes` and no append-only file starts EMPTY beside \
+             dump.rdb; turn it on afterwards with CONFIG SET appendonly yes",
+            "users.acl has the ACL users, config.json the settings that were in effect, redis.conf the file they came from",
+        ]
+    }
+}
+
+fn stopped(error: RedisError) -> AdapterError {
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
+}

@@ -1,0 +1,83 @@
+//! SQLite databases: files, each copied at one instant by SQLite's own backup in a process of its own, and streamed from there.
+//!
+//! A process that has a database open through SQLite must never open and close its file otherwise: closing any descriptor drops the
+//! locks. So vow itself only looks at files, and a [`helper`], the same program with a hidden command, works with SQLite.
+
+mod adapter;
+mod capture;
+mod copy;
+mod find;
+pub mod helper;
+mod inspect;
+mod place;
+mod truth;
+
+pub use adapter::Adapter;
+pub use capture::{DEFAULT_EXACT_BELOW_BYTES, SqliteOptions};
+pub use truth::{DatabaseTruth, ObjectTruth, TRUTH_FORMAT, TableTruth, Truth, VERSION};
+
+/// Why something with a database was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum SqliteError {
+    /// SQLite says no.
+    #[error("{path}: {doing} failed: {source}")]
+    Sqlite {
+        /// The database.
+        path: String,
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// It is not a database.
+    #[error("{path} {why}")]
+    Unfit {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file or folder.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The helper failed.
+    #[error(transparent)]
+    Tool(#[from] crate::process::ToolError),
+    /// The snapshot cannot be used.
+    #[error(transparent)]
+    Stored(#[from] crate::stored::StoredError),
+    /// The helper said what it cannot say.
+    #[error("the helper's answer about {path} is not understood: {why}")]
+    Answer {
+        /// The database.
+        path: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+impl SqliteError {
+    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Self::Io { action, path, source }
+    }
+
+    pub(crate) fn unfit(path: &std::path::Path, why: impl Into<String>) -> Self {
+        Self::Unfit { path: path.display().to_string(), why: why.into() }
+    }
+
+    pub(crate) fn sqlite(
+        doing: &'static str,
+        path: &std::path::Path,
+    ) -> impl FnOnce(rusqlite::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Self::Sqlite { path, doing, source }
+    }
+}

@@ -1,0 +1,133 @@
+//! The helper: what works with SQLite, in a process of its own. Vow starts itself with a hidden command for that.
+
+use super::SqliteError;
+use super::copy::copy;
+use super::inspect::inspect;
+use super::truth::DatabaseTruth;
+use crate::adapter::Stop;
+use crate::process::{Launcher, Running};
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+/// The hidden command of the program.
+pub const COMMAND: &str = "sqlite-helper";
+/// What is said about a database is not longer.
+const ANSWER_LIMIT_BYTES: u64 = 256 << 20;
+
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the program that has the hidden command, when it is not the one that runs: in tests.
+pub fn set_program(path: PathBuf) {
+    let _ = PROGRAM.set(path);
+}
+
+/// What the helper is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Copies the database into a private folder below `scratch`, and writes what it says about itself, then the copy.
+    Copy,
+    /// Writes what the database says about itself, after a whole check.
+    Check,
+}
+
+/// Does the task, in the helper. The answer is its length in 8 bytes, little-endian, a [`DatabaseTruth`] as JSON, and the copy.
+///
+/// # Errors
+/// Why there is no answer, or no whole one.
+pub fn run(
+    task: Task,
+    path: &Path,
+    exact_below_bytes: u64,
+    scratch: &Path,
+    out: &mut dyn Write,
+) -> Result<(), SqliteError> {
+    let pipe = |source| SqliteError::Io { action: "write", path: "the answer".into(), source };
+    let answer = |truth: &DatabaseTruth| -> Result<Vec<u8>, SqliteError> {
+        let text = serde_json::to_vec(truth).map_err(|e| SqliteError::unfit(path, e.to_string()))?;
+        let length = (text.len() as u64).to_le_bytes();
+        Ok([&length[..], &text].concat())
+    };
+    if task == Task::Check {
+        let truth = inspect(path, path, exact_below_bytes, true)?;
+        return out.write_all(&answer(&truth)?).and_then(|()| out.flush()).map_err(pipe);
+    }
+    let folder = tempfile::Builder::new().prefix("vow-sqlite-").tempdir_in(scratch);
+    let folder = folder.map_err(SqliteError::io("make a private folder in", scratch))?;
+    let file = folder.path().join("copy");
+    copy(path, &file)?;
+    let truth = inspect(&file, path, exact_below_bytes, false)?;
+    let mut copy = fs::File::open(&file).map_err(SqliteError::io("read", &file))?;
+    // Nothing is left of it when we are killed from now on.
+    folder.close().map_err(SqliteError::io("remove", &file))?;
+    out.write_all(&answer(&truth)?).map_err(pipe)?;
+    io::copy(&mut copy, out).and_then(|_| out.flush()).map_err(pipe)
+}
+
+/// Starts a helper.
+fn start(
+    task: &str,
+    path: &Path,
+    exact_below_bytes: u64,
+    scratch: &Path,
+) -> Result<(Running, ChildStdout), SqliteError> {
+    let own = PROGRAM.get().cloned().map_or_else(std::env::current_exe, Ok);
+    let program = own.map_err(SqliteError::io("find", Path::new("the running program")))?;
+    let launcher = Launcher::default();
+    let mut command: Command = launcher.command(&program);
+    let exact = exact_below_bytes.to_string();
+    command.args([OsStr::new(COMMAND), OsStr::new(task), OsStr::new(&exact)]).arg(scratch).arg(path);
+    command.stdout(Stdio::piped());
+    let mut running = launcher.start(command)?;
+    let out = running.stdout()?;
+    Ok((running, out))
+}
+
+/// What it says about the database.
+fn read(path: &Path, from: &mut impl Read) -> io::Result<Result<DatabaseTruth, SqliteError>> {
+    let not_it = |why: String| SqliteError::Answer { path: path.display().to_string(), why };
+    let mut length = [0; 8];
+    from.read_exact(&mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > ANSWER_LIMIT_BYTES {
+        return Ok(Err(not_it("it is too long".into())));
+    }
+    let mut text = Vec::new();
+    from.take(length).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text).map_err(|e| not_it(e.to_string())))
+}
+
+/// A copy that was made: what the database says about itself, and the copy, yet to be read.
+pub(crate) type Copied = (DatabaseTruth, Running, ChildStdout);
+
+/// Has a copy made.
+pub(crate) fn copied(path: &Path, exact_below_bytes: u64, scratch: &Path) -> Result<Copied, SqliteError> {
+    let (running, mut out) = start("copy", path, exact_below_bytes, scratch)?;
+    match read(path, &mut out) {
+        Ok(truth) => Ok((truth?, running, out)),
+        Err(source) => {
+            // It ended, and says why.
+            running.wait(&|| false)?.expect_success()?;
+            Err(SqliteError::Io { action: "read", path: "the helper's answer".into(), source })
+        }
+    }
+}
+
+/// Has a database checked.
+pub(crate) fn checked(
+    path: &Path,
+    exact_below_bytes: u64,
+    stop: Stop<'_>,
+) -> Result<DatabaseTruth, SqliteError> {
+    let (running, mut out) = start("check", path, exact_below_bytes, Path::new("/"))?;
+    let owned = path.to_owned();
+    let reader = std::thread::spawn(move || read(&owned, &mut out));
+    let ended = running.wait(stop)?;
+    let answer =
+        reader.join().map_err(|_| crate::process::ToolError::Lost { program: "the helper".into() })?;
+    ended.expect_success()?;
+    answer.map_err(|source| SqliteError::Io { action: "read", path: "the helper's answer".into(), source })?
+}

@@ -1,0 +1,155 @@
+//! A snapshot to be restored from: its small documents, and its files as files or as the input of programs.
+
+use crate::adapter::Stop;
+use crate::process::{Ended, Launcher, ToolError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use vow_store::archive::{ArchiveError, Snapshot};
+
+/// A document is not read beyond this.
+const DOCUMENT_LIMIT_BYTES: u64 = 1 << 30;
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// It does not hold what it should.
+    #[error("{what} of the snapshot cannot be used: {reason}")]
+    Content {
+        /// Which file of it.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// A program that reads it failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl StoredError {
+    /// Whether it only says that it was asked to stop.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Tool(ToolError::Stopped))
+    }
+}
+
+/// A document of the snapshot, which must be of this format and version.
+pub(crate) fn document<T: DeserializeOwned>(
+    snapshot: &Snapshot,
+    path: &str,
+    format: &str,
+    version: u32,
+) -> Result<T, StoredError> {
+    let not_it = |reason: String| StoredError::Content { what: path.to_owned(), reason };
+    let entry = snapshot.entry(path.as_bytes()).map_err(|error| match error {
+        ArchiveError::NoEntry { .. } => not_it("it is missing: this is no snapshot of its type".into()),
+        error => error.into(),
+    })?;
+    if entry.size > DOCUMENT_LIMIT_BYTES {
+        return Err(not_it("it is too long".into()));
+    }
+    let mut bytes = Vec::new();
+    snapshot.content(&entry, &mut bytes)?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| not_it(e.to_string()))?;
+    let (its_format, its_version) = (&value["format"], &value["version"]);
+    if *its_format != format || *its_version != version {
+        let reason = format!(
+            "it is {its_format} version {its_version}, and this program knows {format:?} version {version}"
+        );
+        return Err(not_it(reason));
+    }
+    serde_json::from_value(value).map_err(|e| not_it(e.to_string()))
+}
+
+/// A document as it is stored.
+pub(crate) fn text_of<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Writes a file of the snapshot to a new file of one's own; gives its bytes.
+pub(crate) fn write_to(
+    snapshot: &Snapshot,
+    path: &[u8],
+    to: &Path,
+    stop: Stop<'_>,
+) -> Result<u64, StoredError> {
+    let failed = |source| StoredError::Write { path: to.to_owned(), source };
+    let entry = snapshot.entry(path)?;
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
+    match snapshot.content(&entry, &mut Gate { out: file, stop }) {
+        Ok(_) => Ok(entry.size),
+        Err(_) if stop() => Err(ToolError::Stopped.into()),
+        Err(ArchiveError::Write(source)) => Err(failed(source)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs a program with a file of the snapshot as its input, straight from the vault. It must succeed.
+pub(crate) fn feed(
+    snapshot: &Snapshot,
+    path: &[u8],
+    launcher: &Launcher,
+    mut command: Command,
+    stop: Stop<'_>,
+) -> Result<Ended, StoredError> {
+    let entry = snapshot.entry(path)?;
+    command.stdin(Stdio::piped());
+    let mut running = launcher.start(command)?;
+    let mut input = Gate { out: running.stdin()?, stop };
+    let written = snapshot.content(&entry, &mut input);
+    if let Err(error) = &written
+        && (stop() || !matches!(error, ArchiveError::Write(_)))
+    {
+        // Killed before its input is closed: what could not be read from the vault must not look like the end of it.
+        drop(running);
+        return match written {
+            Err(error) if !stop() => Err(error.into()),
+            _ => Err(ToolError::Stopped.into()),
+        };
+    }
+    drop(input);
+    match written {
+        // A program that ended knows better why than the broken pipe, unless it says that all went well.
+        Err(ArchiveError::Write(error)) => {
+            let program = running.wait(stop)?.expect_success()?.program;
+            let source = io::Error::new(error.kind(), format!("it ended before it had read all: {error}"));
+            Err(ToolError::Pipe { program, source }.into())
+        }
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(running.wait(stop)?.expect_success()?),
+    }
+}
+
+/// Stops what is written when asked to.
+struct Gate<'g, W> {
+    out: W,
+    stop: Stop<'g>,
+}
+
+impl<W: Write> Write for Gate<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.stop)() { Err(io::Error::other("interrupted")) } else { self.out.write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

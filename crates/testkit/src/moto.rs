@@ -1,0 +1,74 @@
+//! Another opinion on what S3 is: the `moto` server, a program of its own. It lets compliance locks be shortened, as no real store does.
+
+use crate::shell::tool;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A store of its own, with nothing in it. It goes away with the value.
+pub struct Moto {
+    child: Child,
+    /// Its address.
+    pub endpoint: String,
+}
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+impl Moto {
+    /// Starts one. Needs `moto[server]`, as tools/requirements.txt has it, in the Python that `VOW_TEST_PYTHON` names.
+    #[track_caller]
+    #[must_use]
+    pub fn start() -> Self {
+        let python = std::env::var_os("VOW_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+        // Free now; that somebody takes it in between does not happen.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(python)
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| {
+                panic!("python with moto[server], as tools/requirements.txt has it: set VOW_TEST_PYTHON: {e}")
+            });
+        let mut moto = Self { child, endpoint: format!("http://127.0.0.1:{port}") };
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "moto does not come up");
+            assert!(moto.child.try_wait().unwrap().is_none(), "moto ended: is moto[server] installed?");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        moto
+    }
+
+    /// The variables that lead there, for the library and for the binary.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let pairs = [
+            ("AWS_ACCESS_KEY_ID", "testing"),
+            ("AWS_SECRET_ACCESS_KEY", "testing"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL_S3", self.endpoint.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    /// Makes a bucket: with versions and locks or without both.
+    #[track_caller]
+    pub fn bucket(&self, name: &str, lock: bool) {
+        let header = if lock { "x-amz-bucket-object-lock-enabled: true" } else { "x-nothing: 1" };
+        tool("curl", ["-sf", "-X", "PUT", "-H", header, &format!("{}/{name}", self.endpoint)]);
+    }
+
+    /// Everything in every bucket is gone, and the buckets with it.
+    #[track_caller]
+    pub fn wipe(&self) {
+        tool("curl", ["-sf", "-X", "POST", &format!("{}/moto-api/reset", self.endpoint)]);
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
