@@ -1,8 +1,8 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, diff, discover, export, find, init, key, ls, restore, snapshots,
-    sqlite_helper, up, vault, wal_receive,
+    backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore, serve,
+    snapshots, sqlite_helper, up, vault, wal_receive,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -51,6 +51,9 @@ enum Command {
     Key(key::Command),
     #[command(subcommand)]
     Vault(vault::Command),
+    #[command(subcommand)]
+    Console(console::Command),
+    Serve(serve::Args),
     #[command(hide = true)]
     SqliteHelper(sqlite_helper::Args),
 }
@@ -99,6 +102,8 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),
+        Command::Console(command) => console::run(cx, &command),
+        Command::Serve(args) => serve::run(cx, &args),
         Command::SqliteHelper(args) => sqlite_helper::run(&args),
     }
 }

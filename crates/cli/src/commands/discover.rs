@@ -66,7 +66,9 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
         cx.ui.say("no database server was found");
     } else if uncovered > 0 {
         cx.ui.warn(&format!("{} covered by no source", ui::plural(uncovered, "database")));
-        ui::diagnose("  next step: add a [[source]] with type = \"postgres\" and the URL above to vow.toml");
+        ui::diagnose(
+            "  next step: add a [[source]] with its type (docs/sources.md) and the URL or path above to vow.toml",
+        );
     }
     Ok(Exit::Done)
 }

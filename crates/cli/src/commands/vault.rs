@@ -15,7 +15,7 @@ mod replicate;
 mod retain;
 mod revoke;
 mod scrub;
-mod serve;
+pub(crate) mod serve;
 mod status;
 mod sweep;
 

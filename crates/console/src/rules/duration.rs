@@ -6,6 +6,8 @@ use crate::records::{RuleName, Severity};
 
 /// While learning, only this many times the median speaks.
 const GROSS: f64 = 8.0;
+/// The share of the median below which it is too short, however much it varies.
+const WIDE: f64 = 0.85;
 
 pub(super) fn judge(case: &RunCase) -> Said {
     let body = &case.run.body;
@@ -26,8 +28,10 @@ pub(super) fn judge(case: &RunCase) -> Said {
     let (unexplained, most) = (took - usual.median * larger, usual.most * larger * 1.2);
     let long =
         unexplained > (spread.max(up_share * usual.median) * larger).max(tolerance.up_floor) && took > most;
-    let short =
-        -over > spread.max(down_share * usual.median).max(tolerance.down_floor) && took < usual.least * 0.8;
+    // Nothing can be more than the whole below what is usual, however much that varies.
+    let short = -over
+        > spread.min(WIDE * usual.median).max(down_share * usual.median).max(tolerance.down_floor)
+        && took < usual.least * 0.8;
     if !long && !short {
         return Some(vec![]);
     }

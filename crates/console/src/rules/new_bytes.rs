@@ -31,7 +31,8 @@ pub(super) fn judge(case: &RunCase) -> Said {
         && rewritten > case.settings.new_bytes_share * bytes;
     let little = !usual.learning
         && usual.median - added > (tolerance.down_share * usual.median).max(tolerance.down_floor)
-        && added < usual.least * (1.0 - tolerance.down_share).max(0.05);
+        && added < usual.low * 0.1
+        && added < usual.least * 0.5;
     if !much && !little {
         return Some(vec![]);
     }

@@ -9,6 +9,8 @@ use crate::records::{RuleName, Severity};
 const GROSS: f64 = 4.0;
 /// How far outside of everything seen it must be, as a share of that.
 const OUTSIDE: f64 = 0.05;
+/// A loss of this share of the median speaks, however much the size varies, when it never was so small.
+const WIDE: f64 = 0.6;
 /// A loss of this share of the median is critical.
 const CRITICAL_LOSS: f64 = 0.5;
 
@@ -28,7 +30,8 @@ pub(super) fn judge(case: &RunCase) -> Said {
     let over = bytes - usual.median;
     let grown = over > spread.max(up_share * usual.median).max(tolerance.up_floor)
         && bytes > usual.high * (1.0 + OUTSIDE);
-    let shrunk = -over > spread.max(down_share * usual.median).max(tolerance.down_floor)
+    let shrunk = -over
+        > spread.min(WIDE * usual.median).max(down_share * usual.median).max(tolerance.down_floor)
         && bytes < usual.low * (1.0 - OUTSIDE);
     if !grown && !shrunk {
         return Some(vec![]);

@@ -58,7 +58,7 @@ fn hold(figures: &Figures) {
         // Of a few, one may be missed.
         let missed = row.planted - row.found;
         assert!(
-            missed <= 1 || missed as f64 <= 0.15 * row.planted as f64,
+            missed <= 1 || missed as f64 <= 0.25 * row.planted as f64,
             "{} is missed too often\n{table}",
             row.name
         );

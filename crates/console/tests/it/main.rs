@@ -1,5 +1,16 @@
-//! Tests of the console, as one program.
+//! Tests of the console, as one program: its database everywhere twice, on SQLite and on PostgreSQL.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod document;
+mod faults;
 mod history;
+mod ingest;
+mod login;
 mod notify;
+mod pages;
+mod pings;
+mod stand;
+mod store;
+mod tenants;
+mod watched;
+mod wire;

@@ -32,6 +32,13 @@ pub(crate) struct Args {
     listen: Vec<SocketAddr>,
 }
 
+impl Args {
+    /// For the vault in this folder, as its settings say.
+    pub(crate) fn of(dir: &std::path::Path) -> Self {
+        Self { at: dir.into(), listen: Vec::new() }
+    }
+}
+
 /// How often the signal is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 

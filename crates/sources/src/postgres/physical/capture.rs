@@ -80,7 +80,7 @@ struct Made {
 /// A base backup that was verified.
 struct Whole {
     staging: Arc<Staging>,
-    config: Vec<(String, String)>,
+    config: Vec<ConfigFile>,
     notes: Vec<String>,
     problems: Vec<String>,
 }
@@ -338,8 +338,11 @@ const CONFIG_FILES: &str = "SELECT json_build_array(path, path LIKE current_sett
     SELECT setting AS path FROM pg_settings WHERE name IN ('config_file', 'hba_file', 'ident_file') \
     UNION SELECT sourcefile FROM pg_settings WHERE sourcefile IS NOT NULL) f WHERE path IS NOT NULL ORDER BY path";
 
+/// Name and text.
+type ConfigFile = (String, String);
+
 /// Files of the configuration that lie outside the data directory, as Debian keeps them.
-fn config(access: &Access, stop: Stop<'_>) -> Result<(Vec<(String, String)>, Vec<String>), PostgresError> {
+fn config(access: &Access, stop: Stop<'_>) -> Result<(Vec<ConfigFile>, Vec<String>), PostgresError> {
     let mut session = access.home(stop)?;
     let doing = "reading the configuration";
     let files: Vec<(String, bool)> = session.documents(doing, CONFIG_FILES, stop)?;

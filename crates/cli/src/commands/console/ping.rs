@@ -1,0 +1,85 @@
+//! `vow console ping`.
+
+use super::at::At;
+use crate::app::Context;
+use crate::exit::Exit;
+use crate::failure::Outcome;
+use crate::ui::{Table, plain};
+use serde_json::json;
+use vow_console::admin::{self, NewPing};
+use vow_console::db::{Scope, pings};
+
+/// Addresses that other tools ping when their backups end
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Make an address for a backup of a host
+    Add {
+        #[command(flatten)]
+        at: At,
+        /// The tenant
+        tenant: String,
+        /// The host
+        host: String,
+        /// The name of the backup
+        source: String,
+        /// What reads its output
+        #[arg(long)]
+        parser: Option<String>,
+    },
+    /// List the addresses
+    List {
+        #[command(flatten)]
+        at: At,
+    },
+    /// End an address by its number
+    Revoke {
+        #[command(flatten)]
+        at: At,
+        /// The number
+        id: i64,
+    },
+}
+
+/// Runs one of them.
+pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
+    match command {
+        Command::Add { at, tenant, host, source, parser } => {
+            let new = NewPing {
+                tenant: tenant.clone(),
+                host: host.clone(),
+                source: source.clone(),
+                parser: parser.clone(),
+            };
+            let base = at.folder()?.config.web_address.unwrap_or_default();
+            let uuid =
+                at.with(
+                    |app| async move { Ok(admin::add_ping(&app, &admin::at_the_machine(), &new).await?) },
+                )?;
+            let url = format!("{base}/ping/{uuid}");
+            cx.ui.json(&json!({"message_type": "ping", "uuid": uuid, "url": url}));
+            cx.ui.line(&url);
+        }
+        Command::List { at } => {
+            let all =
+                at.with(|app| async move { Ok(pings::list(&mut app.read().await?, Scope::All).await?) })?;
+            cx.ui.json(&json!({"message_type": "pings", "pings": all}));
+            let mut table = Table::new(&["number", "tenant", "host", "backup", "address"], &[0]);
+            for ping in &all {
+                table.row(vec![
+                    ping.id.to_string(),
+                    plain(&ping.tenant),
+                    plain(&ping.host),
+                    plain(&ping.source),
+                    format!("/ping/{}", ping.uuid),
+                ]);
+            }
+            table.lines().iter().for_each(|line| cx.ui.line(line));
+        }
+        Command::Revoke { at, id } => {
+            at.with(|app| async move { Ok(admin::revoke_ping(&app, &admin::at_the_machine(), *id).await?) })?;
+            cx.ui.json(&json!({"message_type": "summary", "status": "ok", "id": id}));
+            cx.ui.say("the address is ended");
+        }
+    }
+    Ok(Exit::Done)
+}

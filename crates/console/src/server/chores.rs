@@ -1,0 +1,149 @@
+//! What is due by the clock: vaults are asked, hosts and sources are looked at, tickets grow older, what is over goes.
+
+use super::app::App;
+use super::error::Error;
+use crate::db::prune::{self, Terms};
+use crate::db::tickets::InTransaction;
+use crate::db::{DbError, Scope, hosts, lease, sources, vaults};
+use crate::fetch;
+use crate::tickets::Desk;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use tokio::sync::watch;
+use vow_base::sign::SigningKey;
+
+/// How often something may be due.
+const TICK: Duration = Duration::from_secs(10);
+/// A vault is asked this often.
+const ASK_SECS: i64 = 60;
+/// A host or source is looked at this often, when nothing comes from it.
+const LOOK_SECS: i64 = 600;
+const LOOK_MAX: i64 = 1000;
+const LOOK_TOGETHER: usize = 25;
+const PRUNE_SECS: i64 = 3600;
+/// A lease that its holder does not renew ends after this time.
+const LEASE_SECS: i64 = 180;
+
+/// Does what is due until told to stop.
+pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Receiver<bool>) {
+    let holder = crate::auth::secret::random_id().unwrap_or_default();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+        let work = async {
+            note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
+            note(&app, "looking at hosts", look(&app, &holder).await);
+            note(&app, "testing the alarm path", super::deliver::test(&app, &holder).await);
+            note(&app, "tidying up", tidy(&app, &holder).await);
+        };
+        tokio::select! {
+            () = work => {}
+            _ = stop.wait_for(|stop| *stop) => break,
+        }
+    }
+    cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
+}
+
+fn note(app: &App, what: &str, done: Result<(), Error>) {
+    if let Err(error) = done {
+        app.figures.chores_failed.inc();
+        match &error {
+            Error::Db(cause) => tracing::warn!(error = %cause, "{what} failed"),
+            other => tracing::warn!(error = %other, "{what} failed"),
+        }
+    }
+}
+
+/// Whether a piece of work is ours now, and not done by anybody for `every` seconds.
+pub(super) async fn is_ours(app: &App, name: &str, holder: &str, every: i64) -> Result<bool, DbError> {
+    let now = app.now();
+    if !lease::take(&app.db, name, holder, now, now + LEASE_SECS).await? {
+        return Ok(false);
+    }
+    let done = format!("done/{name}");
+    let mut conn = app.db.write().await?;
+    let last: Option<i64> = crate::db::settings::get(&mut conn, &done).await?;
+    // A clock that was set back must not stop everything.
+    if last.is_some_and(|last| last <= now && now < last + every) {
+        return Ok(false);
+    }
+    crate::db::settings::set(&mut conn, &done, &now).await?;
+    conn.commit().await?;
+    Ok(true)
+}
+
+async fn ask(
+    app: &Arc<App>,
+    key: &Arc<SigningKey>,
+    holder: &str,
+    cancelled: &Arc<AtomicBool>,
+) -> Result<(), Error> {
+    let all = vaults::list(&mut app.read().await?, Scope::All).await?;
+    let mut asking = tokio::task::JoinSet::new();
+    for vault in all {
+        if !is_ours(app, &format!("vault/{}", vault.id), holder, ASK_SECS).await? {
+            continue;
+        }
+        let (app, key, cancelled) = (app.clone(), key.clone(), cancelled.clone());
+        asking.spawn(async move {
+            let asked = async {
+                let remote = fetch::remote(&vault, &key, cancelled).map_err(fetch::FetchError::Vault)?;
+                fetch::sync(&app.db, &app.judge, &vault, &remote, app.now()).await
+            };
+            if let Err(error) = asked.await {
+                tracing::warn!(vault = %vault.name, %error, "a vault could not be asked");
+            }
+        });
+    }
+    while asking.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn look(app: &App, holder: &str) -> Result<(), Error> {
+    if !is_ours(app, "look", holder, 0).await? {
+        return Ok(());
+    }
+    let now = app.now();
+    let due = hosts::due(&mut app.read().await?, now - LOOK_SECS, LOOK_MAX).await?;
+    for some in due.chunks(LOOK_TOGETHER) {
+        let store = InTransaction::new(app.db.write().await?);
+        for host_id in some {
+            app.judge.host(&store, *host_id, now).await?;
+        }
+        store.into_conn().commit().await?;
+    }
+    let due = sources::due(&mut app.read().await?, now - LOOK_SECS, LOOK_MAX).await?;
+    for some in due.chunks(LOOK_TOGETHER) {
+        let store = InTransaction::new(app.db.write().await?);
+        for source in some {
+            app.judge.source(&store, source.source_id, source.host_id, now).await?;
+        }
+        store.into_conn().commit().await?;
+    }
+    let desk = Desk { store: &app.db, settings: &app.judge.tickets, routes: &app.judge.routes };
+    desk.tick(now).await.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(())
+}
+
+async fn tidy(app: &App, holder: &str) -> Result<(), Error> {
+    if !is_ours(app, "prune", holder, PRUNE_SECS).await? {
+        return Ok(());
+    }
+    let config = &app.config;
+    let terms = Terms {
+        runs_secs: config.keep_runs.secs(),
+        problems_secs: config.keep_problems.secs(),
+        days_secs: config.keep_days.secs(),
+    };
+    let removed = prune::all(&app.db, terms, app.now()).await?;
+    if removed > 0 {
+        tracing::info!(rows = removed, "what is over was removed");
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The folder of a console: its settings, its key, its database.
+
+use super::App;
+use super::config::{Config, ConfigError};
+use crate::db::{Db, DbError, Place};
+use crate::ingest::Judge;
+use crate::notify::channel::{Channel, ChannelError};
+use crate::notify::config::ChannelSettings;
+use crate::notify::route::Routes;
+use crate::tickets::TicketSettings;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use vow_base::clock::Clock;
+use vow_base::disk::RealDisk;
+use vow_base::id::{from_hex, hex};
+use vow_base::publish::publish;
+use vow_base::sign::{SigningKey, random_secret};
+use zeroize::Zeroizing;
+
+/// The name of the settings.
+pub const SETTINGS: &str = "console.toml";
+const KEY: &str = "console.key";
+const DATABASE: &str = "console.db";
+
+/// Why a console cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// There is none.
+    #[error("there is no console in {dir}: it has no {SETTINGS}", dir = .0.display())]
+    Absent(PathBuf),
+    /// A file cannot be read or written.
+    #[error("{path}: {reason}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The settings make no sense.
+    #[error("{path}: {source}", path = path.display())]
+    Settings {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: ConfigError,
+    },
+    /// A channel.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A console's folder, with its settings read.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    dir: PathBuf,
+    /// What it is told; paths in it are absolute.
+    pub config: Config,
+}
+
+impl Folder {
+    /// Makes a console in a folder that is there: its key, and then its settings, which say that it is whole.
+    pub fn create(dir: &Path, settings: &str) -> Result<Self, FolderError> {
+        let (key, file) = (dir.join(KEY), dir.join(SETTINGS));
+        let failed = |path: &Path, reason: String| FolderError::File { path: path.to_owned(), reason };
+        if !key.exists() {
+            let seed = random_secret().map_err(|error| failed(&key, error.to_string()))?;
+            let text = Zeroizing::new(format!("{}\n", hex(&*seed)));
+            publish(&RealDisk, dir, &key, text.as_bytes(), None, true)
+                .map_err(|error| failed(&key, error.to_string()))?;
+        }
+        publish(&RealDisk, dir, &file, settings.as_bytes(), None, false)
+            .map_err(|error| failed(&file, error.to_string()))?;
+        Self::open(dir)
+    }
+
+    /// Reads the settings in a folder.
+    pub fn open(dir: &Path) -> Result<Self, FolderError> {
+        let file = dir.join(SETTINGS);
+        let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => FolderError::Absent(dir.to_owned()),
+            _ => FolderError::File { path: file.clone(), reason: error.to_string() },
+        })?;
+        let mut config =
+            Config::parse(&text).map_err(|source| FolderError::Settings { path: file.clone(), source })?;
+        for path in [&mut config.certificate, &mut config.key, &mut config.database_password_file]
+            .into_iter()
+            .flatten()
+        {
+            *path = dir.join(&*path);
+        }
+        Ok(Self { dir: dir.to_owned(), config })
+    }
+
+    /// The console's key.
+    pub fn key(&self) -> Result<SigningKey, FolderError> {
+        let path = self.dir.join(KEY);
+        let failed = |reason: String| FolderError::File { path: path.clone(), reason };
+        let text = Zeroizing::new(std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?);
+        let seed: Option<[u8; 32]> = from_hex(text.trim());
+        let seed =
+            Zeroizing::new(seed.ok_or_else(|| failed("it holds no key: 64 hexadecimal digits".into()))?);
+        Ok(SigningKey::from_seed(&seed))
+    }
+
+    fn place(&self) -> Result<Place, FolderError> {
+        let Some(url) = self.config.database.clone() else { return Ok(Place::File(self.dir.join(DATABASE))) };
+        let password = match &self.config.database_password_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text
+                    .map_err(|error| FolderError::File { path: path.clone(), reason: error.to_string() })?;
+                Some(Zeroizing::new(text.trim_end().to_owned()))
+            }
+            None => None,
+        };
+        Ok(Place::Postgres { url, password })
+    }
+
+    /// Opens the database, and puts together what every request shares.
+    pub async fn app(&self, clock: Arc<dyn Clock>) -> Result<App, FolderError> {
+        let channels = self.config.channel.iter().map(Channel::open).collect::<Result<Vec<_>, _>>()?;
+        let db = Db::open(&self.place()?).await?;
+        let judge = Judge {
+            routes: Routes {
+                web_address: self.config.web_address.clone(),
+                routes: self.config.channel.iter().map(ChannelSettings::route).collect(),
+            },
+            tickets: TicketSettings::default(),
+            listening_since_secs: clock.now().div_euclid(1_000_000_000),
+        };
+        Ok(App::new(db, Arc::new(judge), clock, self.config.clone(), self.key()?.public(), channels))
+    }
+}

@@ -1,0 +1,170 @@
+//! The fleet: every host, the worst first; tenants, and one of them.
+
+use super::draw::{chip, count, maybe_ago, plain, severity};
+use super::grid::{DAYS, legend, strip};
+use super::guard::{Page, Who};
+use super::{layout, tickets};
+use crate::auth::Right;
+use crate::db::hosts::{self, HostDay, Wanted};
+use crate::db::{Conn, Scope, day_of, sources, tickets as rows};
+use crate::server::App;
+use crate::server::error::Error;
+use axum::extract::{Path, Query, State};
+use maud::{Markup, html};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// What is asked of the fleet.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    q: String,
+    least: i64,
+    closed: bool,
+    page: i64,
+}
+
+const PAGE_HOSTS: i64 = 50;
+/// Proven within this time counts as proven.
+pub(crate) const PROVEN_SECS: i64 = 35 * 86_400;
+
+pub(super) async fn fleet(State(app): State<Arc<App>>, who: Who, Query(asked): Query<Asked>) -> Page {
+    who.need(Right::See)?;
+    let mut conn = app.read().await?;
+    let body = html! {
+        h1 { "Fleet" }
+        (numbers(&mut conn, who.scope, app.now()).await?)
+        (hosts_card(&mut conn, who.scope, &asked, "/", app.now()).await?)
+    };
+    Ok(layout::page("Fleet", "/", &who, body))
+}
+
+/// The numbers that matter first.
+async fn numbers(conn: &mut Conn, scope: Scope, now: i64) -> Result<Markup, Error> {
+    let hosts = hosts::severities(conn, scope).await?;
+    let open = rows::severities(conn, scope).await?;
+    let proven = sources::proven(conn, scope, now - PROVEN_SECS).await?;
+    let debt = proven.sources - proven.proven;
+    Ok(html! {
+        ul.numbers {
+            li.bad { a href="/?least=3" { b { (count(hosts[3])) } span { "hosts critical" } } }
+            li.warn { a href="/?least=2" { b { (count(hosts[2])) } span { "hosts with warnings" } } }
+            li.good { b { (count(hosts[0] + hosts[1])) } span { "hosts well" } }
+            li.note { a href="/tickets" { b { (count(open.iter().sum())) } span { "open tickets" } } }
+            li class=(if debt > 0 { "warn" } else { "good" }) {
+                a href="/proofs" { b { (count(proven.proven)) " of " (count(proven.sources)) } span { "sources proven in 35 days" } }
+            }
+        }
+    })
+}
+
+async fn hosts_card(
+    conn: &mut Conn,
+    scope: Scope,
+    asked: &Asked,
+    at: &str,
+    now: i64,
+) -> Result<Markup, Error> {
+    let wanted = Wanted { text: asked.q.clone(), severity: asked.least, closed: asked.closed };
+    let page = asked.page.clamp(0, 100_000);
+    let found = hosts::list(conn, scope, &wanted, PAGE_HOSTS, page * PAGE_HOSTS).await?;
+    let number = hosts::count(conn, scope, &wanted).await?;
+    let ids: Vec<i64> = found.iter().map(|host| host.id).collect();
+    let today = day_of(now);
+    let days = hosts::days(conn, &ids, today - DAYS + 1).await?;
+    let next = |page: i64| {
+        let q = percent_encoding::utf8_percent_encode(&asked.q, percent_encoding::NON_ALPHANUMERIC);
+        format!("{at}?q={q}&least={}&closed={}&page={page}", asked.least, asked.closed)
+    };
+    Ok(html! {
+        section.card {
+            h2 { "Hosts" small { (count(number)) ", worst first" } }
+            form.inline method="get" action=(at) {
+                label { "Name or tenant" input type="search" name="q" value=(plain(&asked.q)) maxlength="100"; }
+                label { "At least"
+                    select name="least" {
+                        @for (value, word) in [(0, "any state"), (1, "notice"), (2, "warning"), (3, "critical")] {
+                            option value=(value) selected[value == asked.least] { (word) }
+                        }
+                    }
+                }
+                button.second type="submit" { "Show" }
+            }
+            p {}
+            (legend())
+            @if found.is_empty() { p.none { "No host is here. Hosts join with a token (Access), or come with a vault that is watched (Vaults)." } }
+            ul.fleet {
+                @for host in &found {
+                    @let own: Vec<&HostDay> = days.iter().filter(|day| day.host_id == host.id).collect();
+                    li {
+                        div.name { a href={ "/hosts/" (host.id) } { (plain(&host.name)) } small { (plain(&host.tenant)) } }
+                        div {
+                            @if host.closed_secs.is_some() { (chip("idle", "closed")) } @else { (severity(host.severity)) }
+                        }
+                        div.strip { (strip(&own, today)) }
+                        div.when {
+                            @if host.open_tickets > 0 { a href={ "/hosts/" (host.id) "#tickets" } { (host.open_tickets) " open" } ", " }
+                            "heard " (maybe_ago(host.heard_secs, now))
+                        }
+                    }
+                }
+            }
+            div.pages {
+                @if page > 0 { a href=(next(page - 1)) { "← before" } }
+                @if (page + 1) * PAGE_HOSTS < number { a href=(next(page + 1)) { "more →" } }
+            }
+        }
+    })
+}
+
+pub(super) async fn tenants(State(app): State<Arc<App>>, who: Who) -> Page {
+    who.need(Right::See)?;
+    let all = hosts::tenants(&mut app.read().await?, who.scope).await?;
+    let body = html! {
+        h1 { "Tenants" }
+        section.card {
+            @if all.is_empty() { p.none { "None yet." } }
+            div.scroll {
+                table {
+                    thead { tr { th { "Tenant" } th { "State" } th.number { "Hosts" } th.number { "Open tickets" } } }
+                    tbody {
+                        @for tenant in &all {
+                            tr {
+                                td { a href={ "/tenants/" (tenant.id) } { (plain(&tenant.name)) } }
+                                td { (severity(tenant.severity)) }
+                                td.number { (count(tenant.hosts)) }
+                                td.number { (count(tenant.open_tickets)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    Ok(layout::page("Tenants", "/tenants", &who, body))
+}
+
+pub(super) async fn tenant(
+    State(app): State<Arc<App>>,
+    who: Who,
+    Path(id): Path<i64>,
+    Query(asked): Query<Asked>,
+) -> Page {
+    who.need(Right::See)?;
+    if !who.scope.has(id) {
+        return Err(Error::Absent.into());
+    }
+    let mut conn = app.read().await?;
+    let scope = Scope::Tenant(id);
+    let tenant = hosts::tenants(&mut conn, scope).await?.pop().ok_or(Error::Absent)?;
+    let open = rows::list(&mut conn, scope, &rows::Wanted::default(), 20, 0).await?;
+    let at = format!("/tenants/{id}");
+    let body = html! {
+        (layout::trail(&[("/tenants".into(), "Tenants".into())]))
+        h1 { (plain(&tenant.name)) }
+        (numbers(&mut conn, scope, app.now()).await?)
+        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, app.now())) } }
+        (hosts_card(&mut conn, scope, &asked, &at, app.now()).await?)
+    };
+    Ok(layout::page(&tenant.name, "/tenants", &who, body))
+}

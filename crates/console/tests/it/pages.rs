@@ -1,0 +1,56 @@
+//! Every page, with names and texts that are scripts.
+
+use crate::stand::{NOW, get, on_both, report, run};
+use vow_console::auth::Role;
+use vow_console::db::{Scope, hosts, runs, sources, tickets};
+use vow_protocol::report::{Alive, Body, LevelReport, Outcome};
+
+const SCRIPT: &str = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>\u{202e}";
+
+on_both! {
+    stored_scripts_are_texts(stand) {
+        // Names of hosts come through joining, which takes no such name; the database may hold one all the same.
+        let host = stand.host("acme", "web-1").await;
+        let mut odd = host.clone();
+        let mut conn = stand.app.db.write().await.unwrap();
+        odd.host_id = hosts::host_id(&mut conn, host.tenant_id, SCRIPT, NOW).await.unwrap();
+        conn.commit().await.unwrap();
+        odd.host = SCRIPT.into();
+        let mut body = run(&SCRIPT.replace('\u{202e}', ""), NOW - 60);
+        body.outcome = Outcome::Failed;
+        body.snapshot = None;
+        body.error = Some(SCRIPT.into());
+        body.hint = Some(SCRIPT.into());
+        body.problems = vec![SCRIPT.into()];
+        body.notes = vec![SCRIPT.into()];
+        body.source_type = SCRIPT.into();
+        body.levels = vec![LevelReport { name: SCRIPT.into(), vault: None, received: Some(false), error: Some(SCRIPT.into()) }];
+        stand.put(&odd, report(&odd, 1, Body::Run(Box::new(body)))).await.unwrap();
+        let document = serde_json::json!({"findings": [{"message": SCRIPT}], "found": [{"path": SCRIPT}]});
+        stand.put(&odd, report(&odd, 2, Body::Audit(Box::new(document.clone())))).await.unwrap();
+        stand.put(&odd, report(&odd, 3, Body::Inventory(Box::new(document)))).await.unwrap();
+        let mut told = report(&odd, 4, Body::Alive(Alive::default()));
+        told.software = SCRIPT.into();
+        stand.put(&odd, told).await.unwrap();
+        let mut conn = stand.app.read().await.unwrap();
+        let source = sources::of_host(&mut conn, odd.host_id).await.unwrap()[0].id;
+        let run = runs::of_source(&mut conn, source, i64::MAX, 1).await.unwrap()[0].id;
+        let open = tickets::list(&mut conn, Scope::All, &tickets::Wanted::default(), 10, 0).await.unwrap();
+        drop(conn);
+        let (_, web) = stand.serve();
+        let token = stand.token(Role::Administrator, None).await;
+        let mut targets = vec![
+            "/".to_owned(), "/?q=%3Cscript%3E".into(), "/tenants".into(), format!("/tenants/{}", host.tenant_id), format!("/hosts/{}", odd.host_id),
+            format!("/sources/{source}"), format!("/runs/{run}"), "/tickets".into(), "/proofs".into(), "/vaults".into(), "/users".into(), "/audit".into(),
+        ];
+        targets.extend(open.iter().map(|ticket| format!("/tickets/{}", ticket.id)));
+        assert!(!open.is_empty());
+        for target in targets {
+            let reply = get(web, &target, &token).await.expect(200);
+            assert!(!reply.body.contains("<script"), "{target}");
+            assert!(!reply.body.contains("<img"), "{target}");
+            assert!(!reply.body.contains('\u{202e}'), "{target}");
+        }
+        stand.stop().await;
+    }
+}
