@@ -1,1 +1,3 @@
 //! The agent: when things are done on a host, what is reported of them, and drills.
+
+pub mod drill;

@@ -1,7 +1,7 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, console, diff, discover, export, find, init, key, ls, restore, serve,
+    backup, cat, check, config, console, diff, discover, drill, export, find, init, key, ls, restore, serve,
     snapshots, sqlite_helper, up, vault, wal_receive,
 };
 use crate::exit::Exit;
@@ -46,6 +46,10 @@ enum Command {
     Restore(restore::Args),
     Export(export::Args),
     Check(check::Args),
+    Drill(drill::Args),
+    /// The limited child of a drill, in which files are parsed
+    #[command(name = "__inspect", hide = true)]
+    Inspect,
     WalReceive(wal_receive::Args),
     #[command(subcommand)]
     Key(key::Command),
@@ -99,6 +103,8 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Restore(args) => restore::run(cx, &args),
         Command::Export(args) => export::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
+        Command::Drill(args) => drill::run(cx, &args),
+        Command::Inspect => drill::inspect(),
         Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Vault(command) => vault::run(cx, &command),

@@ -19,9 +19,12 @@ use crate::ui::{Problems, Task, Ui};
 use vow_base::clock::SystemClock;
 use vow_base::sign::random_run_id;
 use vow_base::vault::VaultError;
-use vow_sources::adapter;
+use vow_sources::adapter::{self, Again};
 use vow_store::backup::{BackupError, BackupOptions, BackupReport, HostKeys, Level, backup};
 use vow_store::source::Source;
+
+/// How often a source is captured that asks for another try.
+const TRIES: u32 = 3;
 
 /// What to do.
 pub(crate) struct Order<'c> {
@@ -199,17 +202,30 @@ fn capture(
             NoSnapshot { failure: advise(failure), lost }
         })
     };
-    let run = adapter::Run {
+    let mut tries = TRIES;
+    let mut run = adapter::Run {
         dry_run: order.dry_run,
         allow_empty: order.allow_empty,
         accept_server: order.accept_server,
         own_paths: config.own_paths(),
         remembered: remembered::load(config, plan, ui)?,
+        again: Again::default(),
     };
-    let begun = plan.capture.begin(&run).map_err(|why| unusable(plan, why))?;
-    begun.warnings.iter().for_each(|warning| ui.warn(&format!("{}: {warning}", plan.name)));
-    let report = back_up(begun.source)?;
-    if let Some(text) = (begun.remember)().filter(|_| report.snapshot.is_some()) {
+    let (remember, report) = loop {
+        let adapter::Begun { source, warnings, remember } =
+            plan.capture.begin(&run).map_err(|why| unusable(plan, why))?;
+        warnings.iter().for_each(|warning| ui.warn(&format!("{}: {warning}", plan.name)));
+        match back_up(source) {
+            Ok(report) => break (remember, report),
+            Err(error) if run.again.is_asked() && tries > 1 && signals::received().is_none() => {
+                ui.warn(&format!("{}: {}; once more", plan.name, error.failure.line()));
+                tries -= 1;
+                run.again = Again::next(tries == 1);
+            }
+            Err(error) => return Err(error),
+        }
+    };
+    if let Some(text) = remember().filter(|_| report.snapshot.is_some()) {
         remembered::save(config, plan, text, ui);
     }
     Ok(report)

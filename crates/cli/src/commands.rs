@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod diff;
 pub(crate) mod discover;
+pub(crate) mod drill;
 pub(crate) mod export;
 pub(crate) mod find;
 pub(crate) mod init;

@@ -11,7 +11,7 @@ mod sources;
 
 pub(crate) use file::{check_name, parse};
 pub(crate) use find::find;
-pub(crate) use sources::Settings;
+pub(crate) use sources::{DrillPlan, Settings};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -122,6 +122,8 @@ pub(crate) struct SourcePlan {
     pub(crate) kind: String,
     /// When it is due; not used yet.
     pub(crate) schedule: Option<String>,
+    /// How it is drilled.
+    pub(crate) drill: DrillPlan,
     /// What is captured, and how.
     pub(crate) capture: Arc<dyn Capture>,
     /// The same as keys and values.

@@ -67,6 +67,8 @@ pub(crate) struct Reading {
     pub(crate) spool: Option<Place>,
     /// The plan, when there is one.
     pub(crate) config: Option<Config>,
+    /// What opens snapshots, when it was given.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Reading {
@@ -82,7 +84,8 @@ impl Reading {
         };
         let trusted = trusted(config.as_ref(), identity.as_ref())?;
         let spool = if args.vault.is_none() { config.as_ref().and_then(spool) } else { None };
-        let mut reading = Self { places: Vec::new(), unreachable: Vec::new(), spool, config };
+        let mut reading =
+            Self { places: Vec::new(), unreachable: Vec::new(), spool, config, identity: identity.clone() };
         for plan in plans {
             match reading.vault(cx, &plan, need, identity.as_ref()) {
                 Ok(vault) => {

@@ -7,6 +7,7 @@ pub mod client;
 pub mod fault;
 pub mod limits;
 pub mod path;
+pub mod proof;
 pub mod report;
 pub mod tls;
 pub mod token;

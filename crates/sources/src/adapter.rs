@@ -3,11 +3,16 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
-use crate::{command, etcd, files, ldap, postgres, redis, sqlite};
+mod log;
+
+pub use log::{Log, LogAfter, Received, Receiving, Replay};
+
+use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -65,70 +70,37 @@ pub trait Adapter: Sync {
     ) -> Result<Option<Vec<String>>, AdapterError> {
         Ok(None)
     }
-}
 
-/// How far the log is to be replayed over a snapshot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replay {
-    /// The folder with its files.
-    pub log: Option<PathBuf>,
-    /// As far as that, in UTC: `2026-11-20 10:00:00+00`. Without one: to its end.
-    pub until: Option<String>,
-}
-
-/// The log that goes on from one snapshot.
-pub trait LogAfter {
-    /// The source that it is captured as.
-    fn source(&self) -> &str;
-
-    /// By the server's clock, as RFC 3339: no moment before this can be gone back to.
-    fn earliest(&self) -> &str;
-
-    /// Whether a file of the log is wanted.
-    fn wants(&self, name: &str) -> bool;
-
-    /// What is missing among these files, as a sentence.
-    fn missing(&self, names: &[String]) -> Option<String>;
-}
-
-/// The log of a server, received all the time and captured piece by piece as a source of its own.
-pub trait Log: Send + Sync {
-    /// Begins to receive, into a folder of the host's state unless the plan names another.
+    /// Restores below `place` as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
+    /// says what the proof made of each. A type that has nothing of the kind is tested with damage to its files only.
     ///
     /// # Errors
-    /// Why it cannot be received.
-    fn receive(&self, spool: &Path, stop: Stop<'_>) -> Result<Box<dyn Receiving>, AdapterError>;
+    /// Why it could not be tried.
+    fn sabotage(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Result<Vec<Tried>, AdapterError> {
+        Ok(Vec::new())
+    }
 }
 
-/// A log that is being received; it ends with the value.
-pub trait Receiving {
-    /// Waits for a moment, and says what there is.
-    ///
-    /// # Errors
-    /// Why nothing is received any more. It is to be begun again.
-    fn look(&mut self, stop: Stop<'_>) -> Result<Received, AdapterError>;
-
-    /// What was received and not captured yet, as a source.
-    fn capture(&self) -> Arc<dyn Capture>;
-
-    /// Removes what was captured.
-    ///
-    /// # Errors
-    /// It could not be removed.
-    fn forget(&mut self) -> Result<(), AdapterError>;
+/// One kind of damage, and what a proof said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// What was done: `dropped table`.
+    pub name: &'static str,
+    /// To what.
+    pub object: String,
+    /// Whether a problem of the proof named it, for the right reason.
+    pub noticed: bool,
+    /// That problem, or else the first one there was.
+    pub said: Option<String>,
 }
 
-/// What a receiver knows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Received {
-    /// Files that wait to be captured.
-    pub waiting: u64,
-    /// Bytes that the server holds back for the receiver, when it was asked.
-    pub lag_bytes: Option<u64>,
-    /// What somebody must look at.
-    pub problems: Vec<String>,
-    /// What a person may want to know.
-    pub notes: Vec<String>,
+impl Tried {
+    /// Looks for the problem that names the object and says these words.
+    pub fn new(name: &'static str, object: String, words: &str, proof: &Proof) -> Self {
+        let right = proof.problems.iter().find(|text| text.contains(&object) && text.contains(words));
+        let said = right.or(proof.problems.first()).cloned();
+        Self { name, object, noticed: right.is_some(), said }
+    }
 }
 
 /// Where files are looked for.
@@ -217,6 +189,33 @@ pub struct Run {
     pub own_paths: Vec<PathBuf>,
     /// What the last accepted run wanted to be remembered.
     pub remembered: Option<String>,
+    /// For a run that fails because of something that passes.
+    pub again: Again,
+}
+
+/// Asks for a run to be begun again after it failed because of something that passes: a table that was changed while it was dumped.
+#[derive(Debug, Clone, Default)]
+pub struct Again {
+    /// It will not be begun again after this time.
+    pub is_last: bool,
+    asked: Arc<AtomicBool>,
+}
+
+impl Again {
+    /// For another run.
+    pub fn next(is_last: bool) -> Self {
+        Self { is_last, ..Self::default() }
+    }
+
+    /// Asks for it. Counts only when the run fails.
+    pub fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
 }
 
 /// A run that has begun.
@@ -306,6 +305,8 @@ pub struct Proof {
     pub compared: u64,
     /// Bytes that the source had.
     pub bytes: u64,
+    /// How long restoring took, apart from comparing; 0 when it was not measured.
+    pub restore_secs: f64,
     /// What is not as it was: the snapshot is not proven.
     pub problems: Vec<String>,
     /// Why nothing could be proven here, though nothing is known to be wrong: software that this machine lacks.
@@ -333,6 +334,14 @@ pub enum AdapterError {
     /// The adapter's own reason.
     #[error(transparent)]
     Failed(Box<dyn Error + Send + Sync>),
+    /// The same, when it is known not to be the snapshot's fault.
+    #[error("{source}")]
+    Elsewhere {
+        /// Whose it is.
+        blame: Blame,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
 }
 
 impl AdapterError {
@@ -340,11 +349,62 @@ impl AdapterError {
     pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Failed(Box::new(error))
     }
+
+    /// An error of an adapter's own, and whose fault it is.
+    pub fn blamed(blame: Blame, error: impl Error + Send + Sync + 'static) -> Self {
+        match blame {
+            Blame::Snapshot => Self::of(error),
+            blame => Self::Elsewhere { blame, source: Box::new(error) },
+        }
+    }
+}
+
+/// Whom to ask about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blame {
+    /// The snapshot: it is not what it should be.
+    Snapshot,
+    /// This machine: something is missing here, and nothing is known about the snapshot.
+    Machine,
+    /// The identity: it does not open the snapshot.
+    Identity,
+    /// The vault could not be read any more, or somebody asked to stop.
+    Gone,
+}
+
+impl AdapterError {
+    /// Whose fault it is that nothing was proven. What is not known to be this machine's is the snapshot's.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Unsupported(_) => Blame::Machine,
+            Self::Stopped => Blame::Gone,
+            Self::Elsewhere { blame, .. } => *blame,
+            Self::Failed(error) => match error.downcast_ref::<vow_store::archive::ArchiveError>() {
+                Some(error) => blame_of(error),
+                None => Blame::Snapshot,
+            },
+        }
+    }
+}
+
+/// Whose fault it is that a snapshot could not be read.
+pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
+    use vow_base::vault::VaultError;
+    use vow_store::archive::ArchiveError;
+    match error {
+        error if error.is_identity() => Blame::Identity,
+        ArchiveError::Vault(
+            VaultError::Unreachable { .. } | VaultError::Limited { .. } | VaultError::NotForThisKey { .. },
+        ) => Blame::Gone,
+        ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
+        _ => Blame::Snapshot,
+    }
 }
 
 /// Every adapter.
 pub static ADAPTERS: &[&dyn Adapter] = &[
     &files::Adapter,
+    &mariadb::Adapter,
     &postgres::Adapter,
     &redis::Adapter,
     &sqlite::Adapter,

@@ -17,6 +17,7 @@ mod physical;
 mod prove;
 mod readback;
 mod restore;
+mod sabotage;
 mod scratch;
 mod server;
 mod session;

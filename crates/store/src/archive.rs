@@ -16,6 +16,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod trailer;
+mod verify;
 
 pub use chunks::Chunks;
 pub(crate) use chunks::Spans;
@@ -24,6 +25,7 @@ pub use entries::Entries;
 pub use error::ArchiveError;
 pub(crate) use snapshot::Decoded;
 pub use snapshot::Snapshot;
+pub use verify::Verifier;
 
 use crate::session::Identities;
 use openers::Openers;
@@ -74,6 +76,19 @@ impl Archive {
         trusted: Vec<PublicKey>,
     ) -> Self {
         Self { inner: Arc::new(Inner { vault, trusted, openers: Openers::new(identities) }) }
+    }
+
+    /// The same vault, read through something that stands before it.
+    #[must_use]
+    pub fn through(&self, stand: impl FnOnce(Arc<dyn Retrieve>) -> Arc<dyn Retrieve>) -> Self {
+        let vault = stand(self.inner.vault.clone());
+        Self::new(vault, self.inner.openers.identities(), self.inner.trusted.clone())
+    }
+
+    /// The same vault, opened with other identities.
+    #[must_use]
+    pub fn opened_by(&self, identities: Arc<Identities>) -> Self {
+        Self::new(self.inner.vault.clone(), Some(identities), self.inner.trusted.clone())
     }
 
     /// Whether host keys are taken from the vault, because none were given: worth telling the user.

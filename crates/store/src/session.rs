@@ -127,6 +127,14 @@ pub struct Identities {
     keys: Vec<Box<dyn age::Identity + Send + Sync>>,
     /// Seeds of the keys that they give towards vaults.
     seeds: Vec<Zeroizing<[u8; 32]>>,
+    fingerprints: Vec<[u8; 16]>,
+}
+
+/// The fingerprint of the recipient that goes with a line of an identity file; `None` when it is no X25519 identity.
+fn fingerprint(line: &str) -> Option<[u8; 16]> {
+    let identity: age::x25519::Identity = line.trim().parse().ok()?;
+    let key = identity.to_public();
+    Some(Recipient { text: key.to_string(), key }.fingerprint())
 }
 
 impl Identities {
@@ -139,12 +147,18 @@ impl Identities {
             return Err(SessionError::Identity("it holds no AGE-SECRET-KEY line".into()));
         }
         let seeds = text.lines().filter_map(credential::seed).collect();
-        Ok(Self { keys: identities, seeds })
+        let fingerprints = text.lines().filter_map(fingerprint).collect();
+        Ok(Self { keys: identities, seeds, fingerprints })
     }
 
     /// The keys by which vaults know whoever holds these identities: one for each X25519 identity, in the file's order.
     pub fn restore_credentials(&self) -> Vec<SigningKey> {
         self.seeds.iter().map(|seed| SigningKey::from_seed(seed)).collect()
+    }
+
+    /// The fingerprints of the recipients whose secret halves these are, as manifests name them; of X25519 identities only.
+    pub fn fingerprints(&self) -> &[[u8; 16]] {
+        &self.fingerprints
     }
 
     /// Opens a key blob.

@@ -11,6 +11,7 @@ pub mod fixture;
 pub mod hard_tree;
 pub mod host;
 pub mod loop_disk;
+pub mod mariadb;
 pub mod mem_disk;
 pub mod moto;
 pub mod postgres;

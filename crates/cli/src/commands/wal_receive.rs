@@ -2,7 +2,7 @@
 
 use crate::app::Context;
 use crate::backing::{self, Order, exit_of, print_human};
-use crate::config::{Config, Settings, SourcePlan};
+use crate::config::{Config, DrillPlan, Settings, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::signals;
@@ -53,7 +53,15 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         )
         .hint("give that source another name"));
     }
-    let mut shipper = Shipper { cx, config: &config, name, sent: 0, said: BTreeSet::new(), last: Exit::Done };
+    let mut shipper = Shipper {
+        cx,
+        config: &config,
+        name,
+        drill: plan.drill.clone(),
+        sent: 0,
+        said: BTreeSet::new(),
+        last: Exit::Done,
+    };
     let spool = config.state.join("log").join(&plan.name);
     let mut pause = PAUSE_FIRST;
     loop {
@@ -88,6 +96,7 @@ struct Shipper<'s> {
     config: &'s Config,
     /// The source that the log is captured as.
     name: String,
+    drill: DrillPlan,
     sent: u64,
     /// What was said already, so that it is said once.
     said: BTreeSet<String>,
@@ -135,6 +144,7 @@ impl Shipper<'_> {
             schedule: None,
             capture: receiving.capture(),
             settings: Settings::default(),
+            drill: self.drill.clone(),
         };
         let order = Order {
             config: self.config,

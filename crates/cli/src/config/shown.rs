@@ -71,6 +71,29 @@ fn source(text: &mut String, plan: &SourcePlan) {
     if let Some(schedule) = &plan.schedule {
         line!(text, "schedule = {}", quoted(schedule));
     }
+    drill(text, &plan.drill);
+}
+
+fn drill(text: &mut String, plan: &super::DrillPlan) {
+    line!(text, "drill_within = \"{} s\"", plan.within_secs);
+    if let Some(secs) = plan.restore_target_secs {
+        line!(text, "restore_target = \"{secs} s\"");
+    }
+    for rule in &plan.expect {
+        line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
+        if let Some(bytes) = rule.larger_than_bytes {
+            line!(text, "larger_than = \"{bytes} B\"");
+        }
+        if let Some(secs) = rule.newer_than_secs {
+            line!(text, "newer_than = \"{secs} s\"");
+        }
+        if let Some(wanted) = &rule.contains {
+            line!(text, "contains = {}", quoted(wanted));
+        }
+        if let Some(least) = rule.count_at_least {
+            line!(text, "count_at_least = {least}");
+        }
+    }
 }
 
 fn path(path: &Path) -> String {

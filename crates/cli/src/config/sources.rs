@@ -1,9 +1,11 @@
 //! The sources of the plan. Each type is a module here that declares its own keys; what every source has is read in this file.
 
 mod command;
+mod drill;
 mod etcd;
 mod files;
 mod ldap;
+mod mariadb;
 mod postgres;
 mod redis;
 mod sqlite;
@@ -18,6 +20,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
 
+pub(crate) use drill::DrillPlan;
+
 /// A type of source.
 struct Type {
     /// Its name in the plan.
@@ -29,6 +33,7 @@ struct Type {
 /// Every type, as they are named to people.
 static TYPES: &[Type] = &[
     Type { kind: "files", read: files::plan },
+    Type { kind: "mariadb", read: mariadb::plan },
     Type { kind: "postgres", read: postgres::plan },
     Type { kind: "redis", read: redis::plan },
     Type { kind: "sqlite", read: sqlite::plan },
@@ -45,10 +50,14 @@ struct Common {
     #[serde(rename = "type")]
     kind: Spanned<String>,
     schedule: Option<Spanned<String>>,
+    #[serde(default)]
+    expect: Vec<Spanned<drill::RawExpect>>,
+    restore_target: Option<Spanned<String>>,
+    drill_within: Option<Spanned<String>>,
 }
 
 /// Their names.
-const COMMON: &[&str] = &["name", "type", "schedule"];
+const COMMON: &[&str] = &["name", "type", "schedule", "expect", "restore_target", "drill_within"];
 
 /// The keys of a source besides the common ones.
 type DeKeys<'k> = Spanned<DeTable<'k>>;
@@ -171,7 +180,9 @@ fn source(raw: DeKeys<'_>, folder: &Path) -> Checked<(Spanned<String>, SourcePla
     if let Some(text) = &common.schedule {
         schedule::check(text.get_ref()).map_err(|why| fault(text, why))?;
     }
+    let drill = drill::plan(&common)?;
     let plan = SourcePlan {
+        drill,
         name: name("source", &common.name)?,
         kind: kind.clone(),
         schedule: common.schedule.map(Spanned::into_inner),

@@ -67,7 +67,8 @@ pub async fn check(password: Zeroizing<String>, stored: Option<String>) -> bool 
         Some(stored) => fits(&password, &stored),
         None => {
             let nobody = NOBODY.get_or_init(|| hash("nobody has this one").unwrap_or_default());
-            fits(&password, nobody) && false
+            std::hint::black_box(fits(&password, nobody));
+            false
         }
     });
     checked.await.unwrap_or(false)

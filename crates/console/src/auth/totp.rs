@@ -59,8 +59,8 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 20] {
         false => block[..20].copy_from_slice(&Sha1::digest(key)),
     }
     let pad = |with: u8| Zeroizing::new(block.map(|byte| byte ^ with));
-    let inner = Sha1::new().chain_update(&*pad(0x36)).chain_update(message).finalize();
-    Sha1::new().chain_update(&*pad(0x5c)).chain_update(inner).finalize().into()
+    let inner = Sha1::new().chain_update(*pad(0x36)).chain_update(message).finalize();
+    Sha1::new().chain_update(*pad(0x5c)).chain_update(inner).finalize().into()
 }
 
 /// RFC 4226, section 5.3.

@@ -26,7 +26,7 @@ pub(super) async fn run(db: &Db) -> Result<(), DbError> {
         for statement in statements(text, conn.is_postgres()) {
             execute(&mut conn, statement).await?;
         }
-        conn.run("INSERT INTO schema_versions (version) VALUES ($1)", args![version as i64]).await?;
+        conn.run("INSERT INTO schema_versions (version) VALUES ($1)", args![version]).await?;
     }
     conn.commit().await
 }

@@ -130,7 +130,7 @@ mod tests {
             files: seed,
             bytes: u64::MAX - seed,
             added_bytes: seed << 40,
-            changed_ppm: (seed % 2 == 0).then_some(seed as u32),
+            changed_ppm: seed.is_multiple_of(2).then_some(seed as u32),
             mistyped_ppm: None,
             random_ppm: Some(1_000_000),
             spoke: RuleName::ALL.into_iter().skip(seed as usize % 25).step_by(3).collect(),

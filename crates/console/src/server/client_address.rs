@@ -9,7 +9,7 @@ use std::net::IpAddr;
 pub(crate) fn of(app: &App, peer: Option<&Peer>, headers: &HeaderMap) -> String {
     let direct = peer.map(|peer| peer.address.ip());
     let named = || {
-        let last = headers.get_all("x-forwarded-for").iter().last()?.to_str().ok()?;
+        let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
         last.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
     };
     let trusted = app.config.behind_proxy && direct.is_some_and(|address| address.is_loopback());

@@ -48,17 +48,12 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     let found = rows::list(&mut conn, who.scope, &wanted, PAGE_TICKETS, page * PAGE_TICKETS).await?;
     let number = rows::count(&mut conn, who.scope, &wanted).await?;
     let view = |href: &str, word: &str, at: bool| html! { a href=(href) aria-current=[at.then_some("true")] { (word) } };
-    let columns: [(&str, Box<dyn Fn(&Ticket) -> bool>); 3] = [
-        (
-            "Nobody has looked yet",
-            Box::new(move |ticket| ticket.acknowledged_by.is_none() && !is_snoozed(ticket, now)),
-        ),
-        (
-            "Someone looks into it",
-            Box::new(move |ticket| ticket.acknowledged_by.is_some() && !is_snoozed(ticket, now)),
-        ),
-        ("Snoozed", Box::new(move |ticket| is_snoozed(ticket, now))),
-    ];
+    let column = |ticket: &Ticket| match (is_snoozed(ticket, now), &ticket.acknowledged_by) {
+        (true, _) => "Snoozed",
+        (false, Some(_)) => "Someone looks into it",
+        (false, None) => "Nobody has looked yet",
+    };
+    let columns = ["Nobody has looked yet", "Someone looks into it", "Snoozed"];
     let body = html! {
         h1 { "Tickets" small { (count(number)) " " @if asked.closed { "closed" } @else { "open" } } }
         p.legend {
@@ -70,8 +65,8 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
         @if asked.closed {
             @if !found.is_empty() { section.card { (items(&found, now)) } }
         } @else {
-            @for (word, is) in &columns {
-                @let some: Vec<Ticket> = found.iter().filter(|ticket| is(ticket)).cloned().collect();
+            @for word in columns {
+                @let some: Vec<Ticket> = found.iter().filter(|ticket| column(ticket) == word).cloned().collect();
                 @if !some.is_empty() { section.card { h2 { (word) small { (some.len()) } } (items(&some, now)) } }
             }
         }

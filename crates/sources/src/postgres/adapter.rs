@@ -7,11 +7,12 @@ use super::error::PostgresError;
 use super::physical::{self, After, LogOptions, Physical, PhysicalOptions, StoredBackup, is_physical};
 use super::prove::prove;
 use super::restore::restore;
+use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
     self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
-    Run, Stop, Within,
+    Run, Stop, Tried, Within,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -74,10 +75,23 @@ impl adapter::Adapter for Adapter {
         let stored = StoredBackup::open(snapshot).map_err(stopped)?;
         physical::settle(&stored, root, replay).map(Some).map_err(stopped)
     }
+
+    fn sabotage(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        stop: Stop<'_>,
+    ) -> Result<Vec<Tried>, AdapterError> {
+        if is_physical(snapshot).map_err(stopped)? {
+            // What is in the files of a base backup is guarded by its manifest: damage to them is what tests that.
+            return Ok(Vec::new());
+        }
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+    }
 }
 
 pub(crate) fn stopped(error: PostgresError) -> AdapterError {
-    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::blamed(error.blame(), error) }
 }
 
 impl Capture for PostgresOptions {

@@ -1,6 +1,7 @@
 //! Why something with a PostgreSQL server was not done.
 
 use super::tools::ToolsError;
+use crate::adapter::{Blame, blame_of};
 use crate::process::ToolError;
 use crate::secret::SecretError;
 use std::io;
@@ -151,6 +152,17 @@ impl PostgresError {
     /// Whether it only says that the run was asked to stop.
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Tool(ToolError::Stopped))
+    }
+
+    /// Whose fault it is that nothing was proven.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Tools(_) | Self::Scratch(_) | Self::Blocked(_) | Self::Io { .. } => Blame::Machine,
+            Self::Tool(ToolError::Start { .. } | ToolError::Lost { .. }) => Blame::Machine,
+            Self::Tool(ToolError::Stopped) => Blame::Gone,
+            Self::Archive(error) => blame_of(error),
+            _ => Blame::Snapshot,
+        }
     }
 
     /// The SQLSTATE, when the server refused a statement.

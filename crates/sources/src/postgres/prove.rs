@@ -10,14 +10,46 @@ use super::session::{Session, Stop};
 use super::stored::Stored;
 use super::table::{load_scratch, scratch};
 use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, TableTruth};
-use crate::adapter::Proof;
+use crate::adapter::{Blame, Proof};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Instant;
+
+/// What is done to a database between restoring and comparing, to see whether it is noticed.
+pub(super) trait Damage {
+    /// Damages it, or leaves it as it is.
+    fn apply(
+        &mut self,
+        database: &DatabaseTruth,
+        session: &mut Session,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError>;
+}
+
+struct NoDamage;
+
+impl Damage for NoDamage {
+    fn apply(&mut self, _: &DatabaseTruth, _: &mut Session, _: Stop<'_>) -> Result<(), PostgresError> {
+        Ok(())
+    }
+}
 
 /// Restores all of a snapshot below `place` and compares it.
 pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
+    prove_with(stored, place, &mut NoDamage, stop)
+}
+
+/// The same, with damage in between.
+pub(super) fn prove_with(
+    stored: &Stored<'_>,
+    place: &Path,
+    damage: &mut dyn Damage,
+    stop: Stop<'_>,
+) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
+    let began = Instant::now();
     let scratch = scratch(stored, place, proof.bytes, stop)?;
+    proof.restore_secs += began.elapsed().as_secs_f64();
     proof.notes.extend(scratch.notes.iter().cloned());
     let mut session = scratch.access.home(stop)?;
     proof.roles(stored, &mut session, stop)?;
@@ -32,17 +64,36 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
                 database.name,
                 lacking.join(", ")
             ));
-        } else if let Err(error) = proof.database(stored, &scratch, database, stop) {
-            if stop() {
+        } else if let Err(error) = proof.database(stored, &scratch, database, damage, stop) {
+            if stop() || matches!(error.blame(), Blame::Identity | Blame::Gone) {
                 return Err(error);
             }
-            proof.problems.push(error.to_string());
+            let what = format!("database {:?} could not be restored: {error}", database.name);
+            match error.blame() {
+                Blame::Machine => proof.blocked.push(what),
+                _ => proof.problems.push(what),
+            }
         }
     }
+    proof.of_another_version(stored, &scratch);
     Ok(proof)
 }
 
 impl Proof {
+    /// A server of another version may write definitions differently: what differs then proves nothing, in either direction.
+    fn of_another_version(&mut self, stored: &Stored<'_>, scratch: &Scratch) {
+        let (here, wanted) = (scratch.access.tools.major, stored.truth.server_version_num / 10_000);
+        if here == wanted || self.problems.is_empty() {
+            return;
+        }
+        self.blocked.push(format!(
+            "PostgreSQL {wanted} is not installed here; restored into version {here}, which may be why {} of the comparisons differ; \
+             install postgresql-{wanted} to know",
+            self.problems.len()
+        ));
+        self.notes.append(&mut self.problems);
+    }
+
     pub(crate) fn same(&mut self, same: bool, problem: impl FnOnce() -> String) {
         if same {
             self.compared += 1;
@@ -70,12 +121,17 @@ impl Proof {
         stored: &Stored<'_>,
         scratch: &Scratch,
         database: &DatabaseTruth,
+        damage: &mut dyn Damage,
         stop: Stop<'_>,
     ) -> Result<(), PostgresError> {
         // A template1 nobody put anything into is like the one of the scratch server.
         if database.name != "template1" || has_content(database) {
-            self.notes.extend(load_scratch(stored, scratch, database, stop)?);
+            let began = Instant::now();
+            let loaded = load_scratch(stored, scratch, database, stop);
+            self.restore_secs += began.elapsed().as_secs_f64();
+            self.notes.extend(loaded?);
         }
+        damage.apply(database, &mut scratch.access.session(&database.name, stop)?, stop)?;
         let mut session = scratch.access.session(&database.name, stop)?;
         self.objects(stored, database, &mut session, stop)?;
         self.views(database, &mut session, stop)?;

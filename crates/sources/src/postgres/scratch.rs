@@ -7,6 +7,7 @@ use super::session::Stop;
 use super::tools::Tools;
 use super::truth::ServerFacts;
 use super::url::Url;
+use crate::isolation;
 use crate::process::{Account, Launcher, Running, ToolError, one_line};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -19,11 +20,6 @@ use tempfile::TempDir;
 const START: Duration = Duration::from_secs(60);
 /// How long it may take to stop.
 const END: Duration = Duration::from_secs(10);
-/// Twice the databases' size is wanted free: indexes are built by sorting.
-const SPACE_FACTOR: u64 = 2;
-/// And this much for the server itself.
-const SPACE_BASE_BYTES: u64 = 256 << 20;
-
 const SETTINGS: &str = "\
 listen_addresses = ''
 fsync = off
@@ -69,7 +65,7 @@ impl Scratch {
         bytes: u64,
         stop: Stop<'_>,
     ) -> Result<Self, PostgresError> {
-        let mut room = Room::make(place, facts, bytes.saturating_mul(SPACE_FACTOR))?;
+        let mut room = Room::make(place, facts, bytes)?;
         let superuser = superuser(facts);
         init(&mut room, superuser, facts, stop)?;
         let data = room.folder.path().join("data");
@@ -103,7 +99,14 @@ impl Scratch {
             format!("ident_file={}", access.display()),
         ];
         // Replaying the log may take long; it ends by itself or with the process.
-        room.run(&data, &options, superuser(facts), None, stop)
+        room.run(&data, &options, superuser(facts), None, stop).map_err(|error| match error {
+            // The machine could start a server; what it was given is not one.
+            PostgresError::Scratch(why) => {
+                let reason = format!("a server started from it {why}");
+                PostgresError::Snapshot { what: "base backup".into(), reason }
+            }
+            error => error,
+        })
     }
 
     /// Its private folder.
@@ -138,7 +141,8 @@ pub(crate) struct Room {
 
 impl Room {
     fn make(place: &Path, facts: &ServerFacts, bytes: u64) -> Result<Self, PostgresError> {
-        let account = account()?;
+        // PostgreSQL refuses to run as root.
+        let account = isolation::account(&["postgres"]).map_err(PostgresError::Scratch)?;
         let launcher = Launcher::new(Some(account.clone()));
         let tools = Tools::find(&launcher, None, facts.server_version_num / 10_000)?;
         if !tools.program("initdb").exists() {
@@ -147,7 +151,7 @@ impl Room {
                 "needs initdb, which is not in {folder}; install the server's package (on Debian: postgresql-{major})"
             )));
         }
-        check_space(place, bytes)?;
+        isolation::check_space(place, bytes).map_err(PostgresError::Scratch)?;
         let folder = tempfile::Builder::new().prefix("vow-pg-").tempdir_in(place);
         let folder = folder.map_err(PostgresError::io("make a private folder in", place))?;
         prepare(folder.path(), &launcher).map_err(PostgresError::io("prepare", folder.path()))?;
@@ -200,31 +204,6 @@ fn superuser(facts: &ServerFacts) -> &str {
     facts.bootstrap_superuser.as_deref().unwrap_or("postgres")
 }
 
-/// PostgreSQL refuses to run as root.
-fn account() -> Result<Account, PostgresError> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(Account::own());
-    }
-    let account = ["postgres", "nobody"].iter().find_map(|name| Account::named(name));
-    account.ok_or_else(|| {
-        PostgresError::Scratch("needs an account to run as: neither postgres nor nobody exists".into())
-    })
-}
-
-fn check_space(place: &Path, bytes: u64) -> Result<(), PostgresError> {
-    let stat = rustix::fs::statvfs(place).map_err(|e| PostgresError::io("look at", place)(e.into()))?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let wanted = bytes.saturating_add(SPACE_BASE_BYTES);
-    if free >= wanted {
-        return Ok(());
-    }
-    let (free, wanted) = (free >> 20, wanted >> 20);
-    let place = place.display();
-    Err(PostgresError::Scratch(format!(
-        "needs about {wanted} MiB in {place}, where {free} MiB are free; name a roomier place with --scratch"
-    )))
-}
-
 fn prepare(folder: &Path, launcher: &Launcher) -> std::io::Result<()> {
     for path in [folder.to_owned(), folder.join("s"), folder.join("ts")] {
         if path != folder {
@@ -270,42 +249,11 @@ fn append(path: &Path, text: &str) -> Result<(), PostgresError> {
         .map_err(PostgresError::io("write", path))
 }
 
-/// In a network of its own, where that can be had: foreign tables and extensions then reach nobody either.
 fn start_server(room: &mut Room, data: &Path, options: &[String]) -> Result<Running, PostgresError> {
-    let Room { account, launcher, tools, notes, .. } = room;
-    let more = options;
-    let unshare = PathBuf::from("/usr/bin/unshare");
-    let is_root = rustix::process::geteuid().is_root();
-    let (starter, options): (Launcher, Vec<String>) = match is_root {
-        true => {
-            let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
-            (
-                Launcher::default(),
-                ["--net", "--setgid", &gid, "--setuid", &uid, "--"].map(str::to_owned).into(),
-            )
-        }
-        false => {
-            (launcher.clone(), ["--user", "--map-current-user", "--net", "--"].map(str::to_owned).into())
-        }
-    };
-    let works = || {
-        let mut probe = starter.command(&unshare);
-        probe.args(&options).arg("/bin/true");
-        let (_, ended) = starter.output(probe, 1 << 16, &|| false).ok()?;
-        ended.status.success().then_some(())
-    };
-    let server = tools.program("postgres");
-    let mut command = match works() {
-        Some(()) => {
-            let mut command = starter.command(&unshare);
-            command.args(&options).arg(&server).env("HOME", &account.home);
-            command
-        }
-        None => {
-            notes.push("the scratch server shares this machine's network: unshare does not work here".into());
-            launcher.command(&server)
-        }
-    };
+    let (mut command, note) =
+        isolation::isolated(&room.account, &room.launcher, &room.tools.program("postgres"));
+    room.notes.extend(note.map(str::to_owned));
+    let (launcher, more) = (&room.launcher, options);
     command.arg("-D").arg(data).stdout(std::process::Stdio::null());
     for option in more {
         command.arg("-c").arg(option);

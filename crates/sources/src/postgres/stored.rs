@@ -20,6 +20,8 @@ pub struct Stored<'s> {
     pub truth: Truth,
     /// What the server was.
     pub facts: ServerFacts,
+    /// Dumps end after so many bytes: damage that a proof must notice.
+    pub(super) cut_dumps_at: Option<u64>,
 }
 
 impl<'s> Stored<'s> {
@@ -38,7 +40,7 @@ impl<'s> Stored<'s> {
                 return Err(PostgresError::Snapshot { what: what.into(), reason });
             }
         }
-        Ok(Self { snapshot, truth, facts })
+        Ok(Self { snapshot, truth, facts, cut_dumps_at: None })
     }
 
     /// The first characters of the snapshot's id.
@@ -58,6 +60,11 @@ impl<'s> Stored<'s> {
                 .join(", ");
             PostgresError::Refused(format!("the snapshot has no database {name:?}; it has {names}"))
         })
+    }
+
+    /// The length of a database's dump in bytes.
+    pub(super) fn dump_bytes(&self, database: &DatabaseTruth) -> Result<u64, PostgresError> {
+        Ok(self.snapshot.entry(database.dump.as_bytes())?.size)
     }
 
     /// The size that databases had, in bytes; of all of them without a name.
@@ -83,7 +90,7 @@ impl<'s> Stored<'s> {
         let entry = self.snapshot.entry(path.as_bytes())?;
         command.stdin(Stdio::piped());
         let mut running = launcher.start(command)?;
-        let mut input = Gate { out: running.stdin()?, stop };
+        let mut input = Gate { out: running.stdin()?, left: self.cut_dumps_at, stop };
         let written = self.snapshot.content(&entry, &mut input);
         if stop() {
             return Err(ToolError::Stopped.into());
@@ -105,12 +112,24 @@ impl<'s> Stored<'s> {
 /// Stops what is written when asked to.
 struct Gate<'g, W> {
     out: W,
+    /// Bytes that still pass; the others are lost without a word.
+    left: Option<u64>,
     stop: Stop<'g>,
 }
 
 impl<W: Write> Write for Gate<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.stop)() { Err(io::Error::other("interrupted")) } else { self.out.write(bytes) }
+        if (self.stop)() {
+            return Err(io::Error::other("interrupted"));
+        }
+        let Some(left) = &mut self.left else { return self.out.write(bytes) };
+        let passes = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+        if passes == 0 {
+            return Ok(bytes.len());
+        }
+        let written = self.out.write(&bytes[..passes])?;
+        *left -= written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -51,8 +51,17 @@ impl Reader {
         Ok(entry.size)
     }
 
+    /// One chunk of a file, proven to be what its reference says.
+    pub fn chunk(&mut self, chunk: &ChunkRef<ObjectId>) -> Result<&[u8], ArchiveError> {
+        if chunk.is_part() {
+            return self.shared(chunk);
+        }
+        self.snapshot.read(chunk, RecordType::Data, &mut self.content)?;
+        Ok(&self.content)
+    }
+
     /// Hands on the data of a file in order, with the offset of each piece in the data.
-    pub(crate) fn pieces(
+    pub fn pieces(
         &mut self,
         entry: &Entry<ObjectId>,
         mut take: impl FnMut(u64, &[u8]) -> Result<(), ArchiveError>,

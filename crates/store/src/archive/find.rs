@@ -33,7 +33,9 @@ pub(super) fn find(
     };
     let (fitting, others): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(|info| fits(info, name));
     if fitting.is_empty() {
-        return Err(absent(spec, &others));
+        // A manifest that could not be read may be the one that was asked for.
+        let unread = errors.into_iter().find(|error| matches!(error, ArchiveError::Manifest { .. }));
+        return Err(unread.unwrap_or_else(|| absent(spec, &others)));
     }
     let ids = names(&fitting, |info| format!("{}/{}", info.receipt.host_id(), info.manifest.source));
     if ids.len() > 1 {

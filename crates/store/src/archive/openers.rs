@@ -40,7 +40,6 @@ impl Openers {
         }
     }
 
-    #[cfg(test)]
     pub(super) fn identities(&self) -> Option<Arc<Identities>> {
         self.identities.clone()
     }

@@ -13,6 +13,7 @@ use crate::process::{Account, ToolError};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 use vow_store::monitor::Monitor;
 use vow_store::restore::{RestoreOptions, restore as restore_files};
 
@@ -108,6 +109,7 @@ fn give_all(path: &Path, account: &Account) -> std::io::Result<()> {
 /// Starts a scratch server from the snapshot, and compares it with what is known.
 pub(crate) fn prove(stored: &StoredBackup<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(), ..Proof::default() };
+    let began = Instant::now();
     let scratch = match start(stored, place, &Replay::default(), true, stop) {
         Ok(scratch) => scratch,
         Err(PostgresError::Blocked(why)) => {
@@ -120,6 +122,7 @@ pub(crate) fn prove(stored: &StoredBackup<'_>, place: &Path, stop: Stop<'_>) -> 
         }
         Err(error) => return Err(error),
     };
+    proof.restore_secs += began.elapsed().as_secs_f64();
     // The manifest agreed with every file.
     proof.compared += 1;
     proof.notes.extend(scratch.notes.iter().cloned());

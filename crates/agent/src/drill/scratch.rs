@@ -1,0 +1,275 @@
+//! Places that a drill may write to, and that go when it ends; what a drill that was killed left behind is found by the next one.
+//!
+//! A place is a folder of mode 0711 whose name and record say which process made it: boot, process id, start time. A record of every
+//! place lies in the drill's state as well, so that one in another folder is found too. When the maker is gone, processes that
+//! work in the folder (scratch servers) are killed, what is mounted below it is let go of, and the folder is removed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const PREFIX: &str = "vow-drill-";
+const RECORDS: &str = "places";
+/// How long killed processes may take to be gone.
+const KILLED: Duration = Duration::from_secs(10);
+
+/// Why there is no place, or an old one stays.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", .path.display())]
+pub struct ScratchError {
+    /// What was tried.
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ScratchError {
+    let path = path.to_owned();
+    move |source| ScratchError { action, path, source }
+}
+
+/// A private folder that goes when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    record: PathBuf,
+}
+
+impl Place {
+    /// Makes one in `folder`; `state` is the drill's own folder.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn create(folder: &Path, state: &Path) -> Result<Self, ScratchError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let owner = Owner::own().map_err(at("look at", Path::new("/proc/self/stat")))?;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{PREFIX}{}-{number}", owner.text());
+        let path = folder.join(&name);
+        let records = state.join(RECORDS);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&records).map_err(at("create", &records))?;
+        let record = records.join(&name);
+        // The record comes first: a folder without one would only be found by its name.
+        fs::write(&record, path.as_os_str().as_encoded_bytes()).map_err(at("write", &record))?;
+        // Servers that refuse root run as another account, which has to get to its own folder below.
+        let made = fs::DirBuilder::new().mode(0o711).create(&path);
+        if let Err(error) = made {
+            let _ = fs::remove_file(&record);
+            return Err(at("create", &path)(error));
+        }
+        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o711));
+        Ok(Self { path, record })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next drill, which finds the record.
+        if remove(&self.path).is_ok() {
+            let _ = fs::remove_file(&self.record);
+        }
+    }
+}
+
+/// Removes what drills that are gone left in `folder`, and in the folders that `state` has a record of. Says what was removed.
+///
+/// # Errors
+/// Something is left that cannot be removed.
+pub fn clean(folder: &Path, state: &Path) -> Result<Vec<String>, ScratchError> {
+    let mut found: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
+    let records = state.join(RECORDS);
+    for record in list(&records)? {
+        use std::os::unix::ffi::OsStrExt;
+        let bytes = fs::read(&record).map_err(at("read", &record))?;
+        found.push((PathBuf::from(std::ffi::OsStr::from_bytes(&bytes)), Some(record)));
+    }
+    for path in list(folder)? {
+        if !found.iter().any(|(known, _)| *known == path) {
+            found.push((path, None));
+        }
+    }
+    let mut removed = Vec::new();
+    for (path, record) in found {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(owner) = name.strip_prefix(PREFIX).and_then(Owner::parse) else { continue };
+        if owner.lives() {
+            continue;
+        }
+        if path.exists() {
+            let killed = remove(&path)?;
+            let with = if killed > 0 { format!(" and {killed} processes in it") } else { String::new() };
+            removed.push(format!("{}{with}", path.display()));
+        }
+        if let Some(record) = record {
+            fs::remove_file(&record).map_err(at("remove", &record))?;
+        }
+    }
+    Ok(removed)
+}
+
+/// Folders of ours; none when the folder itself is not there.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, ScratchError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(at("list", folder)(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(at("list", folder))?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Ends what runs in a folder, lets go of what is mounted there, and removes it. Says how many processes there were.
+fn remove(path: &Path) -> Result<usize, ScratchError> {
+    let began = Instant::now();
+    let mut killed = std::collections::BTreeSet::new();
+    loop {
+        let working = processes_in(path);
+        if working.is_empty() || began.elapsed() > KILLED {
+            break;
+        }
+        for pid in working {
+            killed.insert(pid.as_raw_nonzero());
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for mount in mounts_below(path) {
+        let _ = Command::new("umount").arg("-l").arg("--").arg(&mount).status();
+    }
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", path)(error)),
+        _ => Ok(killed.len()),
+    }
+}
+
+/// Processes whose working folder is below `path`: servers work in their data folder.
+fn processes_in(path: &Path) -> Vec<rustix::process::Pid> {
+    let own = std::process::id();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let works_there = |pid: &i32| {
+        u32::try_from(*pid) != Ok(own)
+            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(path))
+    };
+    pids.filter(works_there).filter_map(rustix::process::Pid::from_raw).collect()
+}
+
+fn mounts_below(path: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let mut mounts: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(PathBuf::from)
+        .filter(|p| p.starts_with(path))
+        .collect();
+    // The deepest first.
+    mounts.sort_by_key(|mount| std::cmp::Reverse(mount.as_os_str().len()));
+    mounts
+}
+
+/// A process, so that another one that got its number later is not taken for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Owner {
+    boot: String,
+    pid: u32,
+    started: u64,
+}
+
+impl Owner {
+    fn own() -> io::Result<Self> {
+        let pid = std::process::id();
+        let started = started(pid).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self { boot: boot(), pid, started })
+    }
+
+    fn text(&self) -> String {
+        format!("{}-{}-{}", self.boot, self.pid, self.started)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let boot = parts.next()?.to_owned();
+        let (pid, started) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { boot, pid, started })
+    }
+
+    fn lives(&self) -> bool {
+        self.boot == boot() && started(self.pid) == Some(self.started)
+    }
+}
+
+/// The first digits of the id of this boot.
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.chars().filter(char::is_ascii_hexdigit).take(8).collect()
+}
+
+/// When a process started, in ticks since the boot; `None` when it is gone, or only waits to be buried.
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then_some(())?;
+    fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_goes_with_its_value_and_one_of_a_dead_process_with_the_next_drill() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let (folder, state) = (temp.path().join("scratch"), temp.path().join("state"));
+        fs::create_dir(&folder).expect("made");
+        let place = Place::create(&folder, &state).expect("a place");
+        fs::write(place.path().join("x"), "y").expect("written");
+        assert!(clean(&folder, &state).expect("cleaned").is_empty(), "its owner lives");
+        let path = place.path().to_owned();
+        drop(place);
+        assert!(!path.exists() && list(&state.join(RECORDS)).expect("listed").is_empty());
+
+        // One whose maker is gone, elsewhere, with a process that works in it.
+        let elsewhere = temp.path().join("elsewhere");
+        let dead = Owner { started: 1, ..Owner::own().expect("this process") };
+        let name = format!("{PREFIX}{}-0", dead.text());
+        let left = elsewhere.join(&name);
+        fs::create_dir_all(left.join("data")).expect("made");
+        fs::create_dir_all(state.join(RECORDS)).expect("made");
+        fs::write(state.join(RECORDS).join(&name), left.as_os_str().as_encoded_bytes()).expect("written");
+        let mut server =
+            Command::new("sleep").arg("600").current_dir(left.join("data")).spawn().expect("it starts");
+        let removed = clean(&folder, &state).expect("cleaned");
+        assert!(removed.len() == 1 && removed[0].contains("1 processes"), "{removed:?}");
+        assert!(!left.exists() && !server.wait().expect("it ended").success());
+        assert!(clean(&folder, &state).expect("cleaned").is_empty());
+    }
+
+    #[test]
+    fn owners_are_told_apart() {
+        let own = Owner::own().expect("this process");
+        assert_eq!(Owner::parse(&format!("{}-7", own.text())), Some(own.clone()));
+        assert!(own.lives());
+        assert!(!Owner { boot: "00000000".into(), ..own.clone() }.lives());
+        assert!(!Owner { started: own.started + 1, ..own }.lives());
+        assert_eq!(Owner::parse("x"), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! A proof in the ledger of the vault, when that is a folder of this machine: retention then keeps the snapshot as the last proven one.
+//!
+//! Only what was restored whole and found right is entered, and only that: a drill never doubts a snapshot by itself, because its own
+//! machine may be what is wrong, and what is doubted can expire.
+
+use crate::level;
+use crate::reading::Reading;
+use std::os::unix::fs::MetadataExt;
+use vow_base::Fingerprint;
+use vow_base::detail::Mark;
+use vow_base::id::{hex, sha256};
+use vow_base::sign::PublicKey;
+use vow_protocol::report::ProofReport;
+use vow_store::archive::SnapshotInfo;
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub(super) enum Entered {
+    /// At this position.
+    At(u64),
+    /// It was not tried: the vault is not a folder of this machine.
+    Elsewhere,
+    /// It did not work.
+    Failed(String),
+}
+
+/// Enters the proof whose stored bytes these are.
+pub(super) fn enter(
+    reading: &Reading,
+    info: &SnapshotInfo,
+    report: &ProofReport,
+    drill_key: &PublicKey,
+    stored: &[u8],
+) -> Entered {
+    let folder = match &reading.config {
+        Some(config) => config
+            .vaults
+            .iter()
+            .find(|plan| plan.name == report.level)
+            .and_then(|plan| Some((plan.folder()?.to_owned(), plan.fingerprint))),
+        // Without a plan a level is called by its path. A bare machine changes nothing anywhere.
+        None => None,
+    };
+    let Some((path, fingerprint)) = folder else { return Entered::Elsewhere };
+    // What root writes into the vault of another user, that user's server cannot go on with.
+    let owner = std::fs::metadata(&path).map(|meta| meta.uid());
+    if let Some(owner) = owner.ok().filter(|owner| *owner != rustix::process::geteuid().as_raw()) {
+        return Entered::Failed(format!("{} belongs to another user (number {owner})", path.display()));
+    }
+    let note = format!(
+        "drill: restored from here and compared, {} right; proof {} by drill host {}",
+        report.compared,
+        hex(&sha256(stored)),
+        Fingerprint::of(drill_key),
+    );
+    let entered = level::open_vault(&path, fingerprint)
+        .and_then(|vault| Ok(vault.mark(&info.receipt.host_id(), &info.id, Mark::Proven, &note)?));
+    match entered {
+        Ok(receipt) => Entered::At(receipt.position),
+        Err(failure) => Entered::Failed(failure.line()),
+    }
+}

@@ -1,0 +1,67 @@
+//! Sources of type `mariadb`.
+
+use super::{About, DeKeys, Plan, Settings, shown};
+use crate::config::fault::{Checked, fault};
+use crate::config::keys::{SECS, number, optional_path, password, size, texts};
+use serde::Deserialize;
+use std::sync::Arc;
+use toml::Spanned;
+use vow_sources::mariadb::{AccessOptions, Lock, MariaDbOptions, Url};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    url: Option<Spanned<String>>,
+    #[serde(default)]
+    exclude: Vec<Spanned<String>>,
+    run_as: Option<String>,
+    password_file: Option<Spanned<String>>,
+    password_command: Option<Spanned<Vec<Spanned<String>>>>,
+    tools: Option<Spanned<String>>,
+    lock: Option<Spanned<String>>,
+    exact_below: Option<Spanned<String>>,
+    lock_wait_secs: Option<Spanned<i64>>,
+    max_lag_secs: Option<Spanned<i64>>,
+}
+
+const LOCKS: &[(&str, Lock)] = &[("auto", Lock::Auto), ("none", Lock::None), ("all", Lock::All)];
+
+pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
+    let keys: Keys = about.read(keys)?;
+    let url = about.required(keys.url.as_ref(), "url", "\"mariadb:///?socket=/run/mysqld/mysqld.sock\"")?;
+    let mut access = AccessOptions::of(Url::parse(url.get_ref()).map_err(|why| fault(url, why))?);
+    access.run_as = keys.run_as;
+    access.password = password(keys.password_file.as_ref(), keys.password_command.as_ref(), about.folder)?;
+    access.tools = optional_path(keys.tools.as_ref(), about.folder)?;
+    let mut options = MariaDbOptions::new(access);
+    options.exclude = texts(&keys.exclude, "the name of a database")?;
+    if let Some(text) = &keys.lock {
+        let found = LOCKS.iter().find(|(word, _)| word == text.get_ref());
+        options.lock = found
+            .ok_or_else(|| fault(text, "lock is \"auto\", \"none\" or \"all\""))
+            .map(|(_, lock)| *lock)?;
+    }
+    if let Some(text) = &keys.exact_below {
+        options.exact_below_bytes = size(text)?;
+    }
+    options.lock_wait_secs = number(keys.lock_wait_secs.as_ref(), options.lock_wait_secs, SECS)?;
+    options.max_lag_secs = number(keys.max_lag_secs.as_ref(), options.max_lag_secs, SECS)?;
+    let settings = settings(&options);
+    Ok(Plan { capture: Arc::new(options), settings })
+}
+
+fn settings(options: &MariaDbOptions) -> Settings {
+    let access = &options.access;
+    let mut settings = Settings::default();
+    settings.set("exclude", options.exclude.clone()).set("url", access.url.text());
+    settings.set_some("run_as", access.run_as.clone());
+    settings.set_some("password_file", access.password.file.as_deref().map(shown));
+    settings.set_list("password_command", &access.password.command);
+    settings.set_some("tools", access.tools.as_deref().map(shown));
+    let lock = LOCKS.iter().find(|(_, lock)| *lock == options.lock).map_or("auto", |(word, _)| word);
+    settings.set("lock", lock);
+    settings.set("exact_below", options.exact_below_bytes.to_string());
+    settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
+    settings.set("max_lag_secs", i64::from(options.max_lag_secs));
+    settings
+}

@@ -1,0 +1,74 @@
+//! What scratch servers of every kind need: room, an account that may be used, and no network to reach anybody by.
+
+use crate::process::{Account, Launcher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Twice the data's size is wanted free: indexes are built by sorting.
+const SPACE_FACTOR: u64 = 2;
+/// And this much for the server itself.
+const SPACE_BASE_BYTES: u64 = 256 << 20;
+
+/// Insists on room for a server with this much data below `place`.
+///
+/// # Errors
+/// What is lacking, as the rest of a sentence about the scratch server.
+pub(crate) fn check_space(place: &Path, bytes: u64) -> Result<(), String> {
+    let stat =
+        rustix::fs::statvfs(place).map_err(|e| format!("cannot be put into {}: {e}", place.display()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let wanted = bytes.saturating_mul(SPACE_FACTOR).saturating_add(SPACE_BASE_BYTES);
+    if free >= wanted {
+        return Ok(());
+    }
+    let (free, wanted, place) = (free >> 20, wanted >> 20, place.display());
+    Err(format!(
+        "needs about {wanted} MiB in {place}, where {free} MiB are free; name a roomier place with --scratch"
+    ))
+}
+
+/// The account for a server that refuses root: oneself, or for root the first of these that exists, or nobody.
+///
+/// # Errors
+/// There is none, as the rest of a sentence about the scratch server.
+pub(crate) fn account(names: &[&str]) -> Result<Account, String> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Account::own());
+    }
+    let found = names.iter().chain(&["nobody"]).find_map(|name| Account::named(name));
+    found.ok_or_else(|| {
+        format!("needs an account to run as: neither {} nor nobody exists", names.join(" nor "))
+    })
+}
+
+/// A command that runs as this account in a network of its own, where that can be had: foreign tables and the like then reach nobody.
+/// Gives a note where it cannot.
+pub(crate) fn isolated(
+    account: &Account,
+    launcher: &Launcher,
+    server: &Path,
+) -> (Command, Option<&'static str>) {
+    let unshare = PathBuf::from("/usr/bin/unshare");
+    let (starter, options): (Launcher, Vec<String>) = match rustix::process::geteuid().is_root() {
+        true => {
+            let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
+            (
+                Launcher::default(),
+                ["--net", "--setgid", &gid, "--setuid", &uid, "--"].map(str::to_owned).into(),
+            )
+        }
+        false => {
+            (launcher.clone(), ["--user", "--map-current-user", "--net", "--"].map(str::to_owned).into())
+        }
+    };
+    let mut probe = starter.command(&unshare);
+    probe.args(&options).arg("/bin/true");
+    let works = starter.output(probe, 1 << 16, &|| false).is_ok_and(|(_, ended)| ended.status.success());
+    if !works {
+        let note = "the scratch server shares this machine's network: unshare does not work here";
+        return (launcher.command(server), Some(note));
+    }
+    let mut command = starter.command(&unshare);
+    command.args(&options).arg(server).env("HOME", &account.home);
+    (command, None)
+}

@@ -1,0 +1,74 @@
+//! MariaDB in the contract of all adapters.
+
+use super::access::AccessOptions;
+use super::capture::{MariaDb, MariaDbOptions};
+use super::discover;
+use super::error::MariaDbError;
+use super::prove::prove;
+use super::restore::restore;
+use super::stored::Stored;
+use super::url::Url;
+use crate::adapter::{
+    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+};
+use std::path::Path;
+use vow_store::archive::Snapshot;
+
+/// MariaDB, as an adapter.
+pub struct Adapter;
+
+impl adapter::Adapter for Adapter {
+    fn kind(&self) -> &'static str {
+        "mariadb"
+    }
+
+    fn discover(&self, _: &Within) -> Vec<Discovered> {
+        discover::servers()
+    }
+
+    fn restore(
+        &self,
+        snapshot: &Snapshot,
+        request: &Request,
+        stop: Stop<'_>,
+    ) -> Result<Restored, AdapterError> {
+        let url = Url::parse(&request.into).map_err(MariaDbError::Options).map_err(stopped)?;
+        let mut into = AccessOptions::of(url);
+        into.run_as.clone_from(&request.run_as);
+        into.password.file.clone_from(&request.password_file);
+        restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
+    }
+
+    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+        prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+    }
+}
+
+fn stopped(error: MariaDbError) -> AdapterError {
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
+}
+
+impl Capture for MariaDbOptions {
+    fn begin(&self, run: &Run) -> Result<Begun, String> {
+        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let options =
+            Self { known_identifier, dry_run: run.dry_run, hold_schema: run.again.is_last, ..self.clone() };
+        let source = MariaDb::new(options, run.again.clone());
+        let learned = source.learned();
+        let remember = Box::new(move || learned.identifier());
+        Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })
+    }
+
+    fn excludes(&self) -> Vec<String> {
+        self.exclude.clone()
+    }
+
+    fn covers(&self, found: &Discovered) -> bool {
+        found.kind == "mariadb" && discover::covers(&self.access.url, found)
+    }
+
+    /// Without it another server would not be noticed.
+    fn memory(&self) -> Memory {
+        Memory::Needed("the server that the source names is the right one")
+    }
+}

@@ -1,0 +1,644 @@
+//! A MariaDB server as a source: which files a snapshot of it has, and in which order they come to be.
+//!
+//! First the server is recognised, and held still for the moment; then the dumps are handed to the engine; when the last one was
+//! judged, the small files that need all of them follow. Waiting is done here, on the planner's thread.
+
+use super::access::{Access, AccessOptions};
+use super::dump::{Dump, Held, Part, options as dump_options};
+use super::error::MariaDbError;
+use super::inventory::{self, Objects};
+use super::measure::{self, Table};
+use super::moment::{Hold, ReadLock};
+use super::reading::Contents;
+use super::server::{self, Server};
+use super::session::Session;
+use super::sql::quoted_name;
+use super::system;
+use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
+use super::verdict::{Accepted, Evidence, kinds};
+use crate::adapter::Again;
+use crate::synthetic;
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use vow_store::source::{Found, Source};
+
+/// All databases, as SQL.
+pub const DATABASES: &str = "databases.sql";
+/// The tables without transactions, when they were dumped on their own.
+pub const LOCKED: &str = "databases-locked.sql";
+/// What the server is.
+pub const SERVER: &str = "server.json";
+/// Users, roles, grants, foreign servers and plugins, as SQL.
+pub const SYSTEM: &str = "system.sql";
+/// What it said about itself.
+pub const TRUTH: &str = "truth.json";
+
+/// Tables up to this size are summed up row by row.
+pub const DEFAULT_EXACT_BELOW_BYTES: u64 = 256 << 20;
+/// How long a lock is waited for.
+pub const DEFAULT_LOCK_WAIT_SECS: u32 = 60;
+/// How far a replica may lie behind before its snapshots count as degraded.
+pub const DEFAULT_MAX_LAG_SECS: u32 = 900;
+/// The longest statement that a server can be made to take.
+const PACKET_MAX_BYTES: u64 = 1 << 30;
+/// Inventories taken before the moment, at most, because tables without transactions appeared meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// What may wait while tables without transactions are dumped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// Writing waits while such tables are dumped, when there are any.
+    Auto,
+    /// Nothing waits: with such tables the snapshot is partial.
+    None,
+    /// Writing waits for the whole dump.
+    All,
+}
+
+/// What to capture.
+#[derive(Debug, Clone)]
+pub struct MariaDbOptions {
+    /// How to reach the server.
+    pub access: AccessOptions,
+    /// Databases left out on purpose.
+    pub exclude: Vec<String>,
+    /// Tables up to this size are summed up exactly, larger ones by a sample.
+    pub exact_below_bytes: u64,
+    /// How long to wait for a lock.
+    pub lock_wait_secs: u32,
+    /// A replica further behind than this degrades the snapshot.
+    pub max_lag_secs: u32,
+    /// What may wait.
+    pub lock: Lock,
+    /// The system identifier on record; another one is refused.
+    pub known_identifier: Option<String>,
+    /// Only say what would be dumped.
+    pub dry_run: bool,
+    /// Changes of the schema wait as well: the last try after some that met with one.
+    pub hold_schema: bool,
+}
+
+impl MariaDbOptions {
+    /// With every default.
+    pub fn new(access: AccessOptions) -> Self {
+        Self {
+            access,
+            exclude: Vec::new(),
+            exact_below_bytes: DEFAULT_EXACT_BELOW_BYTES,
+            lock_wait_secs: DEFAULT_LOCK_WAIT_SECS,
+            max_lag_secs: DEFAULT_MAX_LAG_SECS,
+            lock: Lock::Auto,
+            known_identifier: None,
+            dry_run: false,
+            hold_schema: false,
+        }
+    }
+}
+
+/// What the streams tell the source.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    again: Again,
+}
+
+#[derive(Default)]
+struct State {
+    contents: Vec<Contents>,
+    measured: Option<Vec<TableTruth>>,
+    failure: Option<String>,
+}
+
+impl Shared {
+    fn with(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// A dump came to its end.
+    pub(crate) fn dumped(&self, contents: Contents) {
+        self.with(|state| state.contents.push(contents));
+    }
+
+    /// Something failed; the first reason counts.
+    pub(crate) fn failed(&self, error: &MariaDbError) {
+        self.with(|state| {
+            if state.failure.is_none() && matches!(error, MariaDbError::Changed(_)) {
+                self.again.ask();
+            }
+            state.failure.get_or_insert_with(|| error.to_string());
+        });
+    }
+
+    /// A stream was let go of before its end.
+    pub(crate) fn interrupted(&self) {
+        self.with(|state| {
+            state.failure.get_or_insert_with(|| "interrupted".into());
+        });
+    }
+
+    /// Waits until so many dumps and the measuring are done, or one failed.
+    fn wait(&self, dumps: usize) -> Result<(Contents, Vec<TableTruth>), String> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(failure) = &state.failure {
+                return Err(failure.clone());
+            }
+            if state.contents.len() == dumps && state.measured.is_some() {
+                let mut contents = Contents::default();
+                std::mem::take(&mut state.contents).into_iter().for_each(|other| contents.join(other));
+                return Ok((contents, state.measured.take().unwrap_or_default()));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// What a run learned that the next one wants to know.
+#[derive(Debug, Default)]
+pub struct Learned(Mutex<Option<String>>);
+
+impl Learned {
+    /// The server's system identifier, once it was seen.
+    pub fn identifier(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The adapter. Nothing is connected before the first call of [`Source::next`].
+pub struct MariaDb {
+    options: MariaDbOptions,
+    shared: Arc<Shared>,
+    learned: Arc<Learned>,
+    stage: Stage,
+}
+
+enum Stage {
+    New,
+    Dumping(Box<Dumping>),
+    Ended(Option<String>),
+}
+
+/// Dumps that run, and what will be said when they have ended.
+struct Dumping {
+    access: Arc<Access>,
+    facts: ServerFacts,
+    dumps: Vec<(&'static str, Dump)>,
+    files: Vec<String>,
+    databases: Vec<String>,
+    not_dumped: Vec<NotDumped>,
+    before: Objects,
+    tables: Vec<Table>,
+    taken: String,
+    position: Option<Position>,
+    history: bool,
+    coherent: bool,
+    system: Vec<u8>,
+    accounts: Vec<Account>,
+    stop_measuring: Arc<AtomicBool>,
+}
+
+impl Drop for Dumping {
+    fn drop(&mut self) {
+        self.stop_measuring.store(true, Ordering::Relaxed);
+    }
+}
+
+fn go_on() -> bool {
+    false
+}
+
+impl MariaDb {
+    /// The source of these options. A run that fails because tables were changed asks for another.
+    pub fn new(options: MariaDbOptions, again: Again) -> Self {
+        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again };
+        Self { options, shared: Arc::new(shared), learned: Arc::default(), stage: Stage::New }
+    }
+
+    /// What is learned while it runs.
+    pub fn learned(&self) -> Arc<Learned> {
+        Arc::clone(&self.learned)
+    }
+
+    fn begin(&mut self) -> Result<(Vec<Found>, Stage), MariaDbError> {
+        let options = &self.options;
+        let access = Arc::new(Access::open(&options.access, &go_on)?);
+        let mut session = access.session(&go_on)?;
+        let server = server::ask(&access, &mut session, &go_on)?;
+        let identifier = &server.facts.system_identifier;
+        if let Some(expected) = options.known_identifier.as_ref().filter(|known| *known != identifier) {
+            let (place, found) = (access.url.to_string(), identifier.clone());
+            return Err(MariaDbError::OtherServer { place, found, expected: expected.clone() });
+        }
+        *self.learned.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.clone());
+        let mut found = Vec::new();
+        let mut problem = |path: &str, text: String| found.push(Found::Problem { path: path.into(), text });
+        let hidden = server::hidden(&server::privileges(&mut session, &go_on)?);
+        hidden.into_iter().for_each(|text| problem(DATABASES, text));
+        if let Some(text) = self.lag(&server) {
+            problem(SERVER, text);
+        }
+        if options.dry_run {
+            drop(session);
+            found.extend(self.announce(&access, &server));
+            return Ok((found, Stage::Ended(None)));
+        }
+        let dumping = self.moment(&access, session, server, &mut found)?;
+        found.push(Found::Item(synthetic::folder(b"")));
+        Ok((found, Stage::Dumping(Box::new(dumping))))
+    }
+
+    fn announce(&self, access: &Access, server: &Server) -> Vec<Found> {
+        let one = |database: &super::truth::DatabaseFacts| {
+            let (name, version) = (&database.name, &access.tools.version);
+            let megabytes = database.bytes.div_ceil(1_000_000);
+            Found::Note(match self.options.exclude.contains(name) {
+                true => format!("database {name:?} is excluded by the plan"),
+                false => format!("would dump database {name:?} ({megabytes} MB) with {version}"),
+            })
+        };
+        let mut notes: Vec<_> = server.facts.databases.iter().map(one).collect();
+        notes.push(Found::Note(format!("would dump users and roles into {SYSTEM}")));
+        notes
+    }
+
+    fn lag(&self, server: &Server) -> Option<String> {
+        let limit = u64::from(self.options.max_lag_secs);
+        let behind = match server.lag_secs {
+            Some(lag) if lag <= limit => return None,
+            Some(lag) => format!("{lag} s"),
+            None => "nobody knows how far".into(),
+        };
+        Some(format!(
+            "the server is a replica that lies behind ({behind}; {limit} s are allowed): newer rows are missing"
+        ))
+    }
+
+    /// Holds the server still, takes the inventory, begins the dumps and the measuring, and lets go.
+    fn moment(
+        &self,
+        access: &Arc<Access>,
+        mut session: Session,
+        server: Server,
+        found: &mut Vec<Found>,
+    ) -> Result<Dumping, MariaDbError> {
+        let options = &self.options;
+        let (databases, not_dumped) = self.choose(&server, found);
+        let mut without = without_transactions(&measure::tables(&mut session, &databases, &go_on)?);
+        for _ in 0..ATTEMPTS {
+            let all = match options.lock {
+                Lock::All => true,
+                Lock::Auto => !without.is_empty(),
+                Lock::None => false,
+            };
+            let mut hold = Hold::begin(access, all, server.can.backup_stage, options.lock_wait_secs, &go_on)?;
+            let now = names(&server::databases(hold.session(), &go_on)?, &options.exclude);
+            let tables = measure::tables(hold.session(), &now, &go_on)?;
+            let now_without = without_transactions(&tables);
+            if options.lock == Lock::Auto && without.is_empty() && !now_without.is_empty() {
+                without = now_without;
+                continue;
+            }
+            let before = inventory::objects(hold.session(), &now, &go_on)?;
+            // Commits can only be let go together with the schema. When that is to stay as it is, tables are locked instead.
+            let keep_schema = options.hold_schema && server.can.backup_stage && !all;
+            let reading = match keep_schema {
+                true => ReadLock::begin(access, &quoted_names(&tables), options.lock_wait_secs, &go_on)?,
+                false => None,
+            };
+            if !keep_schema {
+                hold.block_commits(&go_on)?;
+            }
+            let plan = Begin {
+                access,
+                shared: &self.shared,
+                options,
+                server: &server,
+                tables: &tables,
+                sequences: sequences(&before),
+            };
+            let begun = plan.begin(hold, reading, keep_schema, &now, &now_without)?;
+            let (system, problems) = system::dump(access, &mut session, &go_on)?;
+            found.extend(problems.into_iter().map(|text| Found::Problem { path: SYSTEM.into(), text }));
+            // When they may not be read, that has been said.
+            let accounts =
+                access.session(&go_on).and_then(|mut session| system::accounts(&mut session, &go_on));
+            let history = access.tools.dumps_with("--dump-history");
+            found.extend(worries(&tables, options.lock, history));
+            return Ok(Dumping {
+                access: Arc::clone(access),
+                facts: server.facts,
+                files: begun.dumps.iter().map(|(file, _)| (*file).to_owned()).collect(),
+                dumps: begun.dumps,
+                databases: now,
+                not_dumped,
+                before,
+                taken: begun.taken,
+                position: begun.position,
+                history,
+                coherent: options.lock != Lock::None || now_without.is_empty(),
+                tables,
+                system,
+                accounts: accounts.unwrap_or_default(),
+                stop_measuring: begun.stop_measuring,
+            });
+        }
+        Err(MariaDbError::Changed("tables without transactions came and went".into()))
+    }
+
+    /// Which databases are dumped. What is left out is said.
+    fn choose(&self, server: &Server, found: &mut Vec<Found>) -> (Vec<String>, Vec<NotDumped>) {
+        let all = &server.facts.databases;
+        let is_there = |name: &String| all.iter().any(|database| database.name == *name);
+        for name in &self.options.exclude {
+            found.push(Found::Note(match is_there(name) {
+                true => format!("database {name:?} is excluded by the plan"),
+                false => format!("exclude names the database {name:?}, which is not there"),
+            }));
+        }
+        let excluded = self.options.exclude.iter().filter(|name| is_there(name));
+        let reason = "excluded by the plan";
+        let not_dumped =
+            excluded.map(|name| NotDumped { database: name.clone(), reason: reason.into() }).collect();
+        (names(all, &self.options.exclude), not_dumped)
+    }
+}
+
+fn names(databases: &[super::truth::DatabaseFacts], exclude: &[String]) -> Vec<String> {
+    let wanted = databases.iter().map(|database| database.name.clone());
+    wanted.filter(|name| !exclude.contains(name)).collect()
+}
+
+fn without_transactions(tables: &[Table]) -> Vec<(String, String)> {
+    let without = tables.iter().filter(|table| !table.transactional);
+    without.map(|table| (table.database.clone(), table.name.clone())).collect()
+}
+
+fn quoted_names(tables: &[Table]) -> Vec<String> {
+    tables.iter().map(|table| quoted_name(&table.database, &table.name)).collect()
+}
+
+fn sequences(objects: &Objects) -> Vec<(String, String)> {
+    let sequences = objects.keys().filter(|(kind, ..)| kind == "sequence");
+    sequences.map(|(_, database, name)| (database.clone(), name.clone())).collect()
+}
+
+/// What no dump can bring back, or not of one moment.
+fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
+    let problem = |text: String| Found::Problem { path: DATABASES.into(), text };
+    let named = |which: &dyn Fn(&&Table) -> bool| {
+        let all: Vec<_> = tables
+            .iter()
+            .filter(which)
+            .map(|table| format!("{}.{} ({})", table.database, table.name, table.engine))
+            .collect();
+        let more = all.len().saturating_sub(10);
+        let shown = all.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+        (!all.is_empty()).then(|| if more > 0 { format!("{shown} and {more} more") } else { shown })
+    };
+    let mut found = Vec::new();
+    if lock == Lock::None
+        && let Some(names) = named(&|table| !table.transactional)
+    {
+        found.push(problem(format!(
+            "not coherent: these tables have no transactions and were dumped while they could change (lock = \"none\"): {names}"
+        )));
+    }
+    if !history && let Some(names) = named(&|table| table.versioned) {
+        found.push(problem(format!("the history of system-versioned tables is missing, since this mariadb-dump cannot dump it: {names}")));
+    }
+    if history && let Some(names) = named(&|table| table.by_transaction) {
+        found.push(problem(format!(
+            "versions by number of transaction cannot be restored from a dump: {names}"
+        )));
+    }
+    found
+}
+
+/// What is needed to begin.
+struct Begin<'b> {
+    access: &'b Arc<Access>,
+    shared: &'b Arc<Shared>,
+    options: &'b MariaDbOptions,
+    server: &'b Server,
+    tables: &'b [Table],
+    sequences: Vec<(String, String)>,
+}
+
+/// What has begun.
+struct Began {
+    dumps: Vec<(&'static str, Dump)>,
+    taken: String,
+    position: Option<Position>,
+    stop_measuring: Arc<AtomicBool>,
+}
+
+impl Begin<'_> {
+    fn begin(
+        &self,
+        mut hold: Hold,
+        reading: Option<ReadLock>,
+        keep_schema: bool,
+        databases: &[String],
+        without: &[(String, String)],
+    ) -> Result<Began, MariaDbError> {
+        let split = self.options.lock == Lock::Auto && !without.is_empty();
+        let mut truth = self.access.session(&go_on)?;
+        truth.query("beginning", "START TRANSACTION WITH CONSISTENT SNAPSHOT", &go_on)?;
+        let taken = truth.value("asking for the time", "SELECT UTC_TIMESTAMP(6)", &go_on)?;
+        let position = if self.server.can.position { position(&mut truth)? } else { None };
+        let mut dumps = Vec::new();
+        if !databases.is_empty() {
+            if split {
+                dumps.push((LOCKED, self.dump(LOCKED, Part::Locked, databases, &self.not_locked())?));
+            }
+            let ignored = if split { without } else { &[] };
+            dumps.push((DATABASES, self.dump(DATABASES, Part::Everything, databases, ignored)?));
+        }
+        for (_, dump) in &mut dumps {
+            dump.begun(hold.session(), &go_on)?;
+        }
+        reading.map_or(Ok(()), |reading| reading.end(&go_on))?;
+        let held = match split || keep_schema || self.options.lock == Lock::All {
+            true => Some(Arc::new(Held::new(hold))),
+            false => {
+                hold.end(&go_on)?;
+                None
+            }
+        };
+        if let (Some(held), Some((_, first))) = (&held, dumps.first_mut()) {
+            first.holding(Arc::clone(held));
+        }
+        let stop_measuring = self.measure(truth, held)?;
+        Ok(Began { dumps, taken, position, stop_measuring })
+    }
+
+    /// What is not dumped while writing waits.
+    fn not_locked(&self) -> Vec<(String, String)> {
+        let with = self.tables.iter().filter(|table| table.transactional);
+        let mut ignored: Vec<_> = with.map(|table| (table.database.clone(), table.name.clone())).collect();
+        ignored.extend(self.sequences.iter().cloned());
+        ignored
+    }
+
+    fn dump(
+        &self,
+        file: &'static str,
+        part: Part,
+        databases: &[String],
+        ignored: &[(String, String)],
+    ) -> Result<Dump, MariaDbError> {
+        let mut command = self.access.dump_command(&format!("{file}.cnf"), ignored)?;
+        command.args(dump_options(&self.access.tools, part, self.server.can.position));
+        command.arg("--databases").arg("--").args(databases);
+        Dump::start(self.access, self.shared, file, command, self.options.lock_wait_secs)
+    }
+
+    /// Measures in the background: first what is only still while it is held.
+    fn measure(&self, mut truth: Session, held: Option<Arc<Held>>) -> Result<Arc<AtomicBool>, MariaDbError> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (shared, stop, tables) = (Arc::clone(self.shared), Arc::clone(&stopped), self.tables.to_vec());
+        let limit = self.options.exact_below_bytes;
+        let history = self.access.tools.dumps_with("--dump-history");
+        let still = self.options.lock != Lock::None;
+        let mut plain = self.access.session(&go_on)?;
+        std::thread::spawn(move || {
+            let stop = || stop.load(Ordering::Relaxed);
+            let measured = (|| {
+                let mut out = Vec::new();
+                for table in tables.iter().filter(|table| !table.transactional && still) {
+                    out.push(table.measure(&mut plain, limit, history, &stop)?);
+                }
+                drop(held);
+                for table in tables.iter().filter(|table| table.transactional) {
+                    // Locks of a table go with the savepoint: changes of the schema must not wait for all the others.
+                    truth.query("measuring", "SAVEPOINT vow", &stop)?;
+                    out.push(table.measure(&mut truth, limit, history, &stop)?);
+                    truth.query("measuring", "ROLLBACK TO SAVEPOINT vow", &stop)?;
+                }
+                Ok(out)
+            })();
+            match measured {
+                Ok(measured) => shared.with(|state| state.measured = Some(measured)),
+                Err(error) => shared.failed(&as_change(error)),
+            }
+        });
+        Ok(stopped)
+    }
+}
+
+/// 1412: the definition has changed; 1146: the table is gone; 1054: a column is.
+fn as_change(error: MariaDbError) -> MariaDbError {
+    match error.code() {
+        Some(1412 | 1146 | 1054) => MariaDbError::Changed(error.to_string()),
+        _ => error,
+    }
+}
+
+/// Where the transaction of a session stands in the binary log.
+fn position(session: &mut Session) -> Result<Option<Position>, MariaDbError> {
+    let rows = session.query("asking for the position", "SHOW STATUS LIKE 'binlog_snapshot_%'", &go_on)?;
+    let value = |name: &str| {
+        rows.iter()
+            .find(|row| row.first().is_some_and(|first| first.eq_ignore_ascii_case(name)))
+            .and_then(|row| row.get(1))
+    };
+    let file = value("binlog_snapshot_file").filter(|file| !file.is_empty()).cloned();
+    let offset = value("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
+    Ok(file.zip(offset).map(|(file, offset)| Position { file, offset, gtid: None }))
+}
+
+impl Dumping {
+    fn finish(&mut self, shared: &Arc<Shared>) -> Result<Vec<Found>, String> {
+        let (contents, measured) = shared.wait(self.files.len())?;
+        let not_whole = |reason: String| MariaDbError::Dump(reason).to_string();
+        let mut session = self.access.session(&go_on).map_err(|e| e.to_string())?;
+        let after = inventory::objects(&mut session, &self.databases, &go_on).map_err(|e| e.to_string())?;
+        let place = |position: &Option<Position>| position.as_ref().map(|p| (p.file.clone(), p.offset));
+        if let (Some(ours), Some(theirs)) = (place(&self.position), place(&contents.position))
+            && ours != theirs
+        {
+            return Err(not_whole(format!(
+                "it is of another moment than the truth: {theirs:?} and {ours:?}"
+            )));
+        }
+        self.facts.position = contents.position.clone();
+        let longest_statement_bytes = contents.longest_statement_bytes;
+        let evidence = Evidence {
+            before: std::mem::take(&mut self.before),
+            after,
+            tables: std::mem::take(&mut self.tables),
+            measured,
+            history: self.history,
+            contents,
+        };
+        let Accepted { objects, tables, sequences, notes } = evidence.judge().map_err(not_whole)?;
+        let mut found: Vec<_> = notes.into_iter().map(Found::Note).collect();
+        if longest_statement_bytes >= PACKET_MAX_BYTES {
+            let text = format!(
+                "a row makes a statement of {longest_statement_bytes} bytes, and no server takes more than {PACKET_MAX_BYTES}: \
+                 it cannot be restored from a dump; capture the server physically as well"
+            );
+            found.push(Found::Problem { path: DATABASES.into(), text });
+        }
+        let truth = Truth {
+            format: TRUTH_FORMAT.into(),
+            version: VERSION,
+            system_identifier: self.facts.system_identifier.clone(),
+            server_version: self.facts.server_version.clone(),
+            taken: self.taken.clone(),
+            coherent: self.coherent,
+            dumps: std::mem::take(&mut self.files),
+            databases: std::mem::take(&mut self.databases),
+            not_dumped: std::mem::take(&mut self.not_dumped),
+            kinds: kinds(&objects),
+            objects,
+            tables,
+            sequences,
+            accounts: std::mem::take(&mut self.accounts),
+            longest_statement_bytes,
+        };
+        let file =
+            |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
+        found.push(file(SERVER, document(&self.facts)?));
+        found.push(file(SYSTEM, std::mem::take(&mut self.system)));
+        found.push(file(TRUTH, document(&truth)?));
+        Ok(found)
+    }
+}
+
+impl Source for MariaDb {
+    fn next(&mut self) -> Result<Option<Vec<Found>>, String> {
+        let (next, stage) = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
+            Stage::New => match self.begin() {
+                Ok((found, stage)) => (Ok(Some(found)), stage),
+                Err(error) => {
+                    self.shared.failed(&error);
+                    (Err(error.to_string()), Stage::Ended(None))
+                }
+            },
+            Stage::Dumping(mut dumping) if !dumping.dumps.is_empty() => {
+                let streams = std::mem::take(&mut dumping.dumps).into_iter();
+                let found = streams
+                    .map(|(file, dump)| Found::Stream(synthetic::file(file.as_bytes()), Box::new(dump)));
+                (Ok(Some(found.collect())), Stage::Dumping(dumping))
+            }
+            Stage::Dumping(mut dumping) => (dumping.finish(&self.shared).map(Some), Stage::Ended(None)),
+            Stage::Ended(error) => (error.clone().map_or(Ok(None), Err), Stage::Ended(error)),
+        };
+        self.stage = stage;
+        if let Err(error) = &next {
+            // Asked again, it must not look like a good end.
+            self.stage = Stage::Ended(Some(error.clone()));
+        }
+        next
+    }
+}
+
+fn document<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+    let mut bytes =
+        serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

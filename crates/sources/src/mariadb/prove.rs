@@ -1,0 +1,420 @@
+//! Proving a snapshot: everything is restored into a scratch server and compared with the truth, object by object, count by count,
+//! checksum by checksum; and what was restored is dumped again, which must give the same dump.
+
+use super::dump::{Part, options as dump_options};
+use super::error::MariaDbError;
+use super::inventory;
+use super::measure;
+use super::reading::Statement;
+use super::scratch::Scratch;
+use super::script::{Kind, Script, Sink, Unit};
+use super::server::numbers;
+use super::session::{Session, Stop};
+use super::sql::quoted_name;
+use super::stored::{Filter, Stored};
+use super::system;
+use super::table::{load_scratch, scratch};
+use super::truth::{Method, TableTruth};
+use super::verdict::shown;
+use crate::adapter::Proof;
+use crate::process::ToolError;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::Stdio;
+
+/// Output of `mariadb-check` is not read beyond this.
+const CHECK_LIMIT_BYTES: usize = 64 << 20;
+/// Differences named in a problem.
+const NAMED: usize = 10;
+
+/// Restores all of a snapshot below `place` and compares it.
+pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, MariaDbError> {
+    let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
+    let (scratch, lacking) = scratch(stored, place, proof.bytes, stop)?;
+    proof.notes.extend(scratch.notes.iter().cloned());
+    proof.blocked.extend(lacking.plugins.iter().map(|text| format!("software is missing here: {text}")));
+    let mut hashed = Hashed::default();
+    match load_scratch(stored, &scratch, &mut hashed, stop) {
+        Ok(()) => {}
+        Err(error) if error.code().is_some() => {
+            proof.problems.push(format!("the dump cannot be loaded: {error}"));
+            return Ok(proof);
+        }
+        Err(error) => return Err(error),
+    }
+    proof.problems.extend(system::grant_on_objects(&scratch.access, &lacking.on_objects, stop)?);
+    let mut session = scratch.access.session(stop)?;
+    let version = session.value("asking for the version", "SELECT @@version", stop)?;
+    let (here, there) = (numbers(&version), numbers(&stored.truth.server_version));
+    let same_version = (here.0, here.1) == (there.0, there.1);
+    if !same_version {
+        proof.notes.push(format!(
+            "proven with version {}.{} and not with {}.{}: other words in definitions are notes, not problems",
+            here.0, here.1, there.0, there.1
+        ));
+    }
+    let mut prover = Prover { stored, scratch: &scratch, stop, same_version, proof };
+    prover.objects(&mut session)?;
+    let proven = prover.tables(&mut session)?;
+    prover.sequences(&mut session)?;
+    prover.accounts(&mut session)?;
+    drop(session);
+    prover.views()?;
+    prover.check_structure()?;
+    prover.fixed_point(&hashed, &proven)?;
+    Ok(prover.proof)
+}
+
+struct Prover<'p> {
+    stored: &'p Stored<'p>,
+    scratch: &'p Scratch,
+    stop: Stop<'p>,
+    same_version: bool,
+    proof: Proof,
+}
+
+impl Prover<'_> {
+    fn same(&mut self, same: bool, problem: impl FnOnce() -> String) {
+        if same {
+            self.proof.compared += 1;
+        } else {
+            self.proof.problems.push(problem());
+        }
+    }
+
+    fn objects(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
+        let truth = &self.stored.truth;
+        let mut now = inventory::objects(session, &truth.databases, self.stop)?;
+        for object in &truth.objects {
+            let (kind, name) = (&object.kind, shown(&object.database, &object.name));
+            let found = now.remove(&(kind.clone(), object.database.clone(), object.name.clone()));
+            match (found, &object.digest) {
+                (None, _) => self.proof.problems.push(format!("{kind} {name} did not come back")),
+                (Some(_), None) => self.proof.compared += 1,
+                (Some(found), Some(digest)) if found == *digest => self.proof.compared += 1,
+                (Some(_), Some(_)) => {
+                    let text = format!("{kind} {name} came back with another definition");
+                    let list =
+                        if self.same_version { &mut self.proof.problems } else { &mut self.proof.notes };
+                    list.push(text);
+                }
+            }
+        }
+        let changed: BTreeSet<_> = truth
+            .objects
+            .iter()
+            .filter(|object| object.digest.is_none())
+            .map(|object| object.name.clone())
+            .collect();
+        for (kind, database, name) in now.into_keys() {
+            // Parts of what was made or changed while the dump ran.
+            let owner = name.split('.').next().unwrap_or_default();
+            if !changed.iter().any(|changed| changed == owner || changed.starts_with(&format!("{owner}."))) {
+                self.proof.problems.push(format!("{kind} {} was not there before", shown(&database, &name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the tables whose content was compared in full and is the same.
+    fn tables(&mut self, session: &mut Session) -> Result<BTreeSet<(String, String)>, MariaDbError> {
+        let truth = &self.stored.truth;
+        let now = measure::tables(session, &truth.databases, self.stop)?;
+        let mut proven = BTreeSet::new();
+        for before in &truth.tables {
+            let TableTruth { database, name, rows, method, checksum, .. } = before;
+            let Some(table) = now.iter().find(|table| (&table.database, &table.name) == (database, name))
+            else {
+                self.proof.problems.push(format!("table {database}.{name} did not come back"));
+                continue;
+            };
+            let found = table.measure_like(session, before, self.stop)?;
+            let same = found.rows == *rows && found.checksum == *checksum;
+            self.same(same, || match found.rows == *rows {
+                true => format!("{database}.{name} has the same number of rows and other content"),
+                false => format!("{database}.{name} has {} rows and had {rows}", found.rows),
+            });
+            if same && *method == Method::Exact {
+                proven.insert((database.clone(), name.clone()));
+            }
+        }
+        Ok(proven)
+    }
+
+    fn sequences(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
+        for sequence in &self.stored.truth.sequences {
+            let name = quoted_name(&sequence.database, &sequence.name);
+            let sql = format!("SELECT next_not_cached_value FROM {name}");
+            let now = session.value(&format!("reading sequence {name}"), &sql, self.stop)?;
+            self.same(now == sequence.next.to_string(), || {
+                format!("sequence {name} is at {now}, and should be at {}", sequence.next)
+            });
+        }
+        Ok(())
+    }
+
+    fn accounts(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
+        let now = system::accounts(session, self.stop)?;
+        for before in &self.stored.truth.accounts {
+            let own =
+                ["'root'@", "'mysql'@", "'mariadb.sys'@"].iter().any(|name| before.name.starts_with(name));
+            let found = now.iter().find(|account| account.name == before.name);
+            let word = if before.role { "role" } else { "user" };
+            match found {
+                // The scratch server has such users of its own.
+                Some(found) if found.digest == before.digest || own || !self.same_version => {
+                    self.proof.compared += 1
+                }
+                Some(_) => self
+                    .proof
+                    .problems
+                    .push(format!("the {word} {} came back with other privileges", before.name)),
+                None => self.proof.problems.push(format!("the {word} {} did not come back", before.name)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A view can come back and not work: its definer is gone, or what it selects from.
+    fn views(&mut self) -> Result<(), MariaDbError> {
+        let mut session = self.scratch.access.session(self.stop)?;
+        for view in self.stored.truth.objects.iter().filter(|object| object.kind == "view") {
+            let name = quoted_name(&view.database, &view.name);
+            match session.query("selecting from views", &format!("SELECT * FROM {name} LIMIT 0"), self.stop) {
+                Ok(_) => self.proof.compared += 1,
+                Err(error) if error.code().is_some() => {
+                    self.proof.problems.push(format!("view {name} cannot be selected from: {error}"));
+                    session = self.scratch.access.session(self.stop)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn check_structure(&mut self) -> Result<(), MariaDbError> {
+        if self.stored.truth.databases.is_empty() {
+            return Ok(());
+        }
+        let access = &self.scratch.access;
+        let mut command = access.command("mariadb-check")?;
+        command.args(["--check", "--extended", "--databases", "--"]).args(&self.stored.truth.databases);
+        let (out, ended) = access.launcher.output(command, CHECK_LIMIT_BYTES, self.stop)?;
+        let text = String::from_utf8_lossy(&out);
+        let errors: Vec<_> = wrong(&text).into_iter().map(str::to_owned).collect();
+        self.same(errors.is_empty(), || format!("mariadb-check found damage: {}", errors.join("; ")));
+        self.same(ended.status.success(), || {
+            format!("mariadb-check failed: {}", crate::process::one_line(&ended.said))
+        });
+        Ok(())
+    }
+
+    /// What was restored is dumped again.
+    fn fixed_point(
+        &mut self,
+        before: &Hashed,
+        proven: &BTreeSet<(String, String)>,
+    ) -> Result<(), MariaDbError> {
+        let truth = &self.stored.truth;
+        let mut now = Hashed::default();
+        let without = |table: &&TableTruth| !table.transactional;
+        let pair = |table: &TableTruth| (table.database.clone(), table.name.clone());
+        let split = truth.dumps.len() > 1;
+        for part in [Part::Locked, Part::Everything] {
+            let ignored: Vec<_> = match part {
+                Part::Locked if !split => continue,
+                Part::Locked => {
+                    let with = truth.tables.iter().filter(|table| table.transactional).map(pair);
+                    let sequences = truth.sequences.iter();
+                    with.chain(sequences.map(|one| (one.database.clone(), one.name.clone()))).collect()
+                }
+                Part::Everything if split => truth.tables.iter().filter(without).map(pair).collect(),
+                Part::Everything => Vec::new(),
+            };
+            self.dump_again(part, &ignored, &mut now)?;
+        }
+        let (before, now) = (before.labels(), now.labels());
+        let all: BTreeSet<_> = before.keys().chain(now.keys()).collect();
+        let differing: Vec<_> =
+            all.into_iter().filter(|label| before.get(*label) != now.get(*label)).collect();
+        let (order, differing): (Vec<&Label>, Vec<&Label>) = differing.into_iter().partition(|label| {
+            label.what == "rows of" && proven.contains(&(label.database.clone(), label.name.clone()))
+        });
+        for label in order {
+            self.proof.notes.push(format!(
+                "{label} come in another order when they are dumped again; their checksums are the same"
+            ));
+        }
+        let names =
+            differing.iter().take(NAMED).map(|label| label.to_string()).collect::<Vec<_>>().join(", ");
+        let same_tools =
+            self.scratch.access.tools.version == self.stored.facts.tool_version && self.same_version;
+        match (differing.is_empty(), same_tools) {
+            (true, _) => self.proof.compared += 1,
+            (false, true) => {
+                self.proof.problems.push(format!("a dump of what was restored is not the dump: {names}"))
+            }
+            (false, false) => {
+                self.proof.notes.push(format!(
+                    "a dump of what was restored by other versions differs from the dump: {names}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn dump_again(
+        &self,
+        part: Part,
+        ignored: &[(String, String)],
+        hashed: &mut Hashed,
+    ) -> Result<(), MariaDbError> {
+        if self.stored.truth.databases.is_empty() {
+            return Ok(());
+        }
+        let access = &self.scratch.access;
+        let mut command = access.dump_command("again.cnf", ignored)?;
+        command
+            .args(dump_options(&access.tools, part, false))
+            .args(["--databases", "--"])
+            .args(&self.stored.truth.databases);
+        command.stdout(Stdio::piped());
+        let mut running = access.launcher.start(command)?;
+        let mut out = running.stdout()?;
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            if (self.stop)() {
+                return Err(ToolError::Stopped.into());
+            }
+            match out.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => hashed.feed(&buffer[..read]),
+                Err(source) => return Err(ToolError::Pipe { program: "mariadb-dump".into(), source }.into()),
+            }
+        }
+        running.wait(self.stop)?.expect_success()?;
+        Ok(())
+    }
+}
+
+/// Lines of `mariadb-check` that tell of damage. Engines that cannot be checked say so in a note.
+fn wrong(text: &str) -> Vec<&str> {
+    let is_bad = |line: &&str| {
+        let lower = line.trim_start().to_ascii_lowercase();
+        lower.starts_with("error") || lower.starts_with("warning") || lower.contains("corrupt")
+    };
+    text.lines().filter(is_bad).collect()
+}
+
+/// A part of a dump.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Label {
+    what: &'static str,
+    database: String,
+    name: String,
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.what, shown(&self.database, &self.name))
+    }
+}
+
+/// Hashes the statements of a dump, by what they belong to.
+#[derive(Default)]
+struct Hashed {
+    script: Script,
+    parts: Parts,
+}
+
+#[derive(Default)]
+struct Parts {
+    database: String,
+    all: BTreeMap<Label, DefaultHasher>,
+    unit: DefaultHasher,
+    begun: bool,
+}
+
+impl Hashed {
+    fn feed(&mut self, bytes: &[u8]) {
+        self.script.feed(bytes, &mut self.parts);
+    }
+
+    fn labels(&self) -> BTreeMap<Label, u64> {
+        self.parts.all.iter().map(|(label, hasher)| (label.clone(), hasher.finish())).collect()
+    }
+}
+
+impl Filter for Hashed {
+    fn pass(&mut self, bytes: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        self.feed(bytes);
+        out.write_all(bytes)
+    }
+
+    fn finish(&mut self, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Parts {
+    fn piece(&mut self, bytes: &[u8]) {
+        let mut bytes = bytes;
+        if !self.begun {
+            // Blank lines stand around comments, which differ.
+            bytes = bytes.trim_ascii_start();
+            self.begun = !bytes.is_empty();
+        }
+        // Byte by byte the result would depend on where pieces end: a hasher of bytes does not.
+        self.unit.write(bytes);
+    }
+
+    fn end(&mut self, unit: &Unit<'_>) {
+        let hash = std::mem::take(&mut self.unit).finish();
+        self.begun = false;
+        if unit.kind != Kind::Statement {
+            return;
+        }
+        let (what, name) = match Statement::of(&String::from_utf8_lossy(unit.head)) {
+            Statement::Use(database) => {
+                self.database = database;
+                return;
+            }
+            Statement::Create { kind, name } => (kind, name),
+            Statement::Insert(name) => ("rows of", name),
+            Statement::SetValue(name, _) => ("the value of", name),
+            Statement::Other => ("the settings around", String::new()),
+        };
+        let database = if what == "database" { String::new() } else { self.database.clone() };
+        self.all.entry(Label { what, database, name }).or_default().write_u64(hash);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_named() {
+        let labels = |text: &str, piece: usize| {
+            let mut hashed = Hashed::default();
+            text.as_bytes().chunks(piece).for_each(|bytes| hashed.feed(bytes));
+            hashed.labels()
+        };
+        let a = "-- x\n\nUSE `s`;\nCREATE TABLE `t` (a int);\nINSERT INTO `t` VALUES (1);\n";
+        assert_eq!(labels(a, 3), labels(&format!("-- other\n{a}"), 1000));
+        let b = labels(&a.replace("(1)", "(2)"), 1000);
+        let differing: Vec<_> =
+            b.iter().filter(|(label, hash)| labels(a, 7).get(*label) != Some(*hash)).collect();
+        assert_eq!(differing.len(), 1);
+        assert_eq!(differing[0].0.to_string(), "rows of s.t");
+    }
+
+    #[test]
+    fn damage_is_read_out_of_a_check() {
+        let text = "s.t   OK\ns.m\nnote     : The storage engine for the table doesn't support check\ns.x\nerror    : Corrupt\n";
+        assert_eq!(wrong(text), ["error    : Corrupt"]);
+    }
+}

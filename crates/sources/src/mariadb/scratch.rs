@@ -1,0 +1,210 @@
+//! A server of our own that is thrown away: in a private folder, on a socket only, without network, events, replication or a binary
+//! log. What is restored into it can reach nobody.
+
+use super::access::Access;
+use super::error::MariaDbError;
+use super::session::Stop;
+use super::tools::{Flavour, Tools};
+use super::truth::ServerFacts;
+use super::url::Url;
+use crate::isolation;
+use crate::process::{Account, Launcher, Running, ToolError};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long it may take to start.
+const START: Duration = Duration::from_secs(120);
+/// How long it may take to stop.
+const END: Duration = Duration::from_secs(20);
+
+const SETTINGS: &str = "\
+[mysqld]
+skip-networking
+skip-log-bin
+skip-slave-start
+event_scheduler=OFF
+local-infile=0
+innodb_doublewrite=0
+innodb_flush_log_at_trx_commit=0
+innodb_flush_method=nosync
+innodb_stats_persistent=0
+max_allowed_packet=1G
+performance_schema=OFF
+plugin-maturity=unknown
+";
+/// Settings of the source that decide whether a dump can be loaded.
+const LIKE_SOURCE: &[&str] = &[
+    "lower_case_table_names",
+    "innodb_page_size",
+    "innodb_default_row_format",
+    "character_set_server",
+    "collation_server",
+];
+
+/// The server.
+pub struct Scratch {
+    running: Option<Running>,
+    folder: Option<TempDir>,
+    /// How to reach it.
+    pub(crate) access: Access,
+    /// What could not be arranged.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Scratch {
+    /// Starts one below `place` that looks like the server described by `facts`, with room for this many bytes.
+    pub fn start(
+        place: &Path,
+        facts: &ServerFacts,
+        bytes: u64,
+        stop: Stop<'_>,
+    ) -> Result<Self, MariaDbError> {
+        let scratch = Preparation::new(place, facts, bytes)?;
+        scratch.install(stop)?;
+        scratch.run(&like_source(facts), stop)
+    }
+}
+
+fn like_source(facts: &ServerFacts) -> String {
+    let line = |name: &&str| {
+        let value = facts.settings.get(*name)?;
+        (!value.is_empty() && !value.contains('\n')).then(|| format!("{name}={value}\n"))
+    };
+    LIKE_SOURCE.iter().filter_map(line).collect()
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            if let Some(pid) = i32::try_from(running.id()).ok().and_then(Pid::from_raw) {
+                // Nothing in it is worth keeping.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            let _ = running.wait_at_most(END);
+        }
+        if let Some(folder) = self.folder.take() {
+            let _ = folder.close();
+        }
+    }
+}
+
+/// A scratch server before it runs.
+struct Preparation {
+    account: Account,
+    launcher: Launcher,
+    tools: Tools,
+    folder: TempDir,
+}
+
+impl Preparation {
+    fn new(place: &Path, facts: &ServerFacts, bytes: u64) -> Result<Self, MariaDbError> {
+        // The server refuses to run as root.
+        let account = isolation::account(&["mysql"]).map_err(MariaDbError::Scratch)?;
+        let launcher = Launcher::new(Some(account.clone()));
+        let flavour = Flavour::of(&format!("{} {}", facts.server_version, facts.version_comment));
+        let tools = Tools::find(&launcher, None, flavour)?;
+        tools.program("mariadbd")?;
+        isolation::check_space(place, bytes).map_err(MariaDbError::Scratch)?;
+        let folder = tempfile::Builder::new().prefix("vow-my-").tempdir_in(place);
+        let folder = folder.map_err(MariaDbError::io("make a private folder in", place))?;
+        let prepared = [folder.path().to_owned(), folder.path().join("s"), folder.path().join("tmp")];
+        for path in prepared {
+            let made = (|| {
+                if path != folder.path() {
+                    fs::create_dir(&path)?;
+                }
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+                launcher.give(&path)
+            })();
+            made.map_err(MariaDbError::io("prepare", &path))?;
+        }
+        Ok(Self { account, launcher, tools, folder })
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Makes an empty data directory.
+    fn install(&self, stop: Stop<'_>) -> Result<(), MariaDbError> {
+        let data = format!("--datadir={}", self.path("data").display());
+        let mut command = match self.tools.flavour {
+            Flavour::MariaDb => {
+                let mut command = self.launcher.command(&self.tools.program("mariadb-install-db")?);
+                command.args(["--no-defaults", &data, "--auth-root-authentication-method=normal"]);
+                command.args(["--skip-test-db", "--skip-name-resolve", "--innodb-flush-method=nosync"]);
+                command
+            }
+            Flavour::MySql => {
+                let mut command = self.launcher.command(&self.tools.program("mariadbd")?);
+                command.args(["--no-defaults", &data, "--initialize-insecure"]);
+                command
+            }
+        };
+        // A server that starts removes all temporary tables that it finds in the common folder: those of running servers too.
+        command.env("TMPDIR", self.path("tmp"));
+        let (_, ended) = self.launcher.output(command, 1 << 20, stop)?;
+        ended.expect_success().map_err(|error| MariaDbError::Scratch(format!("cannot be made: {error}")))?;
+        Ok(())
+    }
+
+    fn run(self, more: &str, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
+        let (data, socket, log) = (self.path("data"), self.path("s").join("s"), self.path("log"));
+        let mysql_only = match self.tools.flavour {
+            Flavour::MariaDb => "",
+            Flavour::MySql => "mysqlx=OFF\n",
+        };
+        let settings = format!(
+            "{SETTINGS}{mysql_only}{more}datadir={}\nsocket={}\npid-file={}\nlog-error={}\ntmpdir={}\n",
+            data.display(),
+            socket.display(),
+            self.path("pid").display(),
+            log.display(),
+            self.path("tmp").display()
+        );
+        let file = self.path("my.cnf");
+        fs::write(&file, settings)
+            .and_then(|()| self.launcher.give(&file))
+            .map_err(MariaDbError::io("write", &file))?;
+        let server = self.tools.program("mariadbd")?;
+        let (mut command, note) = isolation::isolated(&self.account, &self.launcher, &server);
+        command.arg(format!("--defaults-file={}", file.display())).stdout(std::process::Stdio::null());
+        let mut running = self.launcher.start(command)?;
+        let url = Url::of_socket(&socket, Some("root"));
+        let access = Access::trusted(url, self.tools, self.launcher)?;
+        wait_until_ready(&mut running, &access, &socket, &log, stop)?;
+        let notes = note.map(str::to_owned).into_iter().collect();
+        Ok(Scratch { running: Some(running), folder: Some(self.folder), access, notes })
+    }
+}
+
+fn wait_until_ready(
+    running: &mut Running,
+    access: &Access,
+    socket: &Path,
+    log: &Path,
+    stop: Stop<'_>,
+) -> Result<(), MariaDbError> {
+    let began = Instant::now();
+    loop {
+        if socket.exists() && access.session(stop).is_ok() {
+            return Ok(());
+        }
+        if running.has_ended() {
+            let text = fs::read_to_string(log).unwrap_or_default();
+            let errors: Vec<_> = text.lines().filter(|line| line.contains("[ERROR]")).take(3).collect();
+            return Err(MariaDbError::Scratch(format!("ended while it was starting: {}", errors.join("; "))));
+        }
+        if began.elapsed() > START {
+            return Err(MariaDbError::Scratch(format!("did not answer within {} s", START.as_secs())));
+        }
+        if stop() {
+            return Err(ToolError::Stopped.into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,258 @@
+//! What belongs to the server rather than to a database: users, roles, what they are granted, foreign servers, plugins.
+
+use super::access::Access;
+use super::error::MariaDbError;
+use super::script::{Kind, Script, Sink, Unit};
+use super::session::{Session, Stop};
+use super::sql::literal;
+use super::tools::Flavour;
+use super::truth::Account;
+use crate::process::one_line;
+
+/// System SQL larger than this is not read.
+const LIMIT_BYTES: usize = 256 << 20;
+/// The last line of a whole file.
+const END: &str = "-- Dump completed";
+
+/// All of it as SQL, and what it lacks.
+pub(crate) fn dump(
+    access: &Access,
+    session: &mut Session,
+    stop: Stop<'_>,
+) -> Result<(Vec<u8>, Vec<String>), MariaDbError> {
+    if access.tools.flavour == Flavour::MySql || !access.tools.dumps_with("--system") {
+        return statements(session, stop).map(|sql| (sql, Vec::new()));
+    }
+    let mut command = access.command("mariadb-dump")?;
+    command.args(["--system=users,plugins,udfs,servers", "--insert-ignore", "--skip-dump-date"]);
+    let (out, ended) = access.launcher.output(command, LIMIT_BYTES, stop)?;
+    let said = ended.said.clone();
+    if ended.status.code() == Some(2) && is_denied(&said) {
+        let problem =
+            format!("users, roles and their grants may not be read and are missing: {}", one_line(&said));
+        return Ok((b"-- Nothing of this could be read.\n".to_vec(), vec![problem]));
+    }
+    ended.expect_success()?;
+    let whole = String::from_utf8_lossy(&out).lines().last().is_some_and(|line| line.starts_with(END));
+    match (whole, said.trim().is_empty()) {
+        (false, _) => Err(MariaDbError::Dump("users and roles: the last line is missing".into())),
+        (true, false) => {
+            Err(MariaDbError::Dump(format!("users and roles: it ended well, but said: {}", one_line(&said))))
+        }
+        (true, true) => Ok((out, Vec::new())),
+    }
+}
+
+fn is_denied(said: &str) -> bool {
+    ["(1044)", "(1045)", "(1142)", "(1227)"].iter().any(|code| said.contains(code)) || said.contains("denied")
+}
+
+/// The same by statements of our own, for tools that cannot.
+fn statements(session: &mut Session, stop: Stop<'_>) -> Result<Vec<u8>, MariaDbError> {
+    let mut sql = String::from("-- Users and roles, by SHOW CREATE USER and SHOW GRANTS.\n");
+    let mut grants = String::new();
+    for account in names(session, stop)? {
+        if account.own {
+            continue;
+        }
+        for line in definition(session, &account, stop)? {
+            let is_grant = !line.starts_with("CREATE ");
+            let line = line.replacen("CREATE USER ", "CREATE USER IF NOT EXISTS ", 1);
+            let line = line.replacen("CREATE ROLE ", "CREATE ROLE IF NOT EXISTS ", 1);
+            if is_grant { &mut grants } else { &mut sql }.push_str(&format!("{line};\n"));
+        }
+    }
+    sql.push_str(&grants);
+    sql.push_str(&format!("{END}\n"));
+    Ok(sql.into_bytes())
+}
+
+struct Name {
+    user: String,
+    host: String,
+    role: bool,
+    /// It belongs to the server itself.
+    own: bool,
+}
+
+impl Name {
+    fn quoted(&self) -> String {
+        match self.role {
+            true => literal(&self.user),
+            false => format!("{}@{}", literal(&self.user), literal(&self.host)),
+        }
+    }
+}
+
+fn names(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Name>, MariaDbError> {
+    let doing = "listing users and roles";
+    let has_roles = session.value(
+        doing,
+        "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'mysql' AND table_name = 'user' AND column_name = 'is_role'",
+        stop,
+    )?;
+    let role = if has_roles == "1" { "is_role" } else { "'N'" };
+    let rows = session.query(
+        doing,
+        &format!("SELECT user, host, {role} FROM mysql.user ORDER BY user, host"),
+        stop,
+    )?;
+    let name = |row: Vec<String>| {
+        let [user, host, role] = <[String; 3]>::try_from(row).ok()?;
+        let own = matches!(user.as_str(), "mariadb.sys" | "mysql.sys" | "mysql.session" | "mysql.infoschema");
+        Some(Name { user, host, role: role == "Y", own })
+    };
+    Ok(rows.into_iter().filter_map(name).collect())
+}
+
+/// How an account is made, and what it is granted.
+fn definition(session: &mut Session, name: &Name, stop: Stop<'_>) -> Result<Vec<String>, MariaDbError> {
+    let quoted = name.quoted();
+    let doing = format!("asking what {quoted} is granted");
+    let mut lines = match name.role {
+        true => vec![format!("CREATE ROLE {quoted}")],
+        false => session
+            .query(&doing, &format!("SHOW CREATE USER {quoted}"), stop)?
+            .into_iter()
+            .flatten()
+            .collect(),
+    };
+    lines.extend(session.query(&doing, &format!("SHOW GRANTS FOR {quoted}"), stop)?.into_iter().flatten());
+    Ok(lines)
+}
+
+/// Every user and role with a digest of what it is and may.
+pub(crate) fn accounts(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Account>, MariaDbError> {
+    let mut out = Vec::new();
+    for name in names(session, stop)? {
+        let mut lines = definition(session, &name, stop)?;
+        // The order of grants is that of a hash table.
+        lines.sort();
+        let text = lines.join("\n");
+        let digest = session.value("summing up", &format!("SELECT MD5({})", literal(&text)), stop)?;
+        out.push(Account { name: name.quoted(), role: name.role, digest });
+    }
+    Ok(out)
+}
+
+/// What there is of accounts, as they are written in SQL.
+pub(crate) fn existing(session: &mut Session, stop: Stop<'_>) -> Result<Vec<String>, MariaDbError> {
+    Ok(names(session, stop)?.iter().map(Name::quoted).collect())
+}
+
+/// The statements of system SQL: those that may fail when software is missing, and the others, without what would change accounts that
+/// exist already.
+#[derive(Debug, Default)]
+pub(crate) struct Fitted {
+    /// Each on its own.
+    pub(crate) plugins: Vec<String>,
+    /// To be run in one session, before the databases come: definers must be there.
+    pub(crate) rest: String,
+    /// Grants on single tables and routines: each on its own, when those are there.
+    pub(crate) on_objects: Vec<String>,
+    /// Accounts that are left as they are.
+    pub(crate) kept: u64,
+}
+
+#[derive(Default)]
+struct Statements {
+    all: Vec<String>,
+    current: Vec<u8>,
+}
+
+impl Sink for Statements {
+    fn piece(&mut self, bytes: &[u8]) {
+        self.current.extend_from_slice(bytes);
+    }
+
+    fn end(&mut self, unit: &Unit<'_>) {
+        let text = std::mem::take(&mut self.current);
+        if unit.kind == Kind::Statement {
+            self.all.push(String::from_utf8_lossy(&text).trim().to_owned());
+        }
+    }
+}
+
+/// Fits system SQL to a server that has these accounts.
+pub(crate) fn fitted(sql: &str, existing: &[String]) -> Fitted {
+    let mut statements = Statements::default();
+    Script::default().feed(sql.as_bytes(), &mut statements);
+    let mut out = Fitted::default();
+    for statement in statements.all {
+        let plain = statement.replace('`', "'");
+        let touches = existing.iter().any(|account| {
+            ["TO ", "FOR ", "ALTER USER "].iter().any(|word| {
+                plain.match_indices(&format!("{word}{account}")).any(|(at, found)| {
+                    // 'a' must not be taken for a part of 'a'@'b'.
+                    !plain[at + found.len()..].starts_with('@')
+                })
+            })
+        });
+        if statement.starts_with("INSTALL ")
+            || statement.contains("INSTALL PLUGIN")
+            || statement.contains("INSTALL SONAME")
+        {
+            out.plugins.push(statement);
+        } else if touches {
+            out.kept += 1;
+        } else if is_on_object(&plain) {
+            out.on_objects.push(statement);
+        } else {
+            out.rest.push_str(&statement);
+            out.rest.push('\n');
+        }
+    }
+    out
+}
+
+/// Whether it grants something on a single table or routine, which must be there then.
+fn is_on_object(plain: &str) -> bool {
+    let target = plain.strip_prefix("GRANT ").and_then(|rest| rest.split_once(" ON ")).map(|(_, rest)| rest);
+    let target = target.and_then(|rest| rest.split_once(" TO ")).map(|(target, _)| target);
+    target.is_some_and(|target| !target.ends_with(".*") && !target.contains('@'))
+}
+
+/// Grants what is to be granted on single tables and routines; gives what could not be, because they are not there.
+pub(crate) fn grant_on_objects(
+    access: &Access,
+    statements: &[String],
+    stop: Stop<'_>,
+) -> Result<Vec<String>, MariaDbError> {
+    let mut failed = Vec::new();
+    let mut session = access.session(stop)?;
+    for statement in statements {
+        let plain = statement.trim_end_matches(';');
+        match session.query("granting", plain, stop) {
+            Ok(_) => {}
+            Err(error) if error.code().is_some() => {
+                failed.push(format!("{}: {error}", plain.split(" IDENTIFIED ").next().unwrap_or_default()));
+                // A refusal ends the session.
+                session = access.session(stop)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_that_exist_are_left_alone() {
+        let sql = "CREATE USER IF NOT EXISTS `bob`@`localhost`;\nGRANT USAGE ON *.* TO `bob`@`localhost` IDENTIFIED BY PASSWORD 'x;y';\n\
+            GRANT SELECT ON `a`.* TO `new`@`%`;\n/*M!100005 SET DEFAULT ROLE 'r1' FOR 'bob'@'localhost' */;\nGRANT `r1` TO `bob`@`%`;\n\
+            INSTALL PLUGIN x SONAME 'x.so';\nGRANT SELECT (`id`) ON `a`.`t` TO `new`@`%`;\nGRANT EXECUTE ON PROCEDURE `a`.`p` TO `new`@`%`;\n\
+            GRANT PROXY ON ``@`%` TO `new`@`%` WITH GRANT OPTION;\n-- Dump completed\n";
+        let out = fitted(sql, &["'bob'@'localhost'".to_owned(), "'bob'".to_owned()]);
+        assert_eq!((out.kept, out.plugins.len(), out.on_objects.len()), (2, 1, 2));
+        assert!(out.rest.contains("PROXY"));
+        assert!(
+            out.rest.contains("CREATE USER")
+                && out.rest.contains("`new`@`%`")
+                && out.rest.contains("`bob`@`%`")
+        );
+        assert!(!out.rest.contains("x;y"));
+    }
+}
