@@ -1,14 +1,14 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    backup, cat, check, config, console, diff, discover, drill, export, find, init, key, ls, restore, serve,
-    snapshots, sqlite_helper, up, vault, wal_receive,
+    backup, cat, check, completions, config, console, diff, discover, drill, export, find, init, key, ls,
+    man, mount, restore, serve, snapshots, sqlite_helper, up, vault, wal_receive,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::signals;
 use crate::ui::{self, Ui};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// Backups you can swear by
@@ -45,6 +45,7 @@ enum Command {
     Cat(cat::Args),
     Restore(restore::Args),
     Export(export::Args),
+    Mount(mount::Args),
     Check(check::Args),
     Drill(drill::Args),
     /// The limited child of a drill, in which files are parsed
@@ -60,6 +61,8 @@ enum Command {
     Serve(serve::Args),
     #[command(hide = true)]
     SqliteHelper(sqlite_helper::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// What every command gets.
@@ -68,6 +71,11 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// `--config`.
     pub(crate) config: Option<PathBuf>,
+}
+
+/// The whole command line, as clap describes it.
+pub(crate) fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the command that the process was started with.
@@ -102,6 +110,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Cat(args) => cat::run(cx, &args),
         Command::Restore(args) => restore::run(cx, &args),
         Command::Export(args) => export::run(cx, &args),
+        Command::Mount(args) => mount::run(cx, &args),
         Command::Check(args) => check::run(cx, &args),
         Command::Drill(args) => drill::run(cx, &args),
         Command::Inspect => drill::inspect(),
@@ -111,6 +120,8 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Console(command) => console::run(cx, &command),
         Command::Serve(args) => serve::run(cx, &args),
         Command::SqliteHelper(args) => sqlite_helper::run(&args),
+        Command::Completions(args) => completions::run(cx, &args),
+        Command::Man(args) => man::run(cx, &args),
     }
 }
 

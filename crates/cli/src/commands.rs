@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod cat;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod diff;
@@ -13,6 +14,8 @@ pub(crate) mod find;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod ls;
+pub(crate) mod man;
+pub(crate) mod mount;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod snapshots;

@@ -13,6 +13,7 @@ mod identity;
 mod kit;
 mod layout;
 mod level;
+mod mounted;
 pub mod parsers;
 mod proof;
 mod reading;

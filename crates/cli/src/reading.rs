@@ -212,6 +212,23 @@ fn spool(config: &Config) -> Option<Place> {
     waits.then(|| Place { name: backing::SPOOL.to_owned(), archive: archive(spool) })
 }
 
+/// Opens a snapshot from the first of these archives that can.
+///
+/// # Errors
+/// What the first of them said.
+pub(crate) fn open_archive(info: &SnapshotInfo, archives: &[Archive]) -> Result<Snapshot, ArchiveError> {
+    let mut first = None;
+    for archive in archives {
+        match archive.open(info) {
+            Ok(snapshot) => return Ok(snapshot),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or(ArchiveError::NoIdentity))
+}
+
 /// Opens a snapshot from the first of these vaults that can.
 pub(crate) fn open_first(cx: &Context, info: &SnapshotInfo, places: &[&Place]) -> Outcome<Snapshot> {
     let mut first: Option<Failure> = None;

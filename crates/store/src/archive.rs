@@ -4,10 +4,12 @@
 //! the name in the manifest; everything else, because its keyed id stands in what was read before it. A vault that serves other
 //! bytes than it was given can only be caught, never obeyed.
 
+mod children;
 mod chunks;
 mod content;
 mod entries;
 mod error;
+mod file;
 mod find;
 mod openers;
 mod snapshot;
@@ -18,11 +20,13 @@ mod tests;
 mod trailer;
 mod verify;
 
+pub use children::Children;
 pub use chunks::Chunks;
 pub(crate) use chunks::Spans;
 pub use content::Reader;
 pub use entries::Entries;
 pub use error::ArchiveError;
+pub use file::FileReader;
 pub(crate) use snapshot::Decoded;
 pub use snapshot::Snapshot;
 pub use verify::Verifier;

@@ -362,6 +362,9 @@ impl Job<'_, '_> {
     }
 }
 
+/// A foreign key: its name, the table it leads to, columns of both.
+type Key = (String, String, Vec<(String, String)>);
+
 /// Foreign keys of a table that do not hold, and how many rows they lack. They were not checked while it was loaded.
 fn dangling(
     session: &mut Session,
@@ -377,7 +380,7 @@ fn dangling(
         literal(database),
         literal(table)
     );
-    let mut keys: Vec<(String, String, Vec<(String, String)>)> = Vec::new();
+    let mut keys: Vec<Key> = Vec::new();
     for row in session.query(doing, &sql, stop)? {
         let Ok([name, column, schema, parent, parent_column]) = <[String; 5]>::try_from(row) else {
             continue;
@@ -394,7 +397,8 @@ fn dangling(
         };
         let on = pairs(" AND ", &|(a, b)| format!("c.{} = p.{}", quoted(a), quoted(b)));
         let set = pairs(" AND ", &|(a, _)| format!("c.{} IS NOT NULL", quoted(a)));
-        let missing = format!("p.{} IS NULL", quoted(&columns[0].1));
+        let Some((_, first)) = columns.first() else { continue };
+        let missing = format!("p.{} IS NULL", quoted(first));
         let child = quoted_name(database, table);
         let sql =
             format!("SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON {on} WHERE {set} AND {missing}");

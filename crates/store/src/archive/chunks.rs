@@ -110,6 +110,14 @@ impl Spans {
         })
     }
 
+    /// The first data between two offsets of the file: its offset in the data, and from where to where in the file it reaches.
+    pub(crate) fn next_data(&self, from: u64, until: u64) -> Option<(u64, u64, u64)> {
+        let first = self.spans.partition_point(|(_, offset, length)| offset + length <= from);
+        let (at, offset, length) = self.spans.get(first)?;
+        let start = from.max(*offset);
+        (start < until).then(|| (at + (start - offset), start, until.min(offset + length)))
+    }
+
     /// What lies between the extents of a file of `size` bytes: offset and length.
     pub(crate) fn holes(&self, size: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
         let starts = std::iter::once(0).chain(self.spans.iter().map(|(_, offset, length)| offset + length));

@@ -93,6 +93,25 @@ impl Reader {
         Ok(())
     }
 
+    /// The snapshot it reads from.
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Reads one chunk into `content`.
+    pub(super) fn chunk(
+        &mut self,
+        chunk: &ChunkRef<ObjectId>,
+        content: &mut Vec<u8>,
+    ) -> Result<(), ArchiveError> {
+        if chunk.is_part() {
+            content.clear();
+            content.extend_from_slice(self.shared(chunk)?);
+            return Ok(());
+        }
+        self.snapshot.read(chunk, RecordType::Data, content)
+    }
+
     /// A chunk of a record that others are likely to be asked of as well.
     fn shared(&mut self, chunk: &ChunkRef<ObjectId>) -> Result<&[u8], ArchiveError> {
         let known = self.records.iter().position(|record| record.chunk.shares_record(chunk));

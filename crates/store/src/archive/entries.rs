@@ -17,6 +17,8 @@ pub struct Entries {
     nodes: Vec<Level>,
     leaf: IntoIter<Entry<ObjectId>>,
     last: Option<Vec<u8>>,
+    /// A folder whose contents are passed over, without being read where that is possible.
+    passed_over: Option<Vec<u8>>,
     content: Vec<u8>,
     done: bool,
 }
@@ -35,7 +37,18 @@ impl Entries {
         let top = Level { depth, children: children.into_iter(), end: None };
         let under = under.unwrap_or_default().to_vec();
         let leaf = Vec::new().into_iter();
-        Self { snapshot, under, nodes: vec![top], leaf, last: None, content: Vec::new(), done: false }
+        let (last, passed_over, content) = (None, None, Vec::new());
+        Self { snapshot, under, nodes: vec![top], leaf, last, passed_over, content, done: false }
+    }
+
+    /// Goes on behind everything that lies below `folder`, the entry that was just handed out. Leaves and nodes that hold nothing else
+    /// are not read.
+    pub(super) fn pass_over(&mut self, folder: &[u8]) {
+        self.passed_over = Some(folder.to_vec());
+    }
+
+    fn is_passed_over(&self, path: &[u8]) -> bool {
+        self.passed_over.as_deref().is_some_and(|folder| path::is_within(path, folder))
     }
 
     /// Goes to the next leaf that can hold something wanted; false at the end.
@@ -53,6 +66,10 @@ impl Entries {
             }
             if compare(&first, &self.under).is_gt() && !path::is_within(&first, &self.under) {
                 return Ok(false);
+            }
+            // What lies between two paths of a folder lies in that folder.
+            if self.is_passed_over(&first) && end.as_ref().is_some_and(|end| self.is_passed_over(end)) {
+                continue;
             }
             let read = self.enter(depth, &first, &chunk, end);
             read.map_err(|source| ArchiveError::Part {
@@ -126,6 +143,9 @@ impl Iterator for Entries {
                     return Some(Err(ArchiveError::Content { path, reason: "it is out of order" }));
                 }
                 self.last = Some(entry.path.clone());
+                if self.is_passed_over(&entry.path) {
+                    continue;
+                }
                 return Some(Ok(entry));
             }
             if compare(&entry.path, &self.under).is_gt() {

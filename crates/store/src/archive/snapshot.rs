@@ -1,7 +1,9 @@
 //! An open snapshot: its root, and reading what that refers to.
 
+use super::children::Children;
 use super::chunks::Chunks;
 use super::entries::Entries;
+use super::file::FileReader;
 use super::openers::Opened;
 use super::{Archive, ArchiveError, Reader, SnapshotInfo};
 use crate::compress::Unpacker;
@@ -99,6 +101,16 @@ impl Snapshot {
     /// After an error the next entries are those behind the part that could not be read.
     pub fn entries(&self, under: Option<&[u8]>) -> Entries {
         Entries::new(self.clone(), under)
+    }
+
+    /// The entries that lie directly in a folder, in listing order.
+    pub fn children(&self, folder: &[u8]) -> Children {
+        Children::new(self, folder)
+    }
+
+    /// Reads any part of a file.
+    pub fn file(&self, entry: Entry<ObjectId>) -> Result<FileReader, ArchiveError> {
+        FileReader::new(self, entry)
     }
 
     /// The entry at `path`.

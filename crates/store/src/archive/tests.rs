@@ -254,3 +254,50 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_folder_is_listed_without_reading_what_lies_below_its_folders() {
+    let vault = Arc::new(MemVault::default());
+    let mut maker = Maker::new(&vault, 1);
+    let mut specs = vec![dir(b"a"), dir(b"a/deep")];
+    specs.extend((0..400u16).map(|number| file(format!("a/deep/f{number:03}").as_bytes(), b"x")));
+    specs.extend([dir(b"a/e"), file(b"a/e/one", b"1"), file(b"a/z", b"z"), dir(b"a-b"), file(b"a.c", b"")]);
+    maker.snapshot("files", &specs);
+    let snapshot = maker.newest();
+    let all: Vec<_> = snapshot.entries(None).map(|entry| entry.expect("entry").path).collect();
+    for folder in all.iter().map(Vec::as_slice).chain([&b""[..]]) {
+        let children: Vec<_> = snapshot.children(folder).map(|entry| entry.expect("entry").path).collect();
+        let expected: Vec<_> =
+            all.iter().filter(|path| crate::listing::path::parent(path) == Some(folder)).cloned().collect();
+        assert_eq!(children, expected, "{}", folder.escape_ascii());
+    }
+    let reads = || vault.reads.lock().expect("lock").len();
+    vault.reads.lock().expect("lock").clear();
+    let _ = snapshot.entries(None).count();
+    let whole = reads();
+    vault.reads.lock().expect("lock").clear();
+    assert_eq!(snapshot.children(b"a").count(), 3);
+    assert!(reads() * 2 < whole, "{} of {whole}", reads());
+}
+
+proptest! {
+    #[test]
+    fn any_part_of_a_file_is_what_it_is_in_the_whole(
+        at in 0usize..170_000, length in 0usize..90_000, again in 0usize..170_000, which in 0usize..3,
+    ) {
+        let (_, maker) = made();
+        let snapshot = maker.newest();
+        let path = [&b"b/large"[..], b"a/f39", b"a/f00"][which];
+        let entry = snapshot.entry(path).expect("entry");
+        let mut whole = Vec::new();
+        snapshot.content(&entry, &mut whole).expect("content");
+        let mut file = snapshot.file(entry).expect("file");
+        for at in [at, again, at] {
+            let mut buffer = vec![7; length];
+            let read = file.read_at(at as u64, &mut buffer).expect("read");
+            let expected = whole.get(at..).unwrap_or_default();
+            prop_assert_eq!(read, expected.len().min(length));
+            prop_assert!(buffer[..read] == expected[..read]);
+        }
+    }
+}

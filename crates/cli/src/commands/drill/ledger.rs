@@ -3,6 +3,7 @@
 //! Only what was restored whole and found right is entered, and only that: a drill never doubts a snapshot by itself, because its own
 //! machine may be what is wrong, and what is doubted can expire.
 
+use crate::failure::Failure;
 use crate::level;
 use crate::reading::Reading;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +13,7 @@ use vow_base::id::{hex, sha256};
 use vow_base::sign::PublicKey;
 use vow_protocol::report::ProofReport;
 use vow_store::archive::SnapshotInfo;
+use vow_vault::state::HostState;
 
 /// What became of it.
 #[derive(Debug, Clone)]
@@ -22,6 +24,13 @@ pub(super) enum Entered {
     Elsewhere,
     /// It did not work.
     Failed(String),
+}
+
+/// The last word on it was a doubt. A mark `proven` would end that.
+fn is_doubted(host: &HostState, info: &SnapshotInfo) -> bool {
+    let marks = host.kept().filter(|known| known.receipt.manifest == info.id).flat_map(|known| &known.marks);
+    let said = marks.filter(|marked| matches!(marked.mark, Mark::Doubted | Mark::Proven | Mark::Cleared));
+    said.last().is_some_and(|marked| marked.mark == Mark::Doubted)
 }
 
 /// Enters the proof whose stored bytes these are.
@@ -53,8 +62,17 @@ pub(super) fn enter(
         hex(&sha256(stored)),
         Fingerprint::of(drill_key),
     );
-    let entered = level::open_vault(&path, fingerprint)
-        .and_then(|vault| Ok(vault.mark(&info.receipt.host_id(), &info.id, Mark::Proven, &note)?));
+    let entered = level::open_vault(&path, fingerprint).and_then(|vault| {
+        let host = info.receipt.host_id();
+        if is_doubted(&vault.state()?.of_host(&host), info) {
+            // Whoever doubts it may know what no drill sees: content that is true to what an intruder left.
+            return Err(Failure::failed(format!(
+                "somebody doubts this snapshot; `vow vault mark {} --clear` says that nobody does any more",
+                info.id.short()
+            )));
+        }
+        Ok(vault.mark(&host, &info.id, Mark::Proven, &note)?)
+    });
     match entered {
         Ok(receipt) => Entered::At(receipt.position),
         Err(failure) => Entered::Failed(failure.line()),

@@ -251,3 +251,25 @@ fn a_bare_machine_needs_a_vault_and_the_key() {
     let _ = vow_testkit::shell::run(command.args(["key", "new", "-o"]).arg(&other)).expect(0);
     let _ = bare(&other).expect(12);
 }
+
+#[test]
+fn a_drill_does_not_end_what_a_person_doubts() {
+    let folder = scratch();
+    let root = folder.path().join("www");
+    site(&root);
+    let host = Host::at(&folder.path().join("host"), &[&root]);
+    let id = host.backup();
+    let vault = host.vault().display().to_string();
+    let mark = |how: &str| {
+        host.run(["vault", "mark", &id[..12], "--dir", &vault, how, "--note", "looks odd"]).expect(0)
+    };
+    let _ = mark("--doubt");
+    let done = drill(&host, ["files"]).expect(0);
+    assert!(
+        proofs(&done)[0]["ledger_position"].is_null() && done.said().contains("doubts"),
+        "{}",
+        done.story()
+    );
+    let _ = mark("--clear");
+    assert!(proofs(&drill(&host, ["files"]).expect(0))[0]["ledger_position"].as_u64().is_some());
+}
