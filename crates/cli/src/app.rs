@@ -2,7 +2,7 @@
 
 use crate::commands::{
     agent, audit, backup, cat, check, completions, config, console, diff, discover, drill, export, find,
-    init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
+    init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault, wal_receive,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -51,6 +51,7 @@ enum Command {
     /// The limited child of a drill, in which files are parsed
     #[command(name = "__inspect", hide = true)]
     Inspect,
+    WalReceive(wal_receive::Args),
     #[command(subcommand)]
     Key(key::Command),
     Audit(audit::Args),
@@ -115,6 +116,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Check(args) => check::run(cx, &args),
         Command::Drill(args) => drill::run(cx, &args),
         Command::Inspect => drill::inspect(),
+        Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Audit(args) => audit::run(cx, &args),
         Command::Agent(args) => agent::run(cx, &args),

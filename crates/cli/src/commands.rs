@@ -24,3 +24,4 @@ pub(crate) mod snapshots;
 pub(crate) mod sqlite_helper;
 pub(crate) mod up;
 pub(crate) mod vault;
+pub(crate) mod wal_receive;

@@ -3,6 +3,10 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
+mod log;
+
+pub use log::{Log, LogAfter, Received, Receiving, Replay};
+
 use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -44,6 +48,28 @@ pub trait Adapter: Sync {
     /// What a person has to do with the files of a snapshot that were restored into a folder.
     fn instructions(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// The log that goes on from a snapshot; `None` when there can be none.
+    ///
+    /// # Errors
+    /// The snapshot cannot be read.
+    fn log_after(&self, _snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
+        Ok(None)
+    }
+
+    /// Makes a whole snapshot whose files were restored into `root` ready for its program; gives what a person must know, or `None`
+    /// when its files are all there is to it.
+    ///
+    /// # Errors
+    /// Why it is not ready.
+    fn settle(
+        &self,
+        _snapshot: &Snapshot,
+        _root: &Path,
+        _replay: &Replay,
+    ) -> Result<Option<Vec<String>>, AdapterError> {
+        Ok(None)
     }
 
     /// Restores below `place` as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
@@ -123,6 +149,11 @@ pub trait Capture: Debug + Send + Sync {
 
     /// What it means that what was remembered is lost.
     fn memory(&self) -> Memory;
+
+    /// The log of the server, when the plan has it received.
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        None
+    }
 
     /// Restores a snapshot of its own into whatever the plan names; `None` when the adapter needs no plan for that.
     fn restore(&self, _: &Snapshot, _: &Request, _: Stop<'_>) -> Option<Result<Restored, AdapterError>> {
@@ -273,6 +304,8 @@ pub struct Request {
     pub with_roles: bool,
     /// Where a scratch server may be.
     pub scratch: PathBuf,
+    /// The log to be replayed before, and how far.
+    pub replay: Replay,
 }
 
 /// What was restored.

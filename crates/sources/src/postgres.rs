@@ -13,6 +13,7 @@ mod globals;
 mod measure;
 mod moment;
 mod patience;
+mod physical;
 mod prove;
 mod readback;
 mod restore;
@@ -29,12 +30,16 @@ mod truth;
 mod url;
 
 pub use access::{Access, AccessOptions};
-pub use adapter::Adapter;
+pub use adapter::{Adapter, PhysicalPlan};
 pub use capture::{
     DEFAULT_EXACT_BELOW_BYTES, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, DEFAULT_PARALLEL, DUMPS,
     GLOBALS, Learned, Postgres, PostgresOptions, SERVER, TRUTH, dump_path,
 };
 pub use error::PostgresError;
+pub use physical::{
+    BACKUP, Backup, Gap, LOG_KIND, LogOptions, Physical, PhysicalDatabase, PhysicalOptions, Segment,
+    StoredBackup, Tablespace, WalRange, gaps, is_physical, log_source,
+};
 pub use prove::prove;
 pub use restore::restore;
 pub use scratch::Scratch;

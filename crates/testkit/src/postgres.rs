@@ -16,7 +16,8 @@ pub struct Server {
 const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nfull_page_writes = off\nsynchronous_commit = off\nshared_buffers = 32MB\n\
     max_connections = 40\nlogging_collector = off\nwal_level = logical\n";
 /// Roles whose names start so need a password; everybody else is trusted.
-const ACCESS: &str = "local all secret_role scram-sha-256\nlocal all all trust\n";
+const ACCESS: &str =
+    "local all secret_role scram-sha-256\nlocal all all trust\nlocal replication all trust\n";
 
 /// The programs of the newest version that is installed.
 pub fn programs() -> PathBuf {
@@ -169,5 +170,61 @@ impl Drop for Server {
         if self.running {
             self.crash();
         }
+    }
+}
+
+/// A server started from a data directory that was restored; it ends with the value.
+pub struct Recovered {
+    data: PathBuf,
+    socket: TempDir,
+}
+
+impl Recovered {
+    /// Starts it and waits until it has recovered.
+    #[track_caller]
+    pub fn start(data: &Path) -> Self {
+        let socket =
+            tempfile::Builder::new().prefix("vow-pg-").tempdir().unwrap_or_else(|e| panic!("no folder: {e}"));
+        fs::set_permissions(socket.path(), fs::Permissions::from_mode(0o777))
+            .unwrap_or_else(|e| panic!("chmod: {e}"));
+        let place = socket.path().display();
+        let options = format!("-c listen_addresses='' -c unix_socket_directories={place} -c hot_standby=off");
+        let log = socket.path().join("log").display().to_string();
+        let server = Self { data: data.to_owned(), socket };
+        let done = server.control(&["-w", "-t", "300", "-l", &log, "-o", &options, "start"]);
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        assert_eq!(done.code, Some(0), "{}\n{said}", done.story());
+        // For pg_ctl a server that still replays is ready.
+        let began = std::time::Instant::now();
+        while server.psql("template1", "select 1").code != Some(0) {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            assert!(began.elapsed() < std::time::Duration::from_secs(120), "it does not get ready\n{said}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        server
+    }
+
+    fn control(&self, arguments: &[&str]) -> Done {
+        let mut command = unprivileged(&programs().join("pg_ctl"));
+        command.arg("-s").arg("-D").arg(&self.data).args(arguments).current_dir("/");
+        shell::run(&mut command)
+    }
+
+    /// Runs SQL, which must succeed; gives what it selects.
+    #[track_caller]
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        self.psql(database, sql).expect(0).text().trim().to_owned()
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Done {
+        let mut command = Command::new(programs().join("psql"));
+        command.env("PGHOST", self.socket.path()).env("PGUSER", "postgres").env("PGDATABASE", database);
+        shell::run(command.args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]))
+    }
+}
+
+impl Drop for Recovered {
+    fn drop(&mut self) {
+        let _ = self.control(&["-m", "immediate", "stop"]);
     }
 }

@@ -1,6 +1,7 @@
 //! `vow restore`.
 
 mod into;
+mod log;
 
 use crate::app::Context;
 use crate::entries::{shown, snapshot_line};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use vow_sources::adapter::adapter;
+use vow_sources::adapter::{Replay, adapter};
 use vow_store::archive::Snapshot;
 use vow_store::restore::{RestoreOptions, RestoreReport, restore};
 
@@ -37,6 +38,12 @@ pub(crate) struct Args {
     into: Option<String>,
     #[command(flatten)]
     server: into::Args,
+    /// Go to this moment, such as '2026-11-20 10:00:00Z', or to the end of the log with `latest`
+    ///
+    /// Of a base backup whose server's log was received by `vow wal-receive`. With --target the data directory is DIR/base, and a
+    /// server that is started from it goes there by itself; with --into one database or table is brought back as it was then.
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["keep_path", "dry_run"])]
+    time: Option<log::Until>,
     /// Keep the full path below DIR when a PATH is given
     #[arg(long)]
     keep_path: bool,
@@ -63,7 +70,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         let reading = Reading::open(cx, &args.read, Need::Identity)?;
         let snapshot = reading.snapshot(cx, &spec.snapshot)?;
         warn_of_gaps(cx, &snapshot);
-        return into::run(cx, &snapshot, url, &args.server);
+        return into::run(cx, &reading, &snapshot, url, args.time, &args.server);
     }
     let Some(target) = args.target.as_ref() else {
         return Err(Failure::new(Exit::Usage, "no target was given").hint("name a folder with --target DIR"));
@@ -74,6 +81,21 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let snapshot = reading.snapshot(cx, &spec.snapshot)?;
     let under = spec.path.filter(|path| !path.is_empty());
+    if under.is_some() && args.time.is_some() {
+        let failure = Failure::new(
+            Exit::Usage,
+            "a path cannot be brought to a moment: the log is that of all of the server",
+        );
+        return Err(failure.hint("leave the path out"));
+    }
+    // Before anything is written: what is missing of the log is no surprise at the end then.
+    let of_all = adapter(&snapshot.info().manifest.source_type).filter(|_| under.is_none() && !args.dry_run);
+    let replay = match (args.time, of_all) {
+        (Some(until), Some(adapter)) => {
+            log::gather(cx, &reading, &snapshot, adapter, until, &target.join("wal"))?
+        }
+        _ => Replay::default(),
+    };
     if let Some(path) = &under {
         snapshot.entry(path)?;
     }
@@ -93,8 +115,15 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         show(cx, &problems);
     }
     let report = restored?;
+    let settled = match of_all {
+        Some(adapter) => adapter.settle(&snapshot, target, &replay).map_err(|e| {
+            Failure::failed("the files were restored, but are not ready to be used").because(&e)
+        })?,
+        None => None,
+    };
     let secs = began.elapsed().as_secs_f64();
     show(cx, &problems);
+    settled.iter().flatten().for_each(|note| cx.ui.note(note));
     print_human(cx, (args, target), &snapshot, &report, secs);
     if let Some(adapter) = adapter(&snapshot.info().manifest.source_type).filter(|_| !args.dry_run) {
         adapter.instructions().iter().for_each(|line| cx.ui.say(&format!("  {line}")));

@@ -4,16 +4,18 @@ use super::access::AccessOptions;
 use super::capture::{Postgres, PostgresOptions};
 use super::discover;
 use super::error::PostgresError;
+use super::physical::{self, After, LogOptions, Physical, PhysicalOptions, StoredBackup, is_physical};
 use super::prove::prove;
 use super::restore::restore;
 use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Tried,
-    Within,
+    self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
+    Run, Stop, Tried, Within,
 };
 use std::path::Path;
+use std::sync::Arc;
 use vow_store::archive::Snapshot;
 
 /// PostgreSQL, as an adapter.
@@ -38,11 +40,40 @@ impl adapter::Adapter for Adapter {
             AccessOptions::of(Url::parse(&request.into).map_err(PostgresError::Options).map_err(stopped)?);
         into.run_as.clone_from(&request.run_as);
         into.password.file.clone_from(&request.password_file);
+        if is_physical(snapshot).map_err(stopped)? {
+            let stored = StoredBackup::open(snapshot).map_err(stopped)?;
+            return physical::restore(&stored, &into, request, stop).map_err(stopped);
+        }
         restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
     }
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+        if is_physical(snapshot).map_err(stopped)? {
+            return physical::prove(&StoredBackup::open(snapshot).map_err(stopped)?, place, stop)
+                .map_err(stopped);
+        }
         prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+    }
+
+    fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
+        if !is_physical(snapshot).map_err(stopped)? {
+            return Ok(None);
+        }
+        let after = StoredBackup::open(snapshot).and_then(|stored| After::of(&stored)).map_err(stopped)?;
+        Ok(Some(Box::new(after)))
+    }
+
+    fn settle(
+        &self,
+        snapshot: &Snapshot,
+        root: &Path,
+        replay: &Replay,
+    ) -> Result<Option<Vec<String>>, AdapterError> {
+        if !is_physical(snapshot).map_err(stopped)? {
+            return Ok(None);
+        }
+        let stored = StoredBackup::open(snapshot).map_err(stopped)?;
+        physical::settle(&stored, root, replay).map(Some).map_err(stopped)
     }
 
     fn sabotage(
@@ -51,11 +82,15 @@ impl adapter::Adapter for Adapter {
         place: &Path,
         stop: Stop<'_>,
     ) -> Result<Vec<Tried>, AdapterError> {
+        if is_physical(snapshot).map_err(stopped)? {
+            // What is in the files of a base backup is guarded by its manifest: damage to them is what tests that.
+            return Ok(Vec::new());
+        }
         sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
     }
 }
 
-fn stopped(error: PostgresError) -> AdapterError {
+pub(crate) fn stopped(error: PostgresError) -> AdapterError {
     if error.is_stopped() { AdapterError::Stopped } else { AdapterError::blamed(error.blame(), error) }
 }
 
@@ -80,5 +115,39 @@ impl Capture for PostgresOptions {
     /// Without it another server would not be noticed.
     fn memory(&self) -> Memory {
         Memory::Needed("the server that the source names is the right one")
+    }
+}
+
+/// A base backup, and the log that goes on from it.
+#[derive(Debug, Clone)]
+pub struct PhysicalPlan {
+    /// The base backup.
+    pub options: PhysicalOptions,
+    /// The log, when it is received.
+    pub log: Option<LogOptions>,
+}
+
+impl Capture for PhysicalPlan {
+    fn begin(&self, run: &Run) -> Result<Begun, String> {
+        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let source =
+            Physical::new(PhysicalOptions { known_identifier, dry_run: run.dry_run, ..self.options.clone() });
+        let learned = source.learned();
+        let remember = Box::new(move || learned.identifier());
+        Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })
+    }
+
+    fn covers(&self, found: &Discovered) -> bool {
+        found.kind == "postgres" && discover::covers(&self.options.access.url, found)
+    }
+
+    /// Without it another server would not be noticed.
+    fn memory(&self) -> Memory {
+        Memory::Needed("the server that the source names is the right one")
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.log.clone()?;
+        Some(Arc::new(log))
     }
 }

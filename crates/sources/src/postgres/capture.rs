@@ -133,6 +133,11 @@ impl Learned {
     pub fn identifier(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// The server was seen.
+    pub(crate) fn set(&self, identifier: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.to_owned());
+    }
 }
 
 /// The adapter. Nothing is connected before the first call of [`Source::next`].
@@ -187,13 +192,12 @@ impl Postgres {
             let (place, found) = (access.url.to_string(), facts.system_identifier.clone());
             return Err(PostgresError::OtherServer { place, found, expected: expected.clone() });
         }
-        *self.learned.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(facts.system_identifier.clone());
+        self.learned.set(&facts.system_identifier);
         let mut found = Vec::new();
         let databases = server::databases(&mut session, &go_on)?;
         drop(session);
         let (wanted, not_dumped) = self.choose(databases, &mut found)?;
-        self.judge_lag(&facts, &mut found);
+        judge_lag(&facts, options.max_lag_secs, &mut found);
         if options.dry_run {
             for database in &wanted {
                 let size = database
@@ -259,22 +263,22 @@ impl Postgres {
             false => Ok((wanted, not_dumped)),
         }
     }
+}
 
-    fn judge_lag(&self, facts: &ServerFacts, found: &mut Vec<Found>) {
-        if !facts.in_recovery {
-            return;
-        }
-        let lag = facts.replay_lag_secs.unwrap_or(f64::INFINITY);
-        let limit = self.options.max_lag_secs;
-        if lag <= f64::from(limit) {
-            found.push(Found::Note(format!("the server is a standby, {lag:.0} s behind")));
-        } else {
-            let behind = if lag.is_finite() { format!("{lag:.0} s") } else { "nobody knows how far".into() };
-            let text = format!(
-                "the server is a standby that lies behind ({behind}; {limit} s are allowed): newer rows are missing"
-            );
-            found.push(Found::Problem { path: SERVER.into(), text });
-        }
+/// Says how far a standby lies behind; too far is a problem.
+pub(crate) fn judge_lag(facts: &ServerFacts, limit: u32, found: &mut Vec<Found>) {
+    if !facts.in_recovery {
+        return;
+    }
+    let lag = facts.replay_lag_secs.unwrap_or(f64::INFINITY);
+    if lag <= f64::from(limit) {
+        found.push(Found::Note(format!("the server is a standby, {lag:.0} s behind")));
+    } else {
+        let behind = if lag.is_finite() { format!("{lag:.0} s") } else { "nobody knows how far".into() };
+        let text = format!(
+            "the server is a standby that lies behind ({behind}; {limit} s are allowed): newer rows are missing"
+        );
+        found.push(Found::Problem { path: SERVER.into(), text });
     }
 }
 
@@ -365,7 +369,8 @@ fn dump_globals(access: &Access, more: &[&str]) -> Result<(Vec<u8>, Ended), Post
     Ok(access.launcher.output(command, GLOBALS_LIMIT_BYTES, &|| false)?)
 }
 
-fn document<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
+/// A document of a snapshot as it is stored.
+pub(crate) fn document<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
     let mut bytes =
         serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
     bytes.push(b'\n');

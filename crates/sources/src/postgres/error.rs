@@ -119,6 +119,12 @@ pub enum PostgresError {
     /// A restore would overwrite something, or has nothing to restore.
     #[error("{0}")]
     Refused(String),
+    /// This machine lacks what is needed for it.
+    #[error("{0}")]
+    Blocked(String),
+    /// The log is not received.
+    #[error("the log of the server is not received: {0}")]
+    Log(String),
     /// The scratch server failed.
     #[error("the scratch server {0}")]
     Scratch(String),
@@ -151,7 +157,7 @@ impl PostgresError {
     /// Whose fault it is that nothing was proven.
     pub(crate) fn blame(&self) -> Blame {
         match self {
-            Self::Tools(_) | Self::Scratch(_) | Self::Io { .. } => Blame::Machine,
+            Self::Tools(_) | Self::Scratch(_) | Self::Blocked(_) | Self::Io { .. } => Blame::Machine,
             Self::Tool(ToolError::Start { .. } | ToolError::Lost { .. }) => Blame::Machine,
             Self::Tool(ToolError::Stopped) => Blame::Gone,
             Self::Archive(error) => blame_of(error),

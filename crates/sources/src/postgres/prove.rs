@@ -1,6 +1,7 @@
 //! Proving a snapshot: everything is restored into a scratch server and compared with the truth, object by object, count by count,
 //! checksum by checksum.
 
+use super::access::Access;
 use super::error::PostgresError;
 use super::measure::{self, Measure};
 use super::restore::has_content;
@@ -93,7 +94,7 @@ impl Proof {
         self.notes.append(&mut self.problems);
     }
 
-    fn same(&mut self, same: bool, problem: impl FnOnce() -> String) {
+    pub(crate) fn same(&mut self, same: bool, problem: impl FnOnce() -> String) {
         if same {
             self.compared += 1;
         } else {
@@ -157,7 +158,7 @@ impl Proof {
             format!("{}: large objects differ ({} now, {count} then)", database.name, now.count)
         });
         drop(session);
-        self.check_structure(scratch, &database.name, stop)
+        self.check_structure(&scratch.access, &database.name, stop)
     }
 
     fn objects(
@@ -204,15 +205,24 @@ impl Proof {
         session: &mut Session,
         stop: Stop<'_>,
     ) -> Result<(), PostgresError> {
-        for view in database.objects.iter().filter(|object| object.kind == "view") {
-            match session.query("selecting from views", &format!("SELECT * FROM {} LIMIT 0", view.name), stop)
-            {
+        let views = database.objects.iter().filter(|object| object.kind == "view");
+        let names: Vec<_> = views.map(|view| view.name.as_str()).collect();
+        self.select_from(&database.name, &names, session, stop)
+    }
+
+    /// Selects nothing from each of these views.
+    pub(crate) fn select_from(
+        &mut self,
+        database: &str,
+        views: &[&str],
+        session: &mut Session,
+        stop: Stop<'_>,
+    ) -> Result<(), PostgresError> {
+        for view in views {
+            match session.query("selecting from views", &format!("SELECT * FROM {view} LIMIT 0"), stop) {
                 Ok(_) => self.compared += 1,
                 Err(error) if error.state().is_some() => {
-                    self.problems.push(format!(
-                        "{}: view {} cannot be selected from: {error}",
-                        database.name, view.name
-                    ));
+                    self.problems.push(format!("{database}: view {view} cannot be selected from: {error}"));
                 }
                 Err(error) => return Err(error),
             }
@@ -244,13 +254,13 @@ impl Proof {
         }
     }
 
-    fn check_structure(
+    /// Looks through every page of tables and B-tree indexes.
+    pub(crate) fn check_structure(
         &mut self,
-        scratch: &Scratch,
+        access: &Access,
         database: &str,
         stop: Stop<'_>,
     ) -> Result<(), PostgresError> {
-        let access = &scratch.access;
         if !access.tools.program("pg_amcheck").exists() {
             self.notes.push(
                 "pg_amcheck is not installed: the structure of tables and indexes was not checked".into(),

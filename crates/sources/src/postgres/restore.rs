@@ -261,12 +261,13 @@ pub(crate) fn has_content(database: &DatabaseTruth) -> bool {
         || database.large_objects.count > 0
 }
 
-fn names(session: &mut Session, stop: Stop<'_>) -> Result<Vec<String>, PostgresError> {
+/// Every database of a server.
+pub(crate) fn names(session: &mut Session, stop: Stop<'_>) -> Result<Vec<String>, PostgresError> {
     session.documents("listing the databases", "SELECT to_json(datname) FROM pg_database", stop)
 }
 
 /// A name beside another, short enough.
-fn beside(name: &str, mark: &str) -> String {
+pub(crate) fn beside(name: &str, mark: &str) -> String {
     let mut end = name.len().min(NAME_MAX_BYTES - mark.len() - 1);
     while !name.is_char_boundary(end) {
         end -= 1;

@@ -8,11 +8,11 @@ use super::tools::Tools;
 use super::truth::ServerFacts;
 use super::url::Url;
 use crate::isolation;
-use crate::process::{Account, Launcher, Running, ToolError};
+use crate::process::{Account, Launcher, Running, ToolError, one_line};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -38,6 +38,15 @@ max_locks_per_transaction = 1024
 logging_collector = off
 ";
 
+/// While a log is replayed nobody needs to get in; the server is ready when it is done. The log says what it could not do otherwise.
+const RECOVERING: &str = "\
+wal_level = replica
+hot_standby = off
+primary_conninfo = ''
+archive_command = ''
+shared_preload_libraries = ''
+";
+
 /// The server.
 pub struct Scratch {
     running: Option<Running>,
@@ -56,37 +65,48 @@ impl Scratch {
         bytes: u64,
         stop: Stop<'_>,
     ) -> Result<Self, PostgresError> {
-        // PostgreSQL refuses to run as root.
-        let account = isolation::account(&["postgres"]).map_err(PostgresError::Scratch)?;
-        let launcher = Launcher::new(Some(account.clone()));
-        let tools = Tools::find(&launcher, None, facts.server_version_num / 10_000)?;
-        if !tools.program("initdb").exists() {
-            let (folder, major) = (tools.folder.display(), tools.major);
-            return Err(PostgresError::Scratch(format!(
-                "needs initdb, which is not in {folder}; install the server's package (on Debian: postgresql-{major})"
-            )));
+        let mut room = Room::make(place, facts, bytes)?;
+        let superuser = superuser(facts);
+        init(&mut room, superuser, facts, stop)?;
+        let data = room.folder.path().join("data");
+        append(&data.join("postgresql.conf"), &room.settings(SETTINGS))?;
+        room.run(&data, &[], superuser, Some(START), stop)
+    }
+
+    /// Starts one from a data directory that `fill` makes in the private folder, and waits until it has recovered. What it must be
+    /// told besides is what `fill` gives.
+    pub(crate) fn recover(
+        place: &Path,
+        facts: &ServerFacts,
+        bytes: u64,
+        fill: impl FnOnce(&Room) -> Result<(PathBuf, String), PostgresError>,
+        stop: Stop<'_>,
+    ) -> Result<Self, PostgresError> {
+        let room = Room::make(place, facts, bytes)?;
+        let (data, more) = fill(&room)?;
+        // Nothing of the configuration that came with the data counts: it is production's.
+        let (config, access) =
+            (room.folder.path().join("postgresql.conf"), room.folder.path().join("pg_hba.conf"));
+        let settings = room.settings(&format!("{SETTINGS}{RECOVERING}{more}"));
+        for (path, text) in [(&config, settings.as_str()), (&access, "local all all trust\n")] {
+            fs::write(path, text)
+                .and_then(|()| room.launcher.give(path))
+                .map_err(PostgresError::io("write", path))?;
         }
-        isolation::check_space(place, bytes).map_err(PostgresError::Scratch)?;
-        let folder = tempfile::Builder::new().prefix("vow-pg-").tempdir_in(place);
-        let folder = folder.map_err(PostgresError::io("make a private folder in", place))?;
-        prepare(folder.path(), &launcher).map_err(PostgresError::io("prepare", folder.path()))?;
-        let superuser = facts.bootstrap_superuser.as_deref().unwrap_or("postgres");
-        let mut notes = Vec::new();
-        init(&launcher, &tools, folder.path(), superuser, facts, &mut notes, stop)?;
-        let data = folder.path().join("data");
-        let settings =
-            format!("{SETTINGS}unix_socket_directories = '{}'\n", folder.path().join("s").display());
-        append(&data.join("postgresql.conf"), &settings)?;
-        let mut running = start_server(&account, &launcher, &tools, &data, &mut notes)?;
-        let url = Url::of_socket(&folder.path().join("s"), 5432, Some(superuser)).with_database("template1");
-        let access = Access::trusted(url, tools, launcher);
-        wait_until_ready(&mut running, &access, stop).map_err(|error| match error {
-            PostgresError::Scratch(_) if running.has_ended() => {
-                PostgresError::Scratch("ended while it was starting".into())
+        let options = [
+            format!("config_file={}", config.display()),
+            format!("hba_file={}", access.display()),
+            format!("ident_file={}", access.display()),
+        ];
+        // Replaying the log may take long; it ends by itself or with the process.
+        room.run(&data, &options, superuser(facts), None, stop).map_err(|error| match error {
+            // The machine could start a server; what it was given is not one.
+            PostgresError::Scratch(why) => {
+                let reason = format!("a server started from it {why}");
+                PostgresError::Snapshot { what: "base backup".into(), reason }
             }
             error => error,
-        })?;
-        Ok(Self { running: Some(running), folder: Some(folder), access, notes })
+        })
     }
 
     /// Its private folder.
@@ -110,6 +130,80 @@ impl Drop for Scratch {
     }
 }
 
+/// Where a scratch server will be: its programs, its account and its private folder.
+pub(crate) struct Room {
+    account: Account,
+    pub(crate) launcher: Launcher,
+    pub(crate) tools: Tools,
+    pub(crate) folder: TempDir,
+    notes: Vec<String>,
+}
+
+impl Room {
+    fn make(place: &Path, facts: &ServerFacts, bytes: u64) -> Result<Self, PostgresError> {
+        // PostgreSQL refuses to run as root.
+        let account = isolation::account(&["postgres"]).map_err(PostgresError::Scratch)?;
+        let launcher = Launcher::new(Some(account.clone()));
+        let tools = Tools::find(&launcher, None, facts.server_version_num / 10_000)?;
+        if !tools.program("initdb").exists() {
+            let (folder, major) = (tools.folder.display(), tools.major);
+            return Err(PostgresError::Scratch(format!(
+                "needs initdb, which is not in {folder}; install the server's package (on Debian: postgresql-{major})"
+            )));
+        }
+        isolation::check_space(place, bytes).map_err(PostgresError::Scratch)?;
+        let folder = tempfile::Builder::new().prefix("vow-pg-").tempdir_in(place);
+        let folder = folder.map_err(PostgresError::io("make a private folder in", place))?;
+        prepare(folder.path(), &launcher).map_err(PostgresError::io("prepare", folder.path()))?;
+        Ok(Self { account, launcher, tools, folder, notes: Vec::new() })
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    fn settings(&self, text: &str) -> String {
+        format!("{text}unix_socket_directories = '{}'\n", self.socket().display())
+    }
+
+    /// Starts the server, and waits until it can be used.
+    fn run(
+        mut self,
+        data: &Path,
+        options: &[String],
+        superuser: &str,
+        limit: Option<Duration>,
+        stop: Stop<'_>,
+    ) -> Result<Scratch, PostgresError> {
+        let mut running = start_server(&mut self, data, options)?;
+        let url = Url::of_socket(&self.socket(), 5432, Some(superuser)).with_database("template1");
+        let access = Access::trusted(url, self.tools, self.launcher);
+        if let Err(error) = wait_until_ready(&mut running, &access, limit, stop) {
+            if !running.has_ended() {
+                return Err(error);
+            }
+            let said = running.wait_at_most(END).map(|ended| ended.said).unwrap_or_default();
+            return Err(PostgresError::Scratch(format!("did not start: {}", last_words(&said))));
+        }
+        Ok(Scratch { running: Some(running), folder: Some(self.folder), access, notes: self.notes })
+    }
+}
+
+/// What a server says last before it gives up.
+fn last_words(said: &str) -> String {
+    let grave = |line: &&str| ["FATAL:", "PANIC:", "ERROR:"].iter().any(|word| line.contains(word));
+    let grave: Vec<_> = said.lines().filter(grave).collect();
+    let from = grave.len().saturating_sub(3);
+    match grave.is_empty() {
+        true => said.lines().last().unwrap_or("it said nothing").to_owned(),
+        false => one_line(&grave[from..].join("\n")),
+    }
+}
+
+fn superuser(facts: &ServerFacts) -> &str {
+    facts.bootstrap_superuser.as_deref().unwrap_or("postgres")
+}
+
 fn prepare(folder: &Path, launcher: &Launcher) -> std::io::Result<()> {
     for path in [folder.to_owned(), folder.join("s"), folder.join("ts")] {
         if path != folder {
@@ -122,15 +216,8 @@ fn prepare(folder: &Path, launcher: &Launcher) -> std::io::Result<()> {
 }
 
 /// `initdb` with the encoding and locale of the source's template1; with another locale when this machine lacks it.
-fn init(
-    launcher: &Launcher,
-    tools: &Tools,
-    folder: &Path,
-    superuser: &str,
-    facts: &ServerFacts,
-    notes: &mut Vec<String>,
-    stop: Stop<'_>,
-) -> Result<(), PostgresError> {
+fn init(room: &mut Room, superuser: &str, facts: &ServerFacts, stop: Stop<'_>) -> Result<(), PostgresError> {
+    let Room { launcher, tools, folder, notes, .. } = room;
     let template = facts.databases.iter().find(|database| database["datname"] == "template1");
     let text = |key: &str| template.and_then(|template| template[key].as_str()).map(str::to_owned);
     let encoding = text("encoding_name").unwrap_or_else(|| "UTF8".into());
@@ -140,7 +227,7 @@ fn init(
         [(collate.clone(), ctype), ("C.UTF-8".into(), "C.UTF-8".into()), ("C".into(), "C".into())]
     {
         let mut command = launcher.command(&tools.program("initdb"));
-        command.arg("-D").arg(folder.join("data"));
+        command.arg("-D").arg(folder.path().join("data"));
         command.args(["-A", "trust", "--no-sync", "--no-instructions", "-U", superuser, "-E", &encoding]);
         command.args(["--lc-collate", &collate, "--lc-ctype", &ctype, "--lc-messages", "C"]);
         let (_, ended) = launcher.output(command, 1 << 20, stop)?;
@@ -162,26 +249,30 @@ fn append(path: &Path, text: &str) -> Result<(), PostgresError> {
         .map_err(PostgresError::io("write", path))
 }
 
-fn start_server(
-    account: &Account,
-    launcher: &Launcher,
-    tools: &Tools,
-    data: &Path,
-    notes: &mut Vec<String>,
-) -> Result<Running, PostgresError> {
-    let (mut command, note) = isolation::isolated(account, launcher, &tools.program("postgres"));
-    notes.extend(note.map(str::to_owned));
+fn start_server(room: &mut Room, data: &Path, options: &[String]) -> Result<Running, PostgresError> {
+    let (mut command, note) =
+        isolation::isolated(&room.account, &room.launcher, &room.tools.program("postgres"));
+    room.notes.extend(note.map(str::to_owned));
+    let (launcher, more) = (&room.launcher, options);
     command.arg("-D").arg(data).stdout(std::process::Stdio::null());
+    for option in more {
+        command.arg("-c").arg(option);
+    }
     Ok(launcher.start(command)?)
 }
 
-fn wait_until_ready(running: &mut Running, access: &Access, stop: Stop<'_>) -> Result<(), PostgresError> {
+fn wait_until_ready(
+    running: &mut Running,
+    access: &Access,
+    limit: Option<Duration>,
+    stop: Stop<'_>,
+) -> Result<(), PostgresError> {
     let began = Instant::now();
     loop {
         match access.home(stop) {
             Ok(_) => return Ok(()),
-            Err(_) if running.has_ended() => return Err(PostgresError::Scratch("did not start".into())),
-            Err(error) if began.elapsed() > START => return Err(error),
+            Err(_) if running.has_ended() => return Err(PostgresError::Scratch("ended".into())),
+            Err(error) if limit.is_some_and(|limit| began.elapsed() > limit) => return Err(error),
             Err(_) if stop() => return Err(ToolError::Stopped.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }

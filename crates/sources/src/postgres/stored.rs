@@ -76,9 +76,7 @@ impl<'s> Stored<'s> {
 
     /// Roles and tablespaces, as SQL.
     pub(crate) fn globals(&self) -> Result<String, PostgresError> {
-        let bytes = read(self.snapshot, GLOBALS)?;
-        String::from_utf8(bytes)
-            .map_err(|_| PostgresError::Snapshot { what: GLOBALS.into(), reason: "it is not UTF-8".into() })
+        read_text(self.snapshot, GLOBALS)
     }
 
     /// Runs a program with a file of the snapshot as its input, straight from the vault. Gives what the program warned of.
@@ -139,10 +137,17 @@ impl<W: Write> Write for Gate<'_, W> {
     }
 }
 
-fn document<T: DeserializeOwned>(snapshot: &Snapshot, path: &str) -> Result<T, PostgresError> {
+/// A document of a snapshot.
+pub(crate) fn document<T: DeserializeOwned>(snapshot: &Snapshot, path: &str) -> Result<T, PostgresError> {
     let bytes = read(snapshot, path)?;
     serde_json::from_slice(&bytes)
         .map_err(|error| PostgresError::Snapshot { what: path.to_owned(), reason: error.to_string() })
+}
+
+/// A text of a snapshot.
+pub(crate) fn read_text(snapshot: &Snapshot, path: &str) -> Result<String, PostgresError> {
+    let not_text = |_| PostgresError::Snapshot { what: path.into(), reason: "it is not UTF-8".into() };
+    String::from_utf8(read(snapshot, path)?).map_err(not_text)
 }
 
 fn read(snapshot: &Snapshot, path: &str) -> Result<Vec<u8>, PostgresError> {

@@ -1,7 +1,7 @@
 //! One table back: through a scratch server, because only a whole database knows what belongs to a table. From there it is dumped
 //! with its indexes, keys, sequences, triggers and partitions, and loaded in one transaction.
 
-use super::access::Access;
+use super::access::{Access, AccessOptions};
 use super::error::PostgresError;
 use super::globals::{Existing, Tablespaces, fitted};
 use super::measure;
@@ -11,6 +11,7 @@ use super::session::{Session, Stop};
 use super::sql::{identifier, literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::DatabaseTruth;
+use crate::adapter::{Request, Restored};
 use crate::process::{Launcher, ToolError};
 use serde::Deserialize;
 use std::io::{Read, Write};
@@ -68,7 +69,22 @@ struct Found {
     name: String,
 }
 
-/// Restores one table.
+/// One table to be brought from a scratch server into a running one.
+pub(crate) struct Job<'j> {
+    /// Where all of its database is.
+    pub(crate) scratch: &'j Access,
+    pub(crate) database: &'j str,
+    /// The beginning of the snapshot's id.
+    pub(crate) short_id: &'j str,
+    /// Where to, as it was asked for.
+    pub(crate) into: &'j AccessOptions,
+    pub(crate) access: &'j Access,
+    pub(crate) options: &'j Request,
+    pub(crate) stop: Stop<'j>,
+    pub(crate) out: &'j mut Restored,
+}
+
+/// Restores one table of a dump.
 pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), PostgresError> {
     let (stored, stop) = (restorer.stored, restorer.stop);
     let database = match (&restorer.options.database, stored.truth.databases.as_slice()) {
@@ -80,14 +96,37 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), P
             ));
         }
     };
-    // Where it goes: the database that the URL names, else the one of the same name.
-    let target = restorer.into.url.get("dbname").unwrap_or(&database.name).to_owned();
-    let mut there = restorer.access.session(&target, stop)?;
+    // Whether it can get there shows before the work begins.
+    drop(restorer.access.session(target_of(restorer.into, &database.name), stop)?);
     let scratch = scratch(stored, &restorer.options.scratch, stored.bytes(Some(&database.name)), stop)?;
     restorer.out.notes.extend(load_scratch(stored, &scratch, database, stop)?);
-    let mut session = scratch.access.session(&database.name, stop)?;
+    restorer.out.notes.extend(scratch.notes.iter().cloned());
+    let job = Job {
+        scratch: &scratch.access,
+        database: &database.name,
+        short_id: &stored.short_id(),
+        into: restorer.into,
+        access: restorer.access,
+        options: restorer.options,
+        stop,
+        out: &mut restorer.out,
+    };
+    bring(job, wanted)
+}
+
+/// Where it goes: the database that the URL names, else the one of the same name.
+fn target_of<'t>(into: &'t AccessOptions, database: &'t str) -> &'t str {
+    into.url.get("dbname").unwrap_or(database)
+}
+
+/// Brings the table.
+pub(crate) fn bring(mut job: Job<'_>, wanted: &str) -> Result<(), PostgresError> {
+    let stop = job.stop;
+    let target = target_of(job.into, job.database).to_owned();
+    let mut there = job.access.session(&target, stop)?;
+    let mut session = job.scratch.session(job.database, stop)?;
     let table = find(&mut session, wanted, stop)?;
-    let schema = destination(restorer, &mut there, &table, stop)?;
+    let schema = destination(&mut job, &mut there, &table, stop)?;
     let tree = tree(&mut session, &table, stop)?;
     if schema != table.schema {
         session.query(
@@ -113,32 +152,23 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), P
         .collect();
     let moved = Found { schema, name: table.name.clone() };
     let mut prelude = format!("CREATE SCHEMA IF NOT EXISTS {};\n", quoted(&moved.schema));
-    if restorer.options.replace {
+    if job.options.replace {
         // Without CASCADE: what depends on it is named by the server, and nothing happens.
         prelude.push_str(&format!("DROP TABLE IF EXISTS {};\n", quoted_name(&moved.schema, &moved.name)));
     }
     let postlude = privileges(&mut session, &tree, stop)?;
-    let target =
-        Target { access: restorer.access, database: &target, prelude: &prelude, postlude: &postlude };
-    let first = copy(&scratch.access, &database.name, &tree, &target, stop);
+    let target = Target { access: job.access, database: &target, prelude: &prelude, postlude: &postlude };
+    let first = copy(job.scratch, job.database, &tree, &target, stop);
     if let Err(error) = first {
         let text = error.to_string();
         if !text.contains("foreign key constraint") && !text.contains("does not exist") {
             return Err(error);
         }
-        without_foreign_keys(
-            restorer,
-            &mut session,
-            &mut there,
-            (&database.name, &moved, &tree),
-            &scratch.access,
-            &target,
-        )?;
+        without_foreign_keys(&mut job, &mut session, &mut there, (&moved, &tree), &target)?;
     }
-    count(restorer, &mut there, &mut session, &tree)?;
-    restorer.out.table = Some(quoted_name(&moved.schema, &moved.name));
-    restorer.out.databases.push((database.name.clone(), target.database.to_owned()));
-    restorer.out.notes.extend(scratch.notes.iter().cloned());
+    count(&mut job, &mut there, &mut session, &tree)?;
+    job.out.table = Some(quoted_name(&moved.schema, &moved.name));
+    job.out.databases.push((job.database.to_owned(), target.database.to_owned()));
     Ok(())
 }
 
@@ -190,7 +220,7 @@ fn tree(session: &mut Session, table: &Found, stop: Stop<'_>) -> Result<Vec<Foun
 
 /// The schema it goes into: its own when there is nothing of that name, or that is to be replaced; else one of its own.
 fn destination(
-    restorer: &mut Restorer<'_>,
+    job: &mut Job<'_>,
     there: &mut Session,
     table: &Found,
     stop: Stop<'_>,
@@ -203,18 +233,18 @@ fn destination(
             stop,
         )
     };
-    if let Some(schema) = &restorer.options.schema_as {
-        return match exists(schema)? && !restorer.options.replace {
+    if let Some(schema) = &job.options.schema_as {
+        return match exists(schema)? && !job.options.replace {
             false => Ok(schema.clone()),
             true => {
                 Err(PostgresError::Refused(format!("{} is there already", quoted_name(schema, &table.name))))
             }
         };
     }
-    if !exists(&table.schema)? || restorer.options.replace {
+    if !exists(&table.schema)? || job.options.replace {
         return Ok(table.schema.clone());
     }
-    let schema = format!("restored_{}", restorer.stored.short_id());
+    let schema = format!("restored_{}", job.short_id);
     if exists(&schema)? {
         let name = quoted_name(&schema, &table.name);
         return Err(PostgresError::Refused(format!(
@@ -222,8 +252,7 @@ fn destination(
         )));
     }
     let name = quoted_name(&table.schema, &table.name);
-    restorer
-        .out
+    job.out
         .notes
         .push(format!("{name} is there already, so it was restored beside it in the schema {schema}"));
     Ok(schema)
@@ -343,14 +372,13 @@ struct ForeignKey {
 
 /// Keys that point to other tables may not fit what is there now: the table comes back without them, and each is added as far as it goes.
 fn without_foreign_keys(
-    restorer: &mut Restorer<'_>,
+    job: &mut Job<'_>,
     session: &mut Session,
     there: &mut Session,
-    (database, table, tree): (&str, &Found, &[Found]),
-    scratch: &Access,
+    (table, tree): (&Found, &[Found]),
     target: &Target<'_>,
 ) -> Result<(), PostgresError> {
-    let stop = restorer.stop;
+    let stop = job.stop;
     let names =
         tree.iter().map(|part| format!("{}::regclass", literal(&quoted_name(&part.schema, &part.name))));
     let statement = format!(
@@ -363,7 +391,7 @@ fn without_foreign_keys(
         let statement = format!("ALTER TABLE {} DROP CONSTRAINT {}", key.table, key.name);
         session.query("setting foreign keys aside", &statement, stop)?;
     }
-    copy(scratch, database, tree, target, stop)?;
+    copy(job.scratch, job.database, tree, target, stop)?;
     for ForeignKey { name, definition, table } in keys {
         let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} {definition}");
         let whole = there.query("adding a foreign key", &add, stop);
@@ -371,27 +399,27 @@ fn without_foreign_keys(
         let unchecked = definition.contains("NOT VALID")
             || there.query("adding a foreign key", &format!("{add} NOT VALID"), stop).is_err();
         let how = if unchecked { "was not added" } else { "was added NOT VALID: it holds for new rows only" };
-        restorer.out.problems.push(format!("the foreign key {name} of {table} {how}; {why}"));
+        job.out.problems.push(format!("the foreign key {name} of {table} {how}; {why}"));
     }
     let name = quoted_name(&table.schema, &table.name);
-    restorer.out.notes.push(format!("foreign keys of {name} were added after its rows"));
+    job.out.notes.push(format!("foreign keys of {name} were added after its rows"));
     Ok(())
 }
 
 /// Rows on both sides.
 fn count(
-    restorer: &mut Restorer<'_>,
+    job: &mut Job<'_>,
     there: &mut Session,
     here: &mut Session,
     tree: &[Found],
 ) -> Result<(), PostgresError> {
     for part in tree {
-        let expected = measure::count(here, &part.schema, &part.name, restorer.stop)?;
-        let counted = measure::count(there, &part.schema, &part.name, restorer.stop)?;
-        restorer.out.rows += counted;
+        let expected = measure::count(here, &part.schema, &part.name, job.stop)?;
+        let counted = measure::count(there, &part.schema, &part.name, job.stop)?;
+        job.out.rows += counted;
         if counted != expected {
             let name = quoted_name(&part.schema, &part.name);
-            restorer.out.problems.push(format!("{name} has {counted} rows now and had {expected}"));
+            job.out.problems.push(format!("{name} has {counted} rows now and had {expected}"));
         }
     }
     Ok(())

@@ -1,15 +1,17 @@
 //! `vow restore --into URL`: into a running database server.
 
+use super::log::{self, Until};
 use crate::app::Context;
 use crate::config::{Config, SourcePlan};
 use crate::entries::snapshot_line;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::reading::Reading;
 use crate::ui::{self, Task};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
-use vow_sources::adapter::{Request, Restored, adapter};
+use vow_sources::adapter::{Replay, Request, Restored, adapter};
 use vow_store::archive::Snapshot;
 
 /// What goes with `--into`.
@@ -43,7 +45,14 @@ pub(super) struct Args {
 }
 
 /// Restores.
-pub(super) fn run(cx: &Context, snapshot: &Snapshot, url: &str, args: &Args) -> Outcome<Exit> {
+pub(super) fn run(
+    cx: &Context,
+    reading: &Reading,
+    snapshot: &Snapshot,
+    url: &str,
+    until: Option<Until>,
+    args: &Args,
+) -> Outcome<Exit> {
     let kind = &snapshot.info().manifest.source_type;
     let Some(adapter) = adapter(kind) else {
         return Err(Failure::failed(format!(
@@ -52,7 +61,16 @@ pub(super) fn run(cx: &Context, snapshot: &Snapshot, url: &str, args: &Args) -> 
         .hint("restore its files with --target DIR"));
     };
     let scratch = args.scratch.clone().or_else(|| std::env::var_os("TMPDIR").map(PathBuf::from));
+    let scratch = scratch.unwrap_or_else(|| PathBuf::from("/var/tmp"));
+    let (mut replay, mut folder) = (Replay::default(), None);
+    if let Some(until) = until {
+        let made = tempfile::Builder::new().prefix("vow-log-").tempdir_in(&scratch);
+        let made = made.map_err(|e| Failure::io("make a private folder in", &scratch, e))?;
+        replay = log::gather(cx, reading, snapshot, adapter, until, made.path())?;
+        folder = Some(made);
+    }
     let request = Request {
+        replay,
         into: url.to_owned(),
         run_as: args.run_as.clone(),
         password_file: args.password_file.clone(),
@@ -61,7 +79,7 @@ pub(super) fn run(cx: &Context, snapshot: &Snapshot, url: &str, args: &Args) -> 
         schema_as: args.schema_as.clone(),
         replace: args.replace,
         with_roles: args.with_roles,
-        scratch: scratch.unwrap_or_else(|| PathBuf::from("/var/tmp")),
+        scratch,
     };
     let began = Instant::now();
     let task = Task::new(cx.ui, "restoring");
@@ -70,6 +88,7 @@ pub(super) fn run(cx: &Context, snapshot: &Snapshot, url: &str, args: &Args) -> 
     let of_plan = plan_of(cx, snapshot)?.and_then(|plan| plan.capture.restore(snapshot, &request, &stop));
     let restored = of_plan.unwrap_or_else(|| adapter.restore(snapshot, &request, &stop));
     task.finish();
+    drop(folder);
     let restored = restored.map_err(|error| match error {
         vow_sources::adapter::AdapterError::Stopped => Failure::interrupted(),
         error => Failure::failed("the snapshot was not restored")

@@ -2,6 +2,7 @@
 
 mod failures;
 mod lies;
+mod physical;
 mod restored;
 mod secrets;
 

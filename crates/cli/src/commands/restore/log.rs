@@ -1,0 +1,173 @@
+//! `--time`: which log goes on from a snapshot, brought out of the vaults into a folder.
+
+use crate::app::Context;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::reading::{Place, Reading, open_first};
+use crate::ui;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use vow_sources::adapter::{Adapter, LogAfter, Replay};
+use vow_store::archive::{Snapshot, SnapshotInfo};
+use vow_store::listing::Kind;
+
+/// Pieces of the log taken beyond the moment: the clock of the server and that of the host may differ a little.
+const PIECES_BEYOND: usize = 2;
+
+/// How far to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// To the end of the log.
+    Latest,
+    /// To this moment.
+    Moment(Timestamp),
+}
+
+impl std::str::FromStr for Until {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        text.parse().map(Self::Moment).map_err(|_| {
+            "a moment has a date, a time and a zone, such as 2026-11-20 10:00:00Z or 2026-11-20 11:00:00+01; or say latest".to_owned()
+        })
+    }
+}
+
+/// Brings the log that goes on from `snapshot` into `folder`.
+pub(super) fn gather(
+    cx: &Context,
+    reading: &Reading,
+    snapshot: &Snapshot,
+    adapter: &dyn Adapter,
+    until: Until,
+    folder: &Path,
+) -> Outcome<Replay> {
+    let after = adapter
+        .log_after(snapshot)
+        .map_err(|e| Failure::failed("the snapshot cannot be read").because(&e))?;
+    let Some(after) = after else {
+        return Err(Failure::new(Exit::Usage, "no log goes on from this snapshot: it holds dumps or files")
+            .hint("leave --time out, or choose a snapshot of a source with method = \"physical\""));
+    };
+    if let (Until::Moment(moment), Ok(earliest)) = (until, after.earliest().parse::<Timestamp>())
+        && moment < earliest
+    {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("this snapshot was finished at {earliest}, and {moment} is earlier"),
+        )
+        .hint("choose an earlier snapshot: `vow snapshots` lists them"));
+    }
+    let pieces = pieces(reading, snapshot.info(), &*after, until)?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(folder)
+        .map_err(|e| Failure::io("make", folder, e))?;
+    let mut names = BTreeSet::new();
+    for (info, places) in &pieces {
+        let piece = open_first(cx, info, places)?;
+        for entry in piece.entries(None) {
+            let entry = entry?;
+            let Ok(name) = String::from_utf8(entry.path.clone()) else { continue };
+            if entry.kind != Kind::File
+                || name.contains('/')
+                || !after.wants(&name)
+                || !names.insert(name.clone())
+            {
+                continue;
+            }
+            // Never half a file under a name that the server takes.
+            let (path, temporary) = (folder.join(&name), folder.join(format!("{name}.new")));
+            let mut file = fs::File::create(&temporary).map_err(|e| Failure::io("write", &temporary, e))?;
+            piece.content(&entry, &mut file)?;
+            fs::rename(&temporary, &path).map_err(|e| Failure::io("write", &path, e))?;
+        }
+    }
+    let names: Vec<_> = names.into_iter().collect();
+    if let Some(missing) = after.missing(&names) {
+        return Err(Failure::failed(format!(
+            "{missing}: that moment cannot be gone back to from this snapshot"
+        ))
+        .hint("choose a later snapshot, or a moment before the gap"));
+    }
+    cx.ui.note(&format!("{} of the log go on from it", ui::plural(names.len() as u64, "file")));
+    Ok(Replay {
+        log: Some(folder.to_owned()),
+        until: match until {
+            Until::Latest => None,
+            Until::Moment(moment) => Some(in_utc(moment)),
+        },
+    })
+}
+
+/// As a server understands it before it has read its table of time zones: without letters.
+fn in_utc(moment: Timestamp) -> String {
+    format!("{}+00", moment.to_string().trim_end_matches('Z').replace('T', " "))
+}
+
+type Piece<'r> = (SnapshotInfo, Vec<&'r Place>);
+
+/// The snapshots of the log that matter, oldest first, and which vaults have each.
+fn pieces<'r>(
+    reading: &'r Reading,
+    base: &SnapshotInfo,
+    after: &dyn LogAfter,
+    until: Until,
+) -> Outcome<Vec<Piece<'r>>> {
+    let mut pieces: Vec<Piece<'r>> = Vec::new();
+    for place in &reading.places {
+        for info in place.archive.snapshots_lenient()?.0 {
+            let same =
+                info.manifest.host_key == base.manifest.host_key && info.manifest.source == after.source();
+            if !same || info.manifest.finished < base.manifest.started {
+                continue;
+            }
+            match pieces.iter_mut().find(|(other, _)| other.id == info.id) {
+                Some((_, places)) => places.push(place),
+                None => pieces.push((info, vec![place])),
+            }
+        }
+    }
+    pieces.sort_by_key(|(info, _)| info.manifest.sequence);
+    let Until::Moment(moment) = until else { return Ok(pieces) };
+    let later = |info: &SnapshotInfo| i128::from(info.manifest.started) > moment.as_nanosecond();
+    let Some(first) = pieces.iter().position(|(info, _)| later(info)) else {
+        let reaches = pieces.last().map_or_else(
+            || format!("there is no snapshot of {}", after.source()),
+            |(info, _)| format!("the newest piece is of {}", ui::local_time(info.manifest.finished)),
+        );
+        return Err(Failure::failed(format!("the log in the vaults does not reach {moment}: {reaches}"))
+            .hint(
+                "let `vow wal-receive` send what the server has, or go as far as there is with --time latest",
+            ));
+    };
+    pieces.truncate(first + PIECES_BEYOND);
+    Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Until, in_utc};
+
+    #[test]
+    fn moments_have_a_zone() {
+        assert_eq!("latest".parse(), Ok(Until::Latest));
+        let moment = |text: &str| match text.parse() {
+            Ok(Until::Moment(moment)) => moment.to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(moment("2026-11-20 10:00:00Z"), "2026-11-20T10:00:00Z");
+        assert_eq!(moment("2026-11-20 11:00:00.25+01"), "2026-11-20T10:00:00.25Z");
+        let Ok(Until::Moment(fine)) = "2026-11-20 10:00:00.25Z".parse() else { panic!("it is a moment") };
+        assert_eq!(in_utc(fine), "2026-11-20 10:00:00.25+00");
+        assert!("2026-11-20 10:00:00".parse::<Until>().is_err());
+        assert!("yesterday".parse::<Until>().is_err());
+    }
+}
