@@ -152,6 +152,8 @@ impl Shipper<'_> {
             dry_run: false,
             allow_empty: false,
             accept_server: false,
+            run: super::backup::new_run()?,
+            on_source: None,
         };
         let run = match backing::run(self.cx.ui, &order) {
             Ok(run) => run,

@@ -29,8 +29,8 @@ pub(super) enum Entered {
 /// The last word on it was a doubt. A mark `proven` would end that.
 fn is_doubted(host: &HostState, info: &SnapshotInfo) -> bool {
     let marks = host.kept().filter(|known| known.receipt.manifest == info.id).flat_map(|known| &known.marks);
-    let said = marks.filter(|marked| matches!(marked.mark, Mark::Doubted | Mark::Proven | Mark::Cleared));
-    said.last().is_some_and(|marked| marked.mark == Mark::Doubted)
+    let mut said = marks.filter(|marked| matches!(marked.mark, Mark::Doubted | Mark::Proven | Mark::Cleared));
+    said.next_back().is_some_and(|marked| marked.mark == Mark::Doubted)
 }
 
 /// Enters the proof whose stored bytes these are.

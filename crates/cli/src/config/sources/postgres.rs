@@ -135,7 +135,7 @@ fn log(keys: &Keys, access: AccessOptions, about: &About<'_>) -> Checked<Option<
     let max_lag_bytes = keys.wal_max_lag.as_ref().map(size).transpose()?.unwrap_or(WAL_MAX_LAG_BYTES);
     let spool = optional_path(keys.wal_spool.as_ref(), about.folder)?;
     let wanted = keys.wal.as_ref().is_some_and(|wal| *wal.get_ref());
-    Ok(wanted.then(|| LogOptions { access, slot, spool, max_lag_bytes }))
+    Ok(wanted.then_some(LogOptions { access, slot, spool, max_lag_bytes }))
 }
 
 fn settings(options: &PostgresOptions) -> Settings {

@@ -237,6 +237,7 @@ impl Source {
         let random = sampled * (self.random_share * factor(dice, 0.4)).min(0.6);
         Shape {
             trees,
+            compared: !first,
             new_files: if first { files as u64 } else { (changed * 0.3) as u64 },
             changed_files: if first { 0 } else { (changed * 0.6).min(files) as u64 },
             gone_files: if first { 0 } else { (changed * 0.1) as u64 },
