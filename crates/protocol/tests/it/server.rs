@@ -383,6 +383,7 @@ fn refuse_error(error: VaultError) -> Reply {
         VaultError::NotJoined { .. } => Word::NotJoined,
         VaultError::Busy { .. } => Word::Busy,
         VaultError::Refused(_) | VaultError::Signed { .. } => Word::Refused,
+        VaultError::WrongHash { .. } => Word::Hash,
         error if error.is_full() => Word::Full,
         _ => Word::Storage,
     };
