@@ -34,7 +34,7 @@ impl Nodes {
             Node::Source(host, source) => (2, host, source).hash(&mut hasher),
             Node::Latest(host, source, _) => (3, host, source).hash(&mut hasher),
             Node::Root(number) => (4, number, b"".as_slice()).hash(&mut hasher),
-            Node::Entry(number, entry) => match entry.link.filter(|_| entry.kind == Kind::File) {
+            Node::Entry(number, entry) => match entry.link.filter(|_| entry.kind != Kind::Dir) {
                 Some(link) => (5, number, link).hash(&mut hasher),
                 None => (4, number, entry.path.as_slice()).hash(&mut hasher),
             },

@@ -105,6 +105,10 @@ fn a_server_that_lost_everything_is_not_captured_as_if_nothing_had_happened() {
     let mut server = filled("");
     let (host, _folder) = host_of("redis", &format!("url = \"{}\"", server.url()));
     let _ = back_up(&host).expect(0);
+    // The child that wrote for the backup may still be about to end.
+    while server.cli(&["INFO", "persistence"]).contains("rdb_bgsave_in_progress:1") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     server.cli(&["SAVE"]);
     server.crash();
     let config = fs::read_to_string(server.path("redis.conf")).unwrap();
