@@ -8,7 +8,9 @@ use crate::mounted::{Mounted, Tree};
 use crate::reading::{Need, ReadArgs, Reading};
 use crate::signals;
 use crate::ui;
-use fuser::{Config, MountOption, SessionACL};
+use fuser::{BackgroundSession, Config, MountOption, SessionACL};
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,13 +67,30 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     while !monitor.is_cancelled() && !session.guard.is_finished() {
         std::thread::sleep(LOOK);
     }
-    let ended = if session.guard.is_finished() { session.join() } else { session.umount_and_join() };
-    ended.map_err(|error| {
+    end(cx, args, session).map_err(|error| {
         Failure::failed(format!("{shown} was not unmounted"))
             .because(&error)
             .hint(format!("end what still uses it (`fuser -vm {shown}` lists it), then run `umount {shown}`"))
     })?;
     Ok(Exit::Done)
+}
+
+/// Unmounts. What is still in use is waited for: if this process ended first, it would stay mounted with nobody to answer.
+fn end(cx: &Context, args: &Args, session: BackgroundSession) -> std::io::Result<()> {
+    let mut said = false;
+    while !session.guard.is_finished() {
+        match unmount(&args.folder, UnmountFlags::empty()) {
+            Ok(()) => break,
+            Err(Errno::BUSY) => {}
+            // An ordinary user unmounts through fusermount3; somebody else may have unmounted it meanwhile.
+            Err(_) => return session.umount_and_join(),
+        }
+        if !std::mem::replace(&mut said, true) {
+            cx.ui.note(&format!("{} is in use: it is unmounted when that ends", args.folder.display()));
+        }
+        std::thread::sleep(LOOK);
+    }
+    session.join()
 }
 
 fn options(args: &Args) -> Config {
