@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod cable;
+pub mod calendar;
 pub mod chaos_proxy;
 pub mod clock;
+pub mod console_server;
 pub mod dice;
 pub mod fixture;
 pub mod hard_tree;
@@ -21,8 +23,10 @@ pub mod tree;
 pub mod vault_server;
 
 pub use cable::Lab;
+pub use calendar::Calendar;
 pub use chaos_proxy::{ChaosProxy, Fault};
 pub use clock::FixedClock;
+pub use console_server::ConsoleServer;
 pub use dice::Dice;
 pub use host::Host;
 pub use loop_disk::Volume;

@@ -19,6 +19,7 @@ mod limits;
 mod local_state;
 mod mariadb;
 mod model;
+mod month;
 mod mount;
 mod other_readers;
 mod postgres;
