@@ -1,4 +1,5 @@
-//! MariaDB servers (and MySQL): all databases in one transaction of `mariadb-dump`, with the truth that a restore must meet.
+//! MariaDB servers (and MySQL): all databases in one transaction of `mariadb-dump`, with the truth that a restore must meet; or all of
+//! the server as it lies on the disk ([`physical`]).
 //!
 //! A [`capture`] holds the server still for a moment (`moment`), in which the dump's transaction and our own begin; each
 //! [`dump`] is read by `script` while it streams and judged at the end by `verdict` against what `measure` and `inventory` found.
@@ -12,8 +13,10 @@ mod dump;
 mod error;
 mod extract;
 mod inventory;
+mod live;
 mod measure;
 mod moment;
+mod physical;
 mod prove;
 mod reading;
 mod restore;
@@ -38,13 +41,14 @@ pub use capture::{
 };
 pub use discover::covers;
 pub use error::MariaDbError;
+pub use physical::{DEFAULT_PHYSICAL_EXACT_BELOW_BYTES, Physical, PhysicalOptions};
 pub use prove::prove;
 pub use restore::restore;
 pub use scratch::Scratch;
 pub use stored::Stored;
 pub use tools::{Flavour, Tools, ToolsError};
 pub use truth::{
-    Account, Method, NotDumped, ObjectTruth, Position, SERVER_FORMAT, SequenceTruth, ServerFacts,
-    TRUTH_FORMAT, TableTruth, Truth, VERSION,
+    Account, Method, NotDumped, ObjectTruth, PhysicalTruth, Position, SERVER_FORMAT, SequenceTruth,
+    ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION,
 };
 pub use url::Url;

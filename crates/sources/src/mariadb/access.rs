@@ -109,6 +109,11 @@ impl Access {
         Ok(session)
     }
 
+    /// A private folder that the programs may write into.
+    pub(crate) fn private_folder(&self) -> Result<TempDir, MariaDbError> {
+        private_folder(&self.launcher)
+    }
+
     fn options(&self) -> PathBuf {
         self.private.path().join(CLIENT)
     }

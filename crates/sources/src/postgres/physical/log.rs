@@ -19,7 +19,6 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use vow_store::listing::Kind;
@@ -79,7 +78,7 @@ impl Receiver {
         spool.prepare(&access.launcher)?;
         make_slot(&mut session, &options.slot, stop)?;
         let at_start = Some(look_at_slot(&access, &options.slot, stop)?);
-        let mut command = ending_with_us(&access);
+        let mut command = access.launcher.ending_with_us(&access.tools.program("pg_receivewal"));
         command.arg("-D").arg(&spool.folder).args(["-S", &options.slot, "--synchronous", "--no-loop", "-w"]);
         command.arg("-d").arg(access.url.conninfo());
         let running = access.launcher.start(command)?;
@@ -137,17 +136,6 @@ impl Receiving for Receiver {
     fn forget(&mut self) -> Result<(), AdapterError> {
         self.spool.forget().map_err(super::super::adapter::stopped)
     }
-}
-
-/// The receiver, so that it ends when this process is killed: one that stayed behind would keep the slot to itself.
-fn ending_with_us(access: &Access) -> Command {
-    let setpriv = Path::new("/usr/bin/setpriv");
-    if !setpriv.exists() {
-        return access.command("pg_receivewal");
-    }
-    let mut command = access.launcher.command(setpriv);
-    command.args(["--pdeathsig", "TERM", "--"]).arg(access.tools.program("pg_receivewal"));
-    command
 }
 
 /// What a slot holds back.
