@@ -2,6 +2,7 @@
 //!
 //! Nothing here decrypts and nothing here talks HTTP: the vault and the console build on this crate alone.
 
+pub mod amount;
 pub mod cbor;
 pub mod clock;
 pub mod copy;

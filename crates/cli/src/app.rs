@@ -10,6 +10,7 @@ use crate::signals;
 use crate::ui::{self, Ui};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::path::PathBuf;
+use vow_agent::plan::Config;
 
 /// Backups you can swear by
 ///
@@ -73,6 +74,13 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// `--config`.
     pub(crate) config: Option<PathBuf>,
+}
+
+impl Context {
+    /// The plan of this host.
+    pub(crate) fn load_config(&self) -> Outcome<Config> {
+        Ok(Config::load(self.config.as_deref())?)
+    }
 }
 
 /// The whole command line, as clap describes it.

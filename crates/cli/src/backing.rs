@@ -9,7 +9,6 @@ pub(crate) use levels::Levels;
 pub(crate) use report::{exit_of, print_human, status_of, summary};
 pub(crate) use spooling::{SPOOL, Waits, folder as spool_folder};
 
-use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
@@ -19,6 +18,7 @@ use crate::ui::{Problems, Task, Ui};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+use vow_agent::plan::{Config, SourcePlan};
 use vow_agent::reporting::{Looker, now_secs};
 use vow_base::clock::SystemClock;
 use vow_base::vault::VaultError;

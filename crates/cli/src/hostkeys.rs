@@ -1,10 +1,10 @@
 //! The host's own secrets: `host.key` signs manifests, `host.secret` keys chunk ids. Neither opens a snapshot.
 
-use crate::config::Config;
 use crate::failure::{Failure, Outcome};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use vow_agent::plan::Config;
 use vow_base::disk::RealDisk;
 use vow_base::id::{from_hex, hex};
 use vow_base::publish::publish;

@@ -1,7 +1,7 @@
 //! The recovery kit: a standard age identity file whose comment lines say what else a bare machine needs.
 
-use crate::config::Place;
 use crate::ui;
+use vow_agent::plan::Place;
 use vow_base::Fingerprint;
 use vow_base::clock::{Clock, SystemClock};
 use vow_base::id::{from_hex, hex};

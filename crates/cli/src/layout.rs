@@ -1,7 +1,6 @@
 //! Making a new plan: keys, vault, recovery identity and `vow.toml`, all of it or nothing.
 
 use crate::commands::vault::join::{expect, join};
-use crate::config::Place;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
@@ -11,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_agent::plan::{Place, quoted};
 use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::{Disk, RealDisk};
@@ -188,11 +188,6 @@ pub(crate) fn vault_block(name: &str, place: &Place, fingerprint: &Fingerprint) 
     )
 }
 
-/// A TOML string.
-pub(crate) fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
-}
-
 fn list(texts: &[&str]) -> String {
     format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
@@ -249,7 +244,7 @@ impl Drop for Undo {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use vow_agent::plan::quoted;
 
     #[test]
     fn strings_are_quoted_as_toml() {

@@ -8,10 +8,10 @@ pub(crate) use folder::open_vault;
 pub(crate) use remote::{options, unpinned};
 pub(crate) use view::HostView;
 
-use crate::config::{Place, VaultPlan};
 use crate::failure::Outcome;
 use crate::identity::Identity;
 use std::sync::Arc;
+use vow_agent::plan::{Place, VaultPlan};
 use vow_base::Fingerprint;
 use vow_base::sign::SigningKey;
 use vow_base::vault::{Deposit, Retrieve, VaultError};

@@ -1,9 +1,8 @@
-//! The `vow` command. Only `main` and the parsers that fuzz targets call are public: the command line is the interface.
+//! The `vow` command. Only `main` is public: the command line is the interface.
 
 mod app;
 mod backing;
 mod commands;
-mod config;
 mod entries;
 mod evidence;
 mod exit;
@@ -15,13 +14,11 @@ mod layout;
 mod level;
 mod looking;
 mod mounted;
-pub mod parsers;
 mod proof;
 mod reading;
 mod reporting;
 mod sent;
 mod signals;
-mod spec;
 mod ui;
 
 /// Runs the command that the process was started with.

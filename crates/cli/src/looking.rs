@@ -1,13 +1,13 @@
 //! What is on this host, and what the plan makes of it: what `vow discover` shows and `vow audit` judges.
 
 use crate::commands::discover::{cover, document, files_source, source_of};
-use crate::config::{Config, SourcePlan};
 use crate::failure::{Failure, Outcome};
 use crate::ui::{self, Ui, plain};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vow_agent::audit::{Entry, FilesSource, Host, Sizer, State, ledger};
+use vow_agent::plan::{Config, SourcePlan};
 use vow_sources::adapter::{ADAPTERS, Discovered, Within};
 use vow_sources::discover::{Inventory, Machine, look};
 use vow_sources::files::LeftOut;

@@ -4,7 +4,6 @@ mod chosen;
 
 use crate::app::Context;
 use crate::backing;
-use crate::config::{Config, VaultPlan};
 use crate::evidence::Evidence;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -17,6 +16,7 @@ pub(crate) use chosen::address_and_pin;
 use chosen::chosen;
 use std::path::PathBuf;
 use std::sync::Arc;
+use vow_agent::plan::{Config, VaultPlan};
 use vow_base::sign::PublicKey;
 use vow_base::vault::Retrieve;
 use vow_store::archive::{Archive, ArchiveError, Snapshot, SnapshotInfo};

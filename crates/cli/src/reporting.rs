@@ -14,11 +14,11 @@ pub(crate) use post::{ConsoleLink, post, remote};
 pub(crate) use record::{last_run, remember_run};
 
 use crate::backing::{Run, SourceRun};
-use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::ui::{Ui, plain};
 use std::collections::BTreeMap;
+use vow_agent::plan::{Config, SourcePlan};
 use vow_agent::reporting::{now_secs, report};
 use vow_agent::spool::Spool;
 use vow_base::id::hex;

@@ -13,6 +13,7 @@ mod file;
 mod find;
 mod openers;
 mod snapshot;
+mod spec;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use error::ArchiveError;
 pub use file::FileReader;
 pub(crate) use snapshot::Decoded;
 pub use snapshot::Snapshot;
+pub use spec::{Spec, SpecError};
 pub use verify::Verifier;
 
 use crate::session::Identities;

@@ -1,7 +1,6 @@
 //! The levels of a run: which can be reached, which lag behind, and what each said.
 
 use super::spooling::Spooling;
-use crate::config::{Config, Place, VaultPlan};
 use crate::evidence::{Evidence, Kept};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -10,6 +9,7 @@ use crate::sent::Sent;
 use crate::ui::{Task, Ui, plural};
 use std::path::PathBuf;
 use std::sync::Arc;
+use vow_agent::plan::{Config, Place, VaultPlan};
 use vow_base::copy::lacking;
 use vow_base::manifest::Manifest;
 use vow_base::sign::{PublicKey, SigningKey};

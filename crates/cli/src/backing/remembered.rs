@@ -1,12 +1,12 @@
 //! What a source wanted to be remembered when it was last captured: how many entries its paths had, which server answered.
 
-use crate::config::{Config, SourcePlan};
 use crate::failure::{Failure, Outcome};
 use crate::ui::Ui;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use vow_agent::plan::{Config, SourcePlan};
 use vow_sources::adapter::Memory;
 
 #[derive(Serialize, Deserialize)]

@@ -1,7 +1,6 @@
 //! The spool in a run: when it takes snapshots, and sending what waits.
 
 use super::levels::{Levels, State};
-use crate::config::Config;
 use crate::failure::Failure;
 use crate::level::is_passing;
 use crate::sent::Objects;
@@ -9,6 +8,7 @@ use crate::ui::{self, Task, Ui, plural};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_agent::plan::Config;
 use vow_base::ObjectId;
 use vow_base::copy::lacking;
 use vow_base::sign::PublicKey;

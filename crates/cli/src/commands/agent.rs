@@ -4,7 +4,6 @@ mod machine;
 mod status;
 
 use crate::app::Context;
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reporting::ConsoleLink;
@@ -15,6 +14,7 @@ use signal_hook::consts::SIGHUP;
 use std::sync::Arc;
 use std::time::Duration;
 use vow_agent::daemon::{Connect, Daemon, DaemonError, Wishes};
+use vow_agent::plan::Config;
 
 /// Do what the plan says when it says so: backups, drills, audits, and reports of all of them
 ///
@@ -38,7 +38,7 @@ enum Command {
 
 /// Runs it, or asks how it is.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     match args.command {
         Some(Command::Status) => status::run(cx, &config),
         None => serve(cx, args, &config),

@@ -5,7 +5,6 @@ mod exclusions;
 
 use crate::app::Context;
 use crate::backing::Levels;
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::looking::Look;
@@ -13,6 +12,7 @@ use crate::ui::{self, Table, plain, plural};
 use crate::{hostkeys, reporting};
 use serde_json::{Value, json};
 use vow_agent::audit::{Finding, Severity, Waiver, apply, nest};
+use vow_agent::plan::Config;
 use vow_protocol::report::Body;
 
 /// Hold what is on this host against its plan: is everything covered, do the keys fit, are the vaults still write-only
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 /// Audits.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let watch = std::time::Instant::now();
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     let keys = hostkeys::load(&config)?;
     let look = Look::new(Some(&config))?;
     let mut findings: Vec<Finding> =
@@ -72,7 +72,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 }
 
 fn waivers(config: &Config) -> Vec<Waiver> {
-    let one = |waiver: &crate::config::Waiver| Waiver {
+    let one = |waiver: &vow_agent::plan::Waiver| Waiver {
         finding: waiver.finding.clone(),
         reason: waiver.reason.clone(),
         by: waiver.by.clone(),

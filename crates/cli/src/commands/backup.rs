@@ -2,7 +2,6 @@
 
 use crate::app::Context;
 use crate::backing::{self, OnSource, Order, exit_of, print_human, summary};
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reporting::{self, Pings};
@@ -37,7 +36,7 @@ pub(crate) struct Args {
 
 /// Backs up.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     let run = match args.run_id.as_deref().map(from_hex) {
         None => new_run()?,
         Some(Some(run)) => run,

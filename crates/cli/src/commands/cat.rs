@@ -5,11 +5,11 @@ use crate::entries::kind_word;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, ReadArgs, Reading};
-use crate::spec::Spec;
 use crate::ui;
 use std::ffi::OsString;
 use std::io::Write;
 use vow_store::archive::ArchiveError;
+use vow_store::archive::Spec;
 use vow_store::listing::entry::Kind;
 
 /// Write a file of a snapshot to the standard output
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 /// Writes it.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     ui::stdout_is_content();
-    let (spec, path) = Spec::parse_with_path(&args.file)?;
+    let (spec, path) = Spec::parse_with_path(args.file.as_encoded_bytes())?;
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let snapshot = reading.snapshot(cx, &spec)?;
     let entry = snapshot.entry(&path)?;

@@ -1,7 +1,6 @@
 //! `vow check`.
 
 use crate::app::Context;
-use crate::config::VaultPlan;
 use crate::evidence::Evidence;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -10,6 +9,7 @@ use crate::level;
 use crate::reading::{Need, Place, ReadArgs, Reading};
 use crate::ui::{self, Task, plain};
 use serde_json::{Value, json};
+use vow_agent::plan::VaultPlan;
 use vow_base::ObjectId;
 use vow_store::check::{CheckOptions, CheckReport, check};
 

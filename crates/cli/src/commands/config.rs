@@ -2,13 +2,13 @@
 
 use crate::app::Context;
 use crate::backing::check_source;
-use crate::config::{Config, Place, SourcePlan, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::level;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use vow_agent::plan::{Config, Place, SourcePlan, VaultPlan};
 use vow_base::id::hex;
 use vow_base::sign::SigningKey;
 use vow_store::session::Recipient;
@@ -24,7 +24,7 @@ pub(crate) enum Command {
 
 /// Runs one of them.
 pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     match command {
         Command::Check => Ok(check(cx, &config)),
         Command::Show => {

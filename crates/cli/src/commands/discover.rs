@@ -1,12 +1,12 @@
 //! `vow discover`.
 
 use crate::app::Context;
-use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::looking::Look;
 use crate::ui;
 use serde_json::{Value, json};
+use vow_agent::plan::SourcePlan;
 use vow_sources::adapter::{Discovered, Part};
 
 /// List what is on this host, and which source covers each: databases, folders, mounts, services, web roots, homes, volumes
@@ -27,7 +27,7 @@ pub(crate) enum Cover<'c> {
 
 /// Discovers.
 pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
-    let config = match Config::load(cx.config.as_deref()) {
+    let config = match cx.load_config() {
         Ok(config) => Some(config),
         // Asked for by name, it must be there.
         Err(failure) if cx.config.is_some() => return Err(failure),

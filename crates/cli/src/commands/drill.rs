@@ -7,7 +7,6 @@ mod report;
 mod targets;
 
 use crate::app::Context;
-use crate::config::{Config, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
@@ -26,6 +25,7 @@ use vow_agent::drill::rotation::{Rotation, Sample, parse_bytes};
 use vow_agent::drill::sabotage;
 use vow_agent::drill::scratch::{self, ScratchError};
 use vow_agent::drill::source::{self, Drilled, Order};
+use vow_agent::plan::{Config, SourcePlan};
 use vow_base::id::hex;
 use vow_protocol::proof::{FORMAT, ProofRecord, VERSION};
 use vow_protocol::report::Verdict;
@@ -199,6 +199,9 @@ impl<'c> Drills<'c> {
                 newest_known: known.filter(|_| target.is_newest),
                 restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
                 expect: plan.map_or(&[], |plan| &plan.drill.expect),
+                capture: plan
+                    .filter(|plan| plan.kind == info.manifest.source_type)
+                    .map(|plan| plan.capture.as_ref()),
             };
             let mut drilled = source::drill(&order, &task.monitor)?;
             let mut tried = Vec::new();

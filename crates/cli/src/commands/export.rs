@@ -4,7 +4,6 @@ use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, ReadArgs, Reading};
-use crate::spec::Spec;
 use crate::ui::{self, Task};
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -13,6 +12,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use vow_store::archive::Snapshot;
+use vow_store::archive::Spec;
 use vow_store::export::{ExportError, ExportReport, export};
 use vow_store::monitor::Monitor;
 
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 /// Exports.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let spec = Spec::parse(&args.snapshot)?;
+    let spec = Spec::parse(args.snapshot.as_encoded_bytes())?;
     if args.output.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::new(Exit::Usage, "an archive is not for a terminal")
             .hint("name a file with -o FILE, or pipe the output to another program"));

@@ -2,12 +2,12 @@
 
 use super::vault::join::read_token;
 use crate::app::Context;
-use crate::config::{Place, check_name};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::layout::{self, Made, NewPlan};
 use serde_json::json;
 use std::path::{Path, PathBuf};
+use vow_agent::plan::{Place, check_name};
 use vow_base::id::from_hex;
 use vow_base::sign::PublicKey;
 use vow_store::session::Recipient;

@@ -5,10 +5,10 @@ use crate::entries::{long_line, shown, snapshot_line, value};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, ReadArgs, Reading};
-use crate::spec::Spec;
 use serde_json::Value;
 use std::ffi::OsString;
 use vow_base::ObjectId;
+use vow_store::archive::Spec;
 use vow_store::listing::entry::{Entry, Kind};
 use vow_store::listing::path::parent;
 
@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
 /// Lists.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let spec = Spec::parse(&args.snapshot)?;
+    let spec = Spec::parse(args.snapshot.as_encoded_bytes())?;
     let reading = Reading::open(cx, &args.read, Need::Identity)?;
     let snapshot = reading.snapshot(cx, &spec.snapshot)?;
     let folder = spec.path.unwrap_or_default();

@@ -8,7 +8,6 @@ use crate::entries::{shown, snapshot_line};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, ReadArgs, Reading};
-use crate::spec::Spec;
 use crate::ui::{self, Problems, Task};
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -16,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vow_sources::adapter::{Replay, adapter};
 use vow_store::archive::Snapshot;
+use vow_store::archive::Spec;
 use vow_store::restore::{RestoreOptions, RestoreReport, restore};
 
 /// Restore a snapshot, or a part of it, into a folder or a database server
@@ -61,7 +61,7 @@ const PROBLEMS_SHOWN: usize = 20;
 
 /// Restores.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let spec = Spec::parse(&args.snapshot)?;
+    let spec = Spec::parse(args.snapshot.as_encoded_bytes())?;
     if let Some(url) = &args.into {
         if spec.path.is_some() {
             let failure = Failure::new(Exit::Usage, "a path cannot be restored into a server");

@@ -5,7 +5,6 @@ mod report;
 use super::init::{absolute, hostname, paths_or_default};
 use crate::app::Context;
 use crate::backing::{self, Order, Run, exit_of, status_of};
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
@@ -18,6 +17,7 @@ use crate::signals;
 use crate::ui::Task;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_agent::plan::Config;
 use vow_base::vault::Retrieve;
 use vow_store::archive::Archive;
 

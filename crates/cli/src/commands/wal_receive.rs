@@ -2,13 +2,13 @@
 
 use crate::app::Context;
 use crate::backing::{self, Order, exit_of, print_human};
-use crate::config::{Config, DrillPlan, Settings, SourcePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::signals;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use vow_agent::plan::{Config, DrillPlan, Settings, SourcePlan};
 use vow_sources::adapter::{AdapterError, Log, Receiving};
 use vow_sources::postgres::{LOG_KIND, log_source};
 
@@ -34,7 +34,7 @@ const SEND_AGAIN: Duration = Duration::from_secs(5);
 
 /// Receives.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     let [plan] = config.sources_named(std::slice::from_ref(&args.source))?[..] else {
         return Err(Failure::new(Exit::Usage, "name one source"));
     };

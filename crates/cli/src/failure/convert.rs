@@ -2,9 +2,10 @@
 
 use super::Failure;
 use crate::exit::Exit;
+use vow_agent::plan::PlanError;
 use vow_base::disk::DiskError;
 use vow_base::vault::VaultError;
-use vow_store::archive::ArchiveError;
+use vow_store::archive::{ArchiveError, SpecError};
 use vow_store::backup::BackupError;
 use vow_store::check::CheckError;
 use vow_store::export::ExportError;
@@ -86,6 +87,49 @@ impl From<VaultError> for Failure {
             (false, "") => failure,
             (false, hint) => failure.hint(hint),
         }
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let hint = match &error {
+            PlanError::NotFound { .. } => {
+                "make one with `vow init`, or say where it is with --config FILE".into()
+            }
+            PlanError::Read { .. } => {
+                "give an existing file with --config FILE, or make one with `vow init`".into()
+            }
+            PlanError::Fault { .. } => {
+                "correct that line; `vow config check` checks the whole configuration".into()
+            }
+            PlanError::NoVault { known, .. } => {
+                format!("name one of these: {}; or give a path or an address", known.join(", "))
+            }
+            PlanError::NoSource { known, .. } => format!("name one of these: {}", known.join(", ")),
+        };
+        let exit = match &error {
+            PlanError::NoVault { .. } => Exit::NotFound,
+            PlanError::Read { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failed,
+            _ => Exit::Usage,
+        };
+        let failure = Self::new(exit, error.to_string()).hint(hint);
+        match &error {
+            PlanError::Read { source, .. } => failure.because(source),
+            _ => failure,
+        }
+    }
+}
+
+impl From<SpecError> for Failure {
+    fn from(error: SpecError) -> Self {
+        let hint = match &error {
+            SpecError::NoSnapshot => "write SNAPSHOT:PATH, for example files@latest:/etc/hosts".into(),
+            SpecError::NoPath { snapshot } => {
+                format!("write {snapshot}:PATH, for example {snapshot}:/etc/hosts")
+            }
+            SpecError::BadPath { .. } => "paths in a snapshot are absolute: SNAPSHOT:/etc/hosts".into(),
+        };
+        Self::new(Exit::Usage, error.to_string()).hint(hint)
     }
 }
 

@@ -1,12 +1,12 @@
 //! A vault behind a network.
 
 use super::{HostLevel, Notary};
-use crate::config::VaultPlan;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::identity::Identity;
 use crate::signals;
 use std::sync::Arc;
+use vow_agent::plan::VaultPlan;
 use vow_base::Fingerprint;
 use vow_base::sign::SigningKey;
 use vow_base::vault::{Retrieve, VaultError};

@@ -2,12 +2,12 @@
 
 use super::ReadArgs;
 use crate::app::Context;
-use crate::config::{self, Config, Place, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::identity;
 use crate::kit::KitVault;
 use std::path::Path;
+use vow_agent::plan::{self, Config, Place, VaultPlan};
 use vow_base::Fingerprint;
 use vow_base::id::from_hex;
 use vow_protocol::Address;
@@ -18,7 +18,7 @@ type Chosen = (Option<Config>, Vec<VaultPlan>);
 /// What the arguments mean.
 pub(super) fn chosen(cx: &Context, args: &ReadArgs) -> Outcome<Chosen> {
     let Some(vault) = args.vault.as_deref() else {
-        let config = match Config::load(cx.config.as_deref()) {
+        let config = match cx.load_config() {
             Ok(config) => config,
             Err(failure) => return from_kit(cx, args).unwrap_or(Err(failure)),
         };
@@ -38,7 +38,7 @@ pub(super) fn chosen(cx: &Context, args: &ReadArgs) -> Outcome<Chosen> {
         return Ok((None, vec![as_path()?]));
     }
     // A name needs the plan. A configuration given by hand lends its host key to a path as well.
-    match Config::load(cx.config.as_deref()) {
+    match cx.load_config() {
         Ok(config) => {
             let fits = |plan: &&VaultPlan| {
                 plan.name == text || is_path && plan.folder().is_some_and(|path| same(path, vault))
@@ -46,7 +46,7 @@ pub(super) fn chosen(cx: &Context, args: &ReadArgs) -> Outcome<Chosen> {
             match config.vaults.iter().find(fits).cloned() {
                 Some(plan) => Ok((Some(config), vec![plan])),
                 None if is_path || vault.is_dir() => Ok((Some(config), vec![as_path()?])),
-                None => Err(config.no_vault(&text, "or give a path or an address")),
+                None => Err(config.no_vault(&text).into()),
             }
         }
         Err(_) if cx.config.is_none() && vault.is_dir() => Ok((None, vec![as_path()?])),
@@ -56,7 +56,7 @@ pub(super) fn chosen(cx: &Context, args: &ReadArgs) -> Outcome<Chosen> {
 
 /// On a bare machine there is no configuration, and the kit says where the vaults are.
 fn from_kit(cx: &Context, args: &ReadArgs) -> Option<Outcome<Chosen>> {
-    if cx.config.is_some() || config::find(None).is_ok() {
+    if cx.config.is_some() || plan::find(None).is_ok() {
         return None;
     }
     let identity = match identity::given(args.identity.as_deref()) {
@@ -74,7 +74,7 @@ fn from_kit(cx: &Context, args: &ReadArgs) -> Option<Outcome<Chosen>> {
 /// A vault by its address, with its fingerprint behind it where neither the plan nor a kit knows it.
 fn at_address(cx: &Context, text: &str) -> Outcome<Chosen> {
     let (address, pin) = address_and_pin(text)?;
-    let config = match Config::load(cx.config.as_deref()) {
+    let config = match cx.load_config() {
         Ok(config) => Some(config),
         Err(failure) if cx.config.is_some() => return Err(failure),
         Err(_) => None,

@@ -1,6 +1,6 @@
 //! When the plan wants a source next.
 
-use crate::config::{Config, Timing};
+use vow_agent::plan::{Config, Timing};
 use vow_agent::schedule::spread;
 
 /// When it is due after `now_secs`, as far as only the plan counts.

@@ -1,12 +1,12 @@
 //! Pings of single sources, as healthchecks wants them: sent by threads of their own, waited for at the end, and never a failure.
 
 use crate::backing::{OnSource, SourceRun};
-use crate::config::{Config, PingFrom};
 use crate::ui::Ui;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use vow_agent::ping::{Ping, PingError, PingUrl, ping};
+use vow_agent::plan::{Config, PingFrom};
 use vow_base::id::hex;
 use vow_base::manifest::Status;
 

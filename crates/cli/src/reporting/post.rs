@@ -1,6 +1,5 @@
 //! Sending what waits, in the few moments at the end of a command.
 
-use crate::config::{Config, ConsolePlan};
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::ui::Ui;
@@ -9,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use vow_agent::daemon::{AgentLock, Connect, Post};
+use vow_agent::plan::{Config, ConsolePlan};
 use vow_agent::reporting::{deliver, report};
 use vow_agent::spool::Spool;
 use vow_base::sign::SigningKey;

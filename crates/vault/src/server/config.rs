@@ -1,8 +1,6 @@
 //! What a server is told: `vault.toml`, read strictly. Whatever is wrong is said with line and column.
 
-mod amount;
-
-pub use amount::{Bytes, Term};
+pub use vow_base::amount::{Bytes, Term};
 
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;

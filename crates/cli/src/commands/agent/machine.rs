@@ -1,7 +1,6 @@
 //! What the plan says to the agent, and how its runs are made.
 
 use super::secs;
-use crate::config::{Config, Due, Ionice, SourcePlan};
 use crate::failure::{Failure, Outcome};
 use crate::reporting::{delay_secs, keep, keep_runs, last_run, of_lost};
 use crate::ui::Ui;
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use vow_agent::daemon::{Exited, Machine, Orders};
+use vow_agent::plan::{Config, Due, Ionice, SourcePlan};
 use vow_agent::reporting::now_secs;
 use vow_agent::schedule::{Calendar, Job, Plan, Start, What, spread};
 use vow_base::id::hex;
@@ -49,7 +49,7 @@ impl HostMachine {
     /// A way of reading the plan.
     pub(super) fn loader(&self) -> impl Fn() -> Outcome<Config> + Send + Sync + 'static {
         let (file, origin) = (self.file.clone(), self.origin);
-        move || Config::read(&file, origin)
+        move || Ok(Config::read(&file, origin)?)
     }
 
     /// Does something with the plan that was usable last.
@@ -82,7 +82,7 @@ impl HostMachine {
 
 impl Machine for HostMachine {
     fn orders(&self) -> Result<Orders, String> {
-        let config = Config::read(&self.file, self.origin).map_err(|failure| failure.line())?;
+        let config = Config::read(&self.file, self.origin).map_err(|error| Failure::from(error).line())?;
         let orders = orders(&config);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(config);
         Ok(orders)

@@ -1,13 +1,13 @@
 //! `vow agent status`.
 
 use crate::app::Context;
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reporting::last_run;
 use crate::ui::{Table, local_time, plain};
 use serde_json::json;
 use vow_agent::daemon::{AgentLock, Status, status_path};
+use vow_agent::plan::Config;
 use vow_agent::reporting::now_secs;
 use vow_protocol::report::Outcome as Ended;
 

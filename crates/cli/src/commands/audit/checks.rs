@@ -2,13 +2,13 @@
 
 use crate::backing::Levels;
 use crate::commands::discover::Cover;
-use crate::config::{Config, Place};
 use crate::level;
 use crate::looking::Look;
 use crate::reporting::last_run;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use vow_agent::audit::{Finding, Severity};
+use vow_agent::plan::{Config, Place};
 use vow_base::id::hex;
 use vow_base::manifest::Manifest;
 use vow_base::sign::SigningKey;
@@ -60,7 +60,7 @@ pub(super) fn databases(look: &Look<'_>) -> Vec<Finding> {
         );
         let kind = server.kind;
         let offer = server.url.as_deref().map(|url| {
-            let quoted = crate::layout::quoted(url);
+            let quoted = vow_agent::plan::quoted(url);
             format!("[[source]]\nname = \"{kind}\"\ntype = \"{kind}\"\nurl = {quoted}\n")
         });
         let hint = match &offer {
@@ -76,7 +76,7 @@ pub(super) fn databases(look: &Look<'_>) -> Vec<Finding> {
 
 /// Sources whose last run failed.
 pub(super) fn last_runs(config: &Config) -> Vec<Finding> {
-    let one = |source: &crate::config::SourcePlan| {
+    let one = |source: &vow_agent::plan::SourcePlan| {
         let run = last_run(&config.state, &source.name)?;
         let why = run.error.filter(|_| run.outcome == Outcome::Failed)?;
         let text = format!("the last run of {} failed: {why}", source.name);
@@ -90,7 +90,7 @@ pub(super) fn last_runs(config: &Config) -> Vec<Finding> {
 pub(super) fn recipients(config: &Config, newest: &[Manifest]) -> Vec<Finding> {
     let wanted: BTreeSet<Vec<u8>> =
         config.recipients.iter().map(|recipient| recipient.fingerprint().to_vec()).collect();
-    let one = |source: &crate::config::SourcePlan| {
+    let one = |source: &vow_agent::plan::SourcePlan| {
         let name = format!("keys:{}", source.name);
         let Some(manifest) = newest.iter().find(|manifest| manifest.source == source.name) else {
             let text = format!("no snapshot of {} is known on this host", source.name);

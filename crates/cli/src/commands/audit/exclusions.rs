@@ -1,12 +1,12 @@
 //! What the patterns of a plan hide: how much, and how new. A pattern that hides more than its author meant shows here.
 
-use crate::config::{Config, SourcePlan};
 use crate::ui;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use vow_agent::audit::{Size, Sizer};
+use vow_agent::plan::{Config, SourcePlan};
 use vow_sources::files::LeftOut;
 
 /// Looking for what is hidden may take this long for one source.

@@ -2,14 +2,14 @@
 
 use crate::app::Context;
 use crate::commands::vault::join::{read_token, replace};
-use crate::config::{self, Config, ConsolePlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::layout::quoted;
 use crate::{hostkeys, reporting, signals};
 use serde_json::json;
 use std::fs;
 use toml_edit::{DocumentMut, Item, Table, value};
+use vow_agent::plan::quoted;
+use vow_agent::plan::{self, Config, ConsolePlan};
 use vow_protocol::client::{ConsoleError, JoinAs};
 
 /// Join a console with a token from it, and add it to the configuration
@@ -25,7 +25,7 @@ pub(crate) struct Args {
 /// Joins.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let token = read_token(&args.token)?;
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     let plan = ConsolePlan { address: token.address.clone(), fingerprint: token.fingerprint };
     if let Some(known) = config.console.as_ref().filter(|known| **known != plan) {
         let message = format!("{} names another console already: {}", config.file.display(), known.address);
@@ -74,7 +74,7 @@ fn add(config: &Config, plan: &ConsolePlan) -> Outcome<()> {
     let at = |action| move |e| paste(Failure::io(action, &config.file, e));
     let text = fs::read_to_string(&config.file).map_err(at("read"))?;
     let text = added(&text, plan).map_err(&paste)?;
-    config::parse(&text, &config.file, config.origin).map_err(&paste)?;
+    plan::parse(&text, &config.file, config.origin).map_err(|error| paste(error.into()))?;
     replace(&config.file, text.as_bytes()).map_err(at("write"))
 }
 

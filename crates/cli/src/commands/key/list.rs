@@ -1,7 +1,6 @@
 //! `vow key list`.
 
 use crate::app::Context;
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::reading::{Need, ReadArgs, Reading};
@@ -21,7 +20,7 @@ pub(crate) struct Args {
 
 /// Lists. Exit code 4 when a newest snapshot is sealed to others.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     let wanted: BTreeSet<Vec<u8>> = config.recipients.iter().map(|r| r.fingerprint().to_vec()).collect();
     let recipients: Vec<_> = config
         .recipients

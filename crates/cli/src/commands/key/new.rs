@@ -1,7 +1,6 @@
 //! `vow key new`.
 
 use crate::app::Context;
-use crate::config::{Config, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
@@ -9,6 +8,7 @@ use crate::kit::{Kit, KitVault};
 use crate::level::open_vault;
 use serde_json::json;
 use std::path::PathBuf;
+use vow_agent::plan::VaultPlan;
 use vow_base::Fingerprint;
 use vow_base::id::hex;
 use vow_store::session::{new_identity, restore_credential};
@@ -52,7 +52,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 
 /// What a bare machine needs besides the identity, as far as it is known here.
 fn kit(cx: &Context) -> Outcome<Kit> {
-    let config = match Config::load(cx.config.as_deref()) {
+    let config = match cx.load_config() {
         Ok(config) => config,
         Err(failure) if cx.config.is_some() => return Err(failure),
         Err(_) => return Ok(Kit::default()),

@@ -2,7 +2,6 @@
 
 use super::log::{self, Until};
 use crate::app::Context;
-use crate::config::{Config, SourcePlan};
 use crate::entries::snapshot_line;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -11,6 +10,7 @@ use crate::ui::{self, Task};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
+use vow_agent::plan::SourcePlan;
 use vow_sources::adapter::{Replay, Request, Restored, adapter};
 use vow_store::archive::Snapshot;
 
@@ -114,7 +114,7 @@ pub(super) fn run(
 
 /// The source of this host's plan that the snapshot is of, when there is a plan.
 fn plan_of(cx: &Context, snapshot: &Snapshot) -> Outcome<Option<SourcePlan>> {
-    let config = match Config::load(cx.config.as_deref()) {
+    let config = match cx.load_config() {
         Ok(config) => config,
         // Asked for by name, it must be there; a bare machine has none.
         Err(failure) if cx.config.is_some() => return Err(failure),

@@ -2,13 +2,13 @@
 
 use crate::app::Context;
 use crate::backing::{Run, summary};
-use crate::config::Config;
 use crate::exit::Exit;
 use crate::layout;
 use crate::proof::Proof;
 use crate::ui;
 use serde_json::{Value, json};
 use std::path::Path;
+use vow_agent::plan::Config;
 
 const PROBLEMS_SHOWN: usize = 10;
 

@@ -4,16 +4,16 @@ mod in_bucket;
 mod served;
 
 use crate::app::Context;
-use crate::config::{Config, Place, VaultPlan};
 use crate::evidence::Evidence;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
-use crate::layout::quoted;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_agent::plan::quoted;
+use vow_agent::plan::{Config, Place, VaultPlan};
 use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
@@ -55,7 +55,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 }
 
 fn for_this_host(cx: &Context, vault: &Path) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     let plan = chosen(&config, vault)?;
     let host = hostkeys::load_public(&config)?;
     let Some(path) = plan.folder() else {
@@ -114,7 +114,7 @@ fn chosen(config: &Config, vault: &Path) -> Outcome<VaultPlan> {
         return Ok(plan.clone());
     }
     if !text.contains('/') && !text.starts_with('.') {
-        return Err(config.no_vault(&text, "or give the path of a new one"));
+        return Err(config.no_vault(&text).into());
     }
     let place = Place::Folder(std::path::absolute(vault).map_err(|e| Failure::io("find", vault, e))?);
     let known = config.vaults.iter().find(|plan| plan.place == place).cloned();

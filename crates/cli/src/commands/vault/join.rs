@@ -6,7 +6,6 @@ use plan::kit_line;
 pub(crate) use plan::replace;
 
 use crate::app::Context;
-use crate::config::{Config, Place, VaultPlan, check_name};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::layout;
@@ -14,6 +13,7 @@ use crate::{hostkeys, identity, level};
 use serde_json::json;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use vow_agent::plan::{Config, Place, VaultPlan, check_name};
 use vow_base::introduction::Introduction;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::VaultError;
@@ -73,7 +73,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 }
 
 fn as_host(cx: &Context, args: &Args, token: &JoinToken) -> Outcome<Exit> {
-    let config = Config::load(cx.config.as_deref())?;
+    let config = cx.load_config()?;
     refuse_known(&config, &args.name, token)?;
     let keys = hostkeys::load(&config)?;
     let joined = join(token, &keys.signing, Some(&config.tenant), &config.host, &config.readers)?;

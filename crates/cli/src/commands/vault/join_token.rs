@@ -3,12 +3,12 @@
 use super::at::At;
 use super::keeper::Keeper;
 use crate::app::Context;
-use crate::config::check_name;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
+use vow_agent::plan::check_name;
 use vow_base::HostId;
 use vow_protocol::{Address, JoinToken};
 use vow_vault::access::{Right, Scope};

@@ -1,13 +1,13 @@
 //! Another vault that this one talks to, in a folder or behind an address. A vault shows its own key to others.
 
 use super::at::At;
-use crate::config::{Place, VaultPlan};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::level;
 use crate::reading::address_and_pin;
 use std::path::Path;
 use std::sync::Arc;
+use vow_agent::plan::{Place, VaultPlan};
 use vow_base::vault::Peer;
 use vow_protocol::{RemoteVault, Role};
 use vow_vault::Vault;

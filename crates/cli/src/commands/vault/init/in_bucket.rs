@@ -3,10 +3,10 @@
 use crate::app::Context;
 use crate::commands::vault::bucket;
 use crate::failure::{Failure, Outcome};
-use crate::layout::quoted;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use vow_agent::plan::quoted;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
 use vow_base::publish::{PublishError, publish};

@@ -1,6 +1,5 @@
 //! Adding a vault to what is written down: to vow.toml, and to recovery kits.
 
-use crate::config::{self, Config, Place};
 use crate::failure::{Failure, Outcome};
 use crate::layout::vault_block;
 use std::fs::{self, File};
@@ -8,6 +7,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
+use vow_agent::plan::{self, Config, Place};
 use vow_protocol::JoinToken;
 
 fn block(name: &str, token: &JoinToken) -> String {
@@ -30,7 +30,7 @@ pub(super) fn add(config: &Config, name: &str, token: &JoinToken) -> Outcome<()>
     let at = |action| move |e| paste(Failure::io(action, &config.file, e));
     let text = fs::read_to_string(&config.file).map_err(at("read"))?;
     let text = added(&text, name, token).map_err(&paste)?;
-    config::parse(&text, &config.file, config.origin).map_err(&paste)?;
+    plan::parse(&text, &config.file, config.origin).map_err(|error| paste(error.into()))?;
     replace(&config.file, text.as_bytes()).map_err(at("write"))
 }
 

@@ -1,8 +1,8 @@
 //! Sources of type `redis`.
 
 use super::{About, DeKeys, Plan, Settings, shown};
-use crate::config::fault::{Checked, fault};
-use crate::config::keys::{SECS, number, optional_path, password};
+use crate::plan::fault::{Checked, fault};
+use crate::plan::keys::{SECS, number, optional_path, password};
 use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;

@@ -1,13 +1,12 @@
 //! Where the configuration is looked for.
 
-use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use super::PlanError;
 use std::path::{Path, PathBuf};
 
 const NAME: &str = "vow.toml";
 
 /// The file that is used, and how it was found: `--config`, `$VOW_CONFIG`, then the usual places.
-pub(crate) fn find(flag: Option<&Path>) -> Outcome<(PathBuf, &'static str)> {
+pub fn find(flag: Option<&Path>) -> Result<(PathBuf, &'static str), PlanError> {
     if let Some(path) = flag {
         return Ok((path.to_owned(), "--config"));
     }
@@ -18,9 +17,7 @@ pub(crate) fn find(flag: Option<&Path>) -> Outcome<(PathBuf, &'static str)> {
     if let Some(found) = places.iter().find(|(path, _)| path.exists()) {
         return Ok(found.clone());
     }
-    let looked: Vec<_> = places.iter().map(|(path, _)| path.display().to_string()).collect();
-    Err(Failure::new(Exit::Usage, format!("no configuration: looked for {}", looked.join(", ")))
-        .hint("make one with `vow init`, or say where it is with --config FILE"))
+    Err(PlanError::NotFound { looked: places.into_iter().map(|(path, _)| path).collect() })
 }
 
 fn usual_places() -> Vec<(PathBuf, &'static str)> {

@@ -1,8 +1,8 @@
 //! Sources of type `command`.
 
 use super::{About, DeKeys, Plan, Settings};
-use crate::config::fault::{Checked, fault};
-use crate::config::keys::{SECS, number, program, size};
+use crate::plan::fault::{Checked, fault};
+use crate::plan::keys::{SECS, number, program, size};
 use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;

@@ -2,6 +2,9 @@
 //! that are about time. They are taken out of the file first; what is left is read as before.
 
 use super::fault::{Checked, Fault, fault, read};
+use super::keys::number;
+use crate::ping::PingUrl;
+use crate::schedule::{Calendar, Window};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,45 +12,43 @@ use std::str::FromStr;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use vow_agent::ping::PingUrl;
-use vow_agent::schedule::{Calendar, Window};
 use vow_base::Fingerprint;
+use vow_base::amount::Term;
 use vow_protocol::Address;
-use vow_vault::server::config::Term;
 
 /// The console of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConsolePlan {
+pub struct ConsolePlan {
     /// Where it listens for hosts.
-    pub(crate) address: Address,
+    pub address: Address,
     /// The fingerprint of its key.
-    pub(crate) fingerprint: Fingerprint,
+    pub fingerprint: Fingerprint,
 }
 
 /// How the agent works.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct AgentPlan {
+pub struct AgentPlan {
     /// The time zone of schedules that name none.
-    pub(crate) time_zone: Option<String>,
+    pub time_zone: Option<String>,
     /// How many runs there may be at once.
-    pub(crate) parallel: usize,
+    pub parallel: usize,
     /// How far runs stand back for other programs' computing: 0 to 19.
-    pub(crate) nice: u8,
+    pub nice: u8,
     /// How far they stand back for other programs' reading and writing.
-    pub(crate) ionice: Ionice,
+    pub ionice: Ionice,
     /// Runs that were told to stop are killed after this.
-    pub(crate) stop_within: Duration,
+    pub stop_within: Duration,
     /// How often the console hears from it.
-    pub(crate) alive_every: Duration,
+    pub alive_every: Duration,
     /// When the host is looked over; `None`: when there is a console.
-    pub(crate) audit: Option<Due>,
+    pub audit: Option<Due>,
     /// When snapshots are restored for a test.
-    pub(crate) drill: Option<Due>,
+    pub drill: Option<Due>,
 }
 
 /// Something with a schedule of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Due {
+pub enum Due {
     /// At these times.
     At(String),
     /// Never.
@@ -57,7 +58,7 @@ pub(crate) enum Due {
 /// The classes of `ionice`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Ionice {
+pub enum Ionice {
     /// Like everybody.
     None,
     /// Last among those who want something.
@@ -68,26 +69,26 @@ pub(crate) enum Ionice {
 
 /// When a source is due, and who is told.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Timing {
+pub struct Timing {
     /// Its schedule.
-    pub(crate) calendar: Option<Calendar>,
+    pub calendar: Option<Calendar>,
     /// The hours in which it may begin.
-    pub(crate) window: Option<Window>,
+    pub window: Option<Window>,
     /// It may be put off by as much as this, so that not all hosts begin at once.
-    pub(crate) jitter: Duration,
+    pub jitter: Duration,
     /// How often it is tried again.
-    pub(crate) retries: u32,
+    pub retries: u32,
     /// How late it may still begin; `None` however late.
-    pub(crate) catch_up: Option<Duration>,
+    pub catch_up: Option<Duration>,
     /// Who hears of its runs.
-    pub(crate) ping: Option<PingFrom>,
+    pub ping: Option<PingFrom>,
     /// How soon it should be restored.
-    pub(crate) restore_within: Option<Duration>,
+    pub restore_within: Option<Duration>,
 }
 
 /// Where a ping address is.
 #[derive(Debug, Clone)]
-pub(crate) enum PingFrom {
+pub enum PingFrom {
     /// In the plan.
     Plan(PingUrl, String),
     /// In a file: it is a secret of a kind.
@@ -96,15 +97,15 @@ pub(crate) enum PingFrom {
 
 /// A gap that was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Waiver {
+pub struct Waiver {
     /// What is accepted, as findings call it.
-    pub(crate) finding: String,
+    pub finding: String,
     /// Why.
-    pub(crate) reason: String,
+    pub reason: String,
     /// By whom.
-    pub(crate) by: String,
+    pub by: String,
     /// The last day on which it holds.
-    pub(crate) until: jiff::civil::Date,
+    pub until: jiff::civil::Date,
 }
 
 /// Everything that this module reads.
@@ -292,7 +293,7 @@ fn calendar(text: &Spanned<String>, zone: Option<&Spanned<String>>) -> Checked<C
     let zone_name = zone.map(|zone| zone.get_ref().as_str());
     super::schedule::check(text.get_ref()).map_err(|why| fault(text, why))?;
     Calendar::new(text.get_ref(), zone_name).map_err(|why| match (&why, zone) {
-        (vow_agent::schedule::ScheduleError::Zone { .. }, Some(zone)) => fault(zone, why.to_string()),
+        (crate::schedule::ScheduleError::Zone { .. }, Some(zone)) => fault(zone, why.to_string()),
         _ => fault(text, why.to_string()),
     })
 }
@@ -332,21 +333,9 @@ fn term(text: Option<&Spanned<String>>) -> Checked<Option<Duration>> {
     Ok(Some(term))
 }
 
-fn number<N: TryFrom<i64>>(
-    raw: Option<&Spanned<i64>>,
-    default: N,
-    allowed: std::ops::RangeInclusive<i64>,
-) -> Checked<N> {
-    let Some(raw) = raw else { return Ok(default) };
-    let inside = Some(*raw.get_ref()).filter(|number| allowed.contains(number));
-    let number = inside.and_then(|number| N::try_from(number).ok());
-    number
-        .ok_or_else(|| fault(raw, format!("this is a number from {} to {}", allowed.start(), allowed.end())))
-}
-
 impl Ionice {
     /// Its word.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::BestEffort => "best-effort",

@@ -1,24 +1,24 @@
 //! What every source may say about its drills: what is expected of it, how soon it is to be restored, how often to be proven.
 
 use super::Common;
-use crate::config::fault::{Checked, fault};
+use crate::drill::expect::Expect;
+use crate::drill::rotation::parse_bytes;
+use crate::plan::fault::{Checked, fault};
 use serde::Deserialize;
 use toml::Spanned;
-use vow_agent::drill::expect::Expect;
-use vow_agent::drill::rotation::parse_bytes;
 
 /// A source is proven within a week when the plan does not say.
 const DRILL_WITHIN_SECS: u64 = 7 * 86_400;
 
 /// How a source is drilled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DrillPlan {
+pub struct DrillPlan {
     /// What is expected of its files.
-    pub(crate) expect: Vec<Expect>,
+    pub expect: Vec<Expect>,
     /// Seconds within which it should be restored.
-    pub(crate) restore_target_secs: Option<u64>,
+    pub restore_target_secs: Option<u64>,
     /// Seconds within which it is to be proven again.
-    pub(crate) within_secs: u64,
+    pub within_secs: u64,
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,8 @@
 //! Sources of type `mariadb`.
 
 use super::{About, DeKeys, Plan, Settings, shown};
-use crate::config::fault::{Checked, fault};
-use crate::config::keys::{SECS, number, optional_path, password, size, texts};
+use crate::plan::fault::{Checked, fault};
+use crate::plan::keys::{SECS, number, optional_path, password, size, texts};
 use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;

@@ -4,7 +4,7 @@ const FIELDS: [(&str, u32, u32); 5] =
     [("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7)];
 
 /// What is wrong with a schedule.
-pub(crate) fn check(text: &str) -> Result<(), String> {
+pub(super) fn check(text: &str) -> Result<(), String> {
     let fields: Vec<_> = text.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
         return Err(format!(

@@ -1,8 +1,8 @@
 //! Sources of type `etcd`.
 
 use super::{About, DeKeys, Plan, Settings, shown};
-use crate::config::fault::{Checked, fault};
-use crate::config::keys::optional_path;
+use crate::plan::fault::{Checked, fault};
+use crate::plan::keys::optional_path;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,9 +4,7 @@ use super::agent;
 use super::fault::{Checked, Fault, fault, position, read};
 use super::keys::absolute;
 use super::sources::sources;
-use super::{Config, Place, VaultPlan, rate};
-use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use super::{Config, Place, PlanError, VaultPlan, rate};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -56,11 +54,10 @@ struct RawVault {
 }
 
 /// Reads the text of the configuration at `file`, an absolute path.
-pub(crate) fn parse(text: &str, file: &Path, origin: &'static str) -> Outcome<Config> {
+pub fn parse(text: &str, file: &Path, origin: &'static str) -> Result<Config, PlanError> {
     parse_checked(text, file, origin).map_err(|fault| {
         let (line, column) = position(text, fault.at.map_or(0, |span| span.start));
-        Failure::new(Exit::Usage, format!("{}:{line}:{column}: {}", file.display(), fault.text))
-            .hint("correct that line; `vow config check` checks the whole configuration")
+        PlanError::Fault { file: file.to_owned(), line, column, text: fault.text }
     })
 }
 
@@ -215,7 +212,7 @@ pub(super) fn name(what: &str, raw: &Spanned<String>) -> Checked<String> {
 }
 
 /// What is wrong with a name of a tenant, host, vault or source.
-pub(crate) fn check_name(what: &str, name: &str) -> Result<(), String> {
+pub fn check_name(what: &str, name: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
     let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     if first && name.len() <= NAME_LIMIT_CHARS && name.chars().all(allowed) {

@@ -1,8 +1,8 @@
 //! Sources of type `ldap`.
 
 use super::{About, DeKeys, Plan, Settings, shown};
-use crate::config::fault::Checked;
-use crate::config::keys::optional_path;
+use crate::plan::fault::Checked;
+use crate::plan::keys::optional_path;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;

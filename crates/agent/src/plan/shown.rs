@@ -1,8 +1,6 @@
 //! The configuration in effect, with every default, as TOML that can be read again.
 
 use super::{Config, Due, PingFrom, Place, SourcePlan, Timing, VaultPlan, rate};
-use crate::layout::quoted;
-use crate::ui::plain;
 use std::fmt::Write;
 use std::path::Path;
 use vow_base::id::hex;
@@ -10,8 +8,9 @@ use vow_store::session::Recipient;
 
 impl Config {
     /// The text that `vow config show` prints.
-    pub(crate) fn shown(&self) -> String {
-        let file = plain(&self.file.display().to_string());
+    pub fn shown(&self) -> String {
+        // A line break in its name must not end the comment.
+        let file = self.file.display().to_string().escape_debug().to_string();
         let mut text = format!("# {file} (found by: {})\n", self.origin);
         host(&mut text, self);
         self.vaults.iter().for_each(|plan| vault(&mut text, plan));
@@ -173,6 +172,11 @@ fn term(length: std::time::Duration) -> String {
     let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
     let unit = units.iter().find(|(_, factor)| millis.is_multiple_of(*factor)).unwrap_or(&units[3]);
     format!("{}{}", millis / unit.1, unit.0)
+}
+
+/// A TOML string.
+pub fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
 }
 
 fn path(path: &Path) -> String {

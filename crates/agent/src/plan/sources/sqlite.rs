@@ -1,12 +1,13 @@
-//! Sources of type `files`.
+//! Sources of type `sqlite`.
 
-use super::{About, DeKeys, Plan, Settings, all_shown};
-use crate::config::fault::Checked;
-use crate::config::keys::{absolute, texts};
+use super::{About, DeKeys, Plan, Settings, all_shown, shown};
+use crate::plan::fault::Checked;
+use crate::plan::keys::{absolute, optional_path, size, texts};
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::sync::Arc;
 use toml::Spanned;
-use vow_sources::files::FilesOptions;
+use vow_sources::sqlite::{DEFAULT_EXACT_BELOW_BYTES, SqliteOptions};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,30 +15,24 @@ struct Keys {
     paths: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     exclude: Vec<Spanned<String>>,
-    /// Stay on the file systems of the paths.
-    #[serde(default)]
-    one_file_system: bool,
-    /// Leave out folders marked by `CACHEDIR.TAG`.
-    #[serde(default = "yes")]
-    exclude_caches: bool,
-}
-
-fn yes() -> bool {
-    true
+    exact_below: Option<Spanned<String>>,
+    scratch: Option<Spanned<String>>,
 }
 
 pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     let keys: Keys = about.read(keys)?;
     let paths = about.required_list(keys.paths.as_ref(), "paths")?;
-    let options = FilesOptions {
+    let options = SqliteOptions {
         paths: paths.iter().map(|path| absolute(path, about.folder)).collect::<Checked<_>>()?,
         exclude: texts(&keys.exclude, "an exclude pattern")?,
-        one_file_system: keys.one_file_system,
-        exclude_caches: keys.exclude_caches,
-        ..FilesOptions::default()
+        exact_below_bytes: keys.exact_below.as_ref().map_or(Ok(DEFAULT_EXACT_BELOW_BYTES), size)?,
+        scratch: optional_path(keys.scratch.as_ref(), about.folder)?
+            .unwrap_or_else(|| PathBuf::from("/var/tmp")),
     };
     let mut settings = Settings::default();
     settings.set("exclude", options.exclude.clone()).set("paths", all_shown(&options.paths));
-    settings.set("one_file_system", options.one_file_system).set("exclude_caches", options.exclude_caches);
+    settings
+        .set("exact_below", options.exact_below_bytes.to_string())
+        .set("scratch", shown(&options.scratch));
     Ok(Plan { capture: Arc::new(options), settings })
 }

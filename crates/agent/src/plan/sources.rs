@@ -20,7 +20,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
 
-pub(crate) use drill::DrillPlan;
+pub use drill::DrillPlan;
 
 /// A type of source.
 struct Type {
@@ -78,7 +78,7 @@ struct Plan {
 
 /// Keys of a source with their values in effect, as `vow config show` shows them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Settings(Vec<(&'static str, toml::Value)>);
+pub struct Settings(Vec<(&'static str, toml::Value)>);
 
 impl Settings {
     /// Adds a key.
@@ -101,7 +101,7 @@ impl Settings {
     }
 
     /// All of them, in the order to show them in.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &toml::Value)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &toml::Value)> {
         self.0.iter().map(|(key, value)| (*key, value))
     }
 }

@@ -1,6 +1,7 @@
-//! `vow.toml`: what the user wrote, checked, with every default filled in.
+//! The plan of a host, `vow.toml`: what the user wrote, checked, with every default filled in.
 
 mod agent;
+mod error;
 mod fault;
 mod file;
 mod find;
@@ -10,13 +11,13 @@ mod schedule;
 mod shown;
 mod sources;
 
-pub(crate) use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
-pub(crate) use file::{check_name, parse};
-pub(crate) use find::find;
-pub(crate) use sources::{DrillPlan, Settings};
+pub use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
+pub use error::PlanError;
+pub use file::{check_name, parse};
+pub use find::find;
+pub use shown::quoted;
+pub use sources::{DrillPlan, Settings};
 
-use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,61 +29,61 @@ use vow_sources::adapter::Capture;
 use vow_store::session::Recipient;
 
 /// The plan of one host.
-pub(crate) struct Config {
+pub struct Config {
     /// The file it was read from.
-    pub(crate) file: PathBuf,
+    pub file: PathBuf,
     /// How that file was found.
-    pub(crate) origin: &'static str,
+    pub origin: &'static str,
     /// The customer.
-    pub(crate) tenant: String,
+    pub tenant: String,
     /// Name of the host.
-    pub(crate) host: String,
+    pub host: String,
     /// Whom snapshots are sealed to.
-    pub(crate) recipients: Vec<Recipient>,
+    pub recipients: Vec<Recipient>,
     /// Keys of restorers that a vault is told of when this host joins it.
-    pub(crate) readers: Vec<PublicKey>,
+    pub readers: Vec<PublicKey>,
     /// Folder of the host's keys.
-    pub(crate) keys: PathBuf,
+    pub keys: PathBuf,
     /// Folder of the host's own records and caches.
-    pub(crate) state: PathBuf,
+    pub state: PathBuf,
     /// zstd level.
-    pub(crate) compression: i32,
+    pub compression: i32,
     /// The levels.
-    pub(crate) vaults: Vec<VaultPlan>,
+    pub vaults: Vec<VaultPlan>,
     /// What is captured.
-    pub(crate) sources: Vec<SourcePlan>,
+    pub sources: Vec<SourcePlan>,
     /// Who is told.
-    pub(crate) console: Option<ConsolePlan>,
+    pub console: Option<ConsolePlan>,
     /// How the agent works.
-    pub(crate) agent: AgentPlan,
+    pub agent: AgentPlan,
     /// When sources are due, by name.
-    pub(crate) timings: BTreeMap<String, Timing>,
+    pub timings: BTreeMap<String, Timing>,
     /// Gaps that were accepted.
-    pub(crate) waivers: Vec<Waiver>,
+    pub waivers: Vec<Waiver>,
     /// SHA-256 of the file's text.
-    pub(crate) hash: [u8; 32],
+    pub hash: [u8; 32],
 }
 
 /// One level of the plan.
 #[derive(Debug, Clone)]
-pub(crate) struct VaultPlan {
+pub struct VaultPlan {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Where it is.
-    pub(crate) place: Place,
+    pub place: Place,
     /// The fingerprint of its key, when it is pinned; always behind an address.
-    pub(crate) fingerprint: Option<Fingerprint>,
+    pub fingerprint: Option<Fingerprint>,
     /// Bytes per second that uploads may take.
-    pub(crate) limit_upload: Option<u64>,
+    pub limit_upload: Option<u64>,
     /// Bytes per second that downloads may take.
-    pub(crate) limit_download: Option<u64>,
+    pub limit_download: Option<u64>,
     /// Whether what it cannot take while it is away waits on this host.
-    pub(crate) spool: bool,
+    pub spool: bool,
 }
 
 /// Where a vault is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub enum Place {
     /// In a folder; an absolute path.
     Folder(PathBuf),
     /// Behind a network.
@@ -91,12 +92,12 @@ pub(crate) enum Place {
 
 impl Place {
     /// The place that a text names: an address, or else a path.
-    pub(crate) fn of_text(text: &str) -> Self {
+    pub fn of_text(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::Folder(PathBuf::from(text)), Self::Address)
     }
 
     /// Whether a level at such a place has a spool when the plan does not say.
-    pub(crate) fn default_spool(&self) -> bool {
+    pub fn default_spool(&self) -> bool {
         matches!(self, Self::Address(_))
     }
 }
@@ -112,13 +113,13 @@ impl fmt::Display for Place {
 
 impl VaultPlan {
     /// A vault at this place, with every option as it is when the plan does not say.
-    pub(crate) fn at(name: impl Into<String>, place: Place) -> Self {
+    pub fn at(name: impl Into<String>, place: Place) -> Self {
         let (name, spool) = (name.into(), place.default_spool());
         Self { name, place, fingerprint: None, limit_upload: None, limit_download: None, spool }
     }
 
     /// Its folder, when it is in one.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    pub fn folder(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(path) => Some(path),
             Place::Address(_) => None,
@@ -128,73 +129,84 @@ impl VaultPlan {
 
 /// One source of the plan.
 #[derive(Debug, Clone)]
-pub(crate) struct SourcePlan {
+pub struct SourcePlan {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its type.
-    pub(crate) kind: String,
+    pub kind: String,
     /// When it is due, as it was written.
-    pub(crate) schedule: Option<String>,
+    pub schedule: Option<String>,
     /// How it is drilled.
-    pub(crate) drill: DrillPlan,
+    pub drill: DrillPlan,
     /// What is captured, and how.
-    pub(crate) capture: Arc<dyn Capture>,
+    pub capture: Arc<dyn Capture>,
     /// The same as keys and values.
-    pub(crate) settings: Settings,
+    pub settings: Settings,
 }
 
 impl Config {
     /// Finds, reads and checks the configuration.
-    pub(crate) fn load(flag: Option<&Path>) -> Outcome<Self> {
+    pub fn load(flag: Option<&Path>) -> Result<Self, PlanError> {
         let (path, origin) = find(flag)?;
         Self::read(&path, origin)
     }
 
     /// Reads and checks one file.
-    pub(crate) fn read(path: &Path, origin: &'static str) -> Outcome<Self> {
-        let absolute = std::path::absolute(path).map_err(|e| Failure::io("find", path, e))?;
-        let text = std::fs::read_to_string(&absolute).map_err(|error| {
-            let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit::Usage } else { Exit::Failed };
-            let failure = Failure::new(exit, format!("cannot read the configuration {}", path.display()));
-            failure
-                .because(&error)
-                .hint("give an existing file with --config FILE, or make one with `vow init`")
-        })?;
+    pub fn read(path: &Path, origin: &'static str) -> Result<Self, PlanError> {
+        let unreadable = |source| PlanError::Read { file: path.to_owned(), source };
+        let absolute = std::path::absolute(path).map_err(unreadable)?;
+        let text = std::fs::read_to_string(&absolute).map_err(unreadable)?;
         parse(&text, &absolute, origin)
     }
 
     /// Every folder of Vow's own that this plan names: none of them is ever captured.
-    pub(crate) fn own_paths(&self) -> Vec<PathBuf> {
+    pub fn own_paths(&self) -> Vec<PathBuf> {
         let vaults = self.vaults.iter().filter_map(VaultPlan::folder).map(Path::to_owned);
         vaults.chain([self.state.clone(), self.keys.clone()]).collect()
     }
 
     /// No vault of the plan has this name.
-    pub(crate) fn no_vault(&self, name: &str, or: &str) -> Failure {
-        let names: Vec<_> = self.vaults.iter().map(|plan| plan.name.as_str()).collect();
-        Failure::new(Exit::NotFound, format!("there is no vault {name:?} in {}", self.file.display()))
-            .hint(format!("name one of these: {}; {or}", names.join(", ")))
+    pub fn no_vault(&self, name: &str) -> PlanError {
+        let known = self.vaults.iter().map(|plan| plan.name.clone()).collect();
+        PlanError::NoVault { name: name.to_owned(), file: self.file.clone(), known }
     }
 
     /// The sources with these names; all of them when none is named.
-    pub(crate) fn sources_named(&self, names: &[String]) -> Outcome<Vec<&SourcePlan>> {
+    pub fn sources_named(&self, names: &[String]) -> Result<Vec<&SourcePlan>, PlanError> {
         if names.is_empty() {
             return Ok(self.sources.iter().collect());
         }
-        let known = || self.sources.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
         let mut chosen: Vec<&SourcePlan> = Vec::new();
         for name in names {
             let Some(source) = self.sources.iter().find(|source| source.name == *name) else {
-                return Err(Failure::new(
-                    Exit::Usage,
-                    format!("there is no source {name:?} in {}", self.file.display()),
-                )
-                .hint(format!("name one of these: {}", known())));
+                let known = self.sources.iter().map(|source| source.name.clone()).collect();
+                return Err(PlanError::NoSource { name: name.clone(), file: self.file.clone(), known });
             };
             if !chosen.iter().any(|other| other.name == source.name) {
                 chosen.push(source);
             }
         }
         Ok(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_for_fuzzing_are_valid() {
+        let shown = |text: &str| {
+            let config = parse(text, Path::new("/etc/vow/vow.toml"), "fuzzing");
+            config.unwrap_or_else(|error| panic!("a seed is valid: {error}\n{text}")).shown()
+        };
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus-seeds/config");
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(folder).expect("seeds") {
+            let once = shown(&std::fs::read_to_string(entry.expect("an entry").path()).expect("text"));
+            assert_eq!(shown(&once), once, "what is shown of a configuration is that configuration");
+            seeds += 1;
+        }
+        assert!(seeds > 0);
     }
 }
