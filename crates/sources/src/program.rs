@@ -94,11 +94,7 @@ impl Program {
         Some(format!("it ran longer than {} s and was ended", longest.as_secs()))
     }
 
-    fn fill(&mut self, stop: &dyn Fn() -> bool) -> Result<(), String> {
-        if let Some(start) = self.start.take() {
-            self.began = Instant::now();
-            self.running = Some(start(stop)?);
-        }
+    fn fill(&mut self) -> Result<(), String> {
         let judge = self.judge.as_mut().ok_or("it was judged already")?;
         self.ready.clear();
         self.given = 0;
@@ -128,6 +124,11 @@ impl Program {
             if self.ended {
                 return Ok(0);
             }
+            if let Some(start) = self.start.take() {
+                self.began = Instant::now();
+                self.running = Some(start(stop)?);
+            }
+            // Also before its first byte: some wait long for that.
             let waiting_since = Instant::now();
             while let Some((_, out)) = &self.running
                 && !is_ready(out).map_err(|error| format!("its output cannot be waited for: {error}"))?
@@ -138,7 +139,7 @@ impl Program {
                 let judge = self.judge.as_mut().ok_or("it was judged already")?;
                 judge.idle(waiting_since.elapsed(), stop)?;
             }
-            self.fill(stop)?;
+            self.fill()?;
         }
     }
 

@@ -36,8 +36,8 @@ pub(crate) fn bring_up(
             scratch
         }
     };
-    if let Some(log) = &replay.log {
-        let _ = log;
+    if replay.log.is_some() {
+        return Err(MariaDbError::Refused("the binary log cannot be replayed yet".into()));
     }
     Ok(scratch)
 }

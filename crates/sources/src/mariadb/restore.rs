@@ -7,7 +7,6 @@ use super::access::{Access, AccessOptions};
 use super::error::MariaDbError;
 use super::extract::Extract;
 use super::measure;
-use super::scratch::SCRATCH_ACCOUNT;
 use super::server::{self, numbers};
 use super::session::{Session, Stop};
 use super::sql::{literal, quoted};
@@ -336,9 +335,7 @@ impl Restorer<'_> {
 
     /// Users and roles; those that are there keep what they have.
     fn system(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
-        let mut existing = system::existing(session, self.stop)?;
-        // A scratch server has one of ours.
-        existing.push(SCRATCH_ACCOUNT.to_owned());
+        let existing = system::existing(session, self.stop)?;
         let fitted = system::fitted(&self.stored.system(self.stop)?, &existing);
         for (statement, error) in load_plugins(self.access, &fitted.plugins, self.stop)? {
             self.out.problems.push(format!("{statement}: {error}"));

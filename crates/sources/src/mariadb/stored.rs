@@ -5,6 +5,7 @@ use super::capture::{SERVER, SYSTEM, TRUTH};
 use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
 use super::reading::Reading;
+use super::scratch::SCRATCH_ACCOUNT;
 use super::session::{Stop, parsed};
 use super::system;
 use super::truth::{SERVER_FORMAT, ServerFacts, TRUTH_FORMAT, Truth, VERSION};
@@ -105,7 +106,8 @@ impl<'s> Stored<'s> {
             None => content(self.snapshot, SYSTEM)?,
         };
         // Comments in it can be of any character set.
-        Ok(String::from_utf8_lossy(&sql).into_owned())
+        let sql = String::from_utf8_lossy(&sql).into_owned();
+        Ok(if self.server.is_some() { without_ours(&sql) } else { sql })
     }
 
     /// Runs a loader with the dumps of the snapshot as its input, straight from the vault or from the server that it lies in, and
@@ -129,6 +131,12 @@ impl<'s> Stored<'s> {
             filter.finish(out).map_err(ArchiveError::Write)
         })
     }
+}
+
+/// Without the account that a scratch server has for us: each statement about it is a line.
+fn without_ours(sql: &str) -> String {
+    let is_ours = |line: &&str| line.replace('`', "'").contains(SCRATCH_ACCOUNT);
+    sql.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// Runs a loader with the dump of these databases of a server as its input.

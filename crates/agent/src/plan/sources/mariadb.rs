@@ -6,7 +6,10 @@ use crate::plan::keys::{SECS, number, optional_path, password, size, texts};
 use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;
-use vow_sources::mariadb::{AccessOptions, Lock, MariaDbOptions, Url};
+use vow_sources::mariadb::{
+    AccessOptions, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, DEFAULT_PHYSICAL_EXACT_BELOW_BYTES, Lock,
+    MariaDbOptions, PhysicalOptions, Url,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +25,7 @@ struct Keys {
     exact_below: Option<Spanned<String>>,
     lock_wait_secs: Option<Spanned<i64>>,
     max_lag_secs: Option<Spanned<i64>>,
+    method: Option<Spanned<String>>,
 }
 
 const LOCKS: &[(&str, Lock)] = &[("auto", Lock::Auto), ("none", Lock::None), ("all", Lock::All)];
@@ -30,9 +34,19 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     let keys: Keys = about.read(keys)?;
     let url = about.required(keys.url.as_ref(), "url", "\"mariadb:///?socket=/run/mysqld/mysqld.sock\"")?;
     let mut access = AccessOptions::of(Url::parse(url.get_ref()).map_err(|why| fault(url, why))?);
-    access.run_as = keys.run_as;
+    access.run_as.clone_from(&keys.run_as);
     access.password = password(keys.password_file.as_ref(), keys.password_command.as_ref(), about.folder)?;
     access.tools = optional_path(keys.tools.as_ref(), about.folder)?;
+    match keys.method.as_ref().map(|method| (method, method.get_ref().as_str())) {
+        None | Some((_, "logical")) => {}
+        Some((_, "physical")) => return physical(&keys, access),
+        Some((method, _)) => {
+            return Err(fault(
+                method,
+                "method is \"logical\" (dumps) or \"physical\" (all files, by mariadb-backup)",
+            ));
+        }
+    }
     let mut options = MariaDbOptions::new(access);
     options.exclude = texts(&keys.exclude, "the name of a database")?;
     if let Some(text) = &keys.lock {
@@ -50,14 +64,45 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     Ok(Plan { capture: Arc::new(options), settings })
 }
 
-fn settings(options: &MariaDbOptions) -> Settings {
-    let access = &options.access;
+/// All files of the server.
+fn physical(keys: &Keys, access: AccessOptions) -> Checked<Plan> {
+    let only =
+        |key: &str| format!("{key} makes no sense with method = \"physical\": all of the server is captured");
+    if let Some(first) = keys.exclude.first() {
+        return Err(fault(first, only("exclude")));
+    }
+    if let Some(lock) = &keys.lock {
+        return Err(fault(lock, only("lock")));
+    }
+    let exact = keys.exact_below.as_ref().map(size).transpose()?;
+    let options = PhysicalOptions {
+        access,
+        exact_below_bytes: exact.unwrap_or(DEFAULT_PHYSICAL_EXACT_BELOW_BYTES),
+        lock_wait_secs: number(keys.lock_wait_secs.as_ref(), DEFAULT_LOCK_WAIT_SECS, SECS)?,
+        max_lag_secs: number(keys.max_lag_secs.as_ref(), DEFAULT_MAX_LAG_SECS, SECS)?,
+        known_identifier: None,
+        dry_run: false,
+    };
+    let mut settings = access_settings(&options.access);
+    settings.set("method", "physical").set("exact_below", options.exact_below_bytes.to_string());
+    settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
+    settings.set("max_lag_secs", i64::from(options.max_lag_secs));
+    Ok(Plan { capture: Arc::new(options), settings })
+}
+
+fn access_settings(access: &AccessOptions) -> Settings {
     let mut settings = Settings::default();
-    settings.set("exclude", options.exclude.clone()).set("url", access.url.text());
+    settings.set("url", access.url.text());
     settings.set_some("run_as", access.run_as.clone());
     settings.set_some("password_file", access.password.file.as_deref().map(shown));
     settings.set_list("password_command", &access.password.command);
     settings.set_some("tools", access.tools.as_deref().map(shown));
+    settings
+}
+
+fn settings(options: &MariaDbOptions) -> Settings {
+    let mut settings = access_settings(&options.access);
+    settings.set("exclude", options.exclude.clone());
     let lock = LOCKS.iter().find(|(_, lock)| *lock == options.lock).map_or("auto", |(word, _)| word);
     settings.set("lock", lock);
     settings.set("exact_below", options.exact_below_bytes.to_string());

@@ -406,7 +406,7 @@ fn declared(physical: &PhysicalTruth) -> Vec<Found> {
     found
 }
 
-/// Reads `binlog.000001	2132	0-7-11`.
+/// Reads the file, the offset and the GTID, with blanks between them.
 fn position_of(text: &str) -> Option<Position> {
     let mut words = text.split_whitespace();
     let (file, offset) = (words.next()?.to_owned(), words.next()?.parse().ok()?);

@@ -75,9 +75,9 @@ pub(super) fn check_privileges(privileges: &BTreeSet<String>) -> Result<(), Mari
     }
 }
 
-/// A table that lies elsewhere.
-const ELSEWHERE: &str =
-    "SELECT path FROM information_schema.innodb_sys_datafiles WHERE path LIKE '/%' LIMIT 3";
+/// Where files of tables are named: the view and its column are others before version 10.6.
+const PLACES: &str = "SELECT LOWER(column_name), LOWER(table_name) FROM information_schema.columns WHERE table_schema = 'information_schema' \
+    AND (table_name, column_name) IN (('INNODB_SYS_TABLESPACES', 'FILENAME'), ('INNODB_SYS_DATAFILES', 'PATH')) LIMIT 1";
 
 /// Refuses a server whose files cannot be copied from here, or not be brought back.
 pub(super) fn check_place(
@@ -101,8 +101,12 @@ pub(super) fn check_place(
             access.url
         )));
     }
-    let places = session.query("looking for tables that lie elsewhere", ELSEWHERE, stop)?;
-    let places: Vec<_> = places.into_iter().flatten().collect();
+    let doing = "looking for tables that lie elsewhere";
+    let row = session.row(doing, PLACES, stop)?;
+    let [column, view] = <[String; 2]>::try_from(row)
+        .map_err(|_| MariaDbError::Answer { doing: doing.into(), why: "not two values".into() })?;
+    let sql = format!("SELECT {column} FROM information_schema.{view} WHERE {column} LIKE '/%' LIMIT 3");
+    let places: Vec<_> = session.query(doing, &sql, stop)?.into_iter().flatten().collect();
     match places.is_empty() {
         true => Ok(()),
         false => Err(MariaDbError::Refused(format!(

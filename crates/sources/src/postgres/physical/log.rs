@@ -13,16 +13,13 @@ use super::facts::segment_bytes;
 use super::segment::{Segment, gaps};
 use crate::adapter::{AdapterError, Begun, Capture, Discovered, Log, Memory, Received, Receiving, Run};
 use crate::process::{Launcher, Running, one_line};
-use crate::synthetic;
-use rustix::fs::{AtFlags, CWD, statat};
+use crate::spooled::Files;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vow_store::listing::Kind;
-use vow_store::source::{Found, Item, Source, Stat};
 
 /// The type of snapshots that hold a log.
 pub const LOG_KIND: &str = "postgres-wal";
@@ -322,7 +319,8 @@ impl Capture for Segments {
             spool.set_captured(&memo.last).ok()?;
             serde_json::to_string(memo).ok()
         });
-        let source = Box::new(Files { spool: Arc::clone(&self.spool), names: Some(names), problem });
+        let problems = problem.into_iter().collect();
+        let source = Box::new(Files::new(self.spool.folder.clone(), names, problems));
         Ok(Begun { source, warnings: Vec::new(), remember })
     }
 
@@ -357,38 +355,4 @@ fn missing(spool: &Spool, before: Option<&Memo>, names: &[String]) -> Option<Str
         name(first),
         name(gap.last)
     ))
-}
-
-/// The files of the spool as entries.
-struct Files {
-    spool: Arc<Spool>,
-    names: Option<Vec<String>>,
-    problem: Option<String>,
-}
-
-impl Source for Files {
-    fn next(&mut self) -> Result<Option<Vec<Found>>, String> {
-        let Some(names) = self.names.take() else { return Ok(None) };
-        let mut found = vec![Found::Item(synthetic::folder(b""))];
-        found.extend(self.problem.take().map(|text| Found::Problem { path: Vec::new(), text }));
-        let folder = super::staging::plain_folder(self.spool.folder.clone());
-        for name in names {
-            let path = self.spool.folder.join(&name);
-            let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|e| format!("cannot look at {}: {e}", path.display()))?;
-            let stat = Stat::from_raw(&stat);
-            if stat.kind != Kind::File {
-                return Err(format!("{} is not a file", path.display()));
-            }
-            let (path, name_bytes) = (name.clone().into_bytes(), name.len());
-            found.push(Found::Item(Item {
-                path,
-                stat,
-                folder: Arc::clone(&folder),
-                name_bytes,
-                ancestor: false,
-            }));
-        }
-        Ok(Some(found))
-    }
 }

@@ -3,6 +3,7 @@
 mod coherence;
 mod failures;
 mod lies;
+mod physical;
 mod restored;
 mod secrets;
 
