@@ -199,6 +199,9 @@ impl<'c> Drills<'c> {
                 newest_known: known.filter(|_| target.is_newest),
                 restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
                 expect: plan.map_or(&[], |plan| &plan.drill.expect),
+                capture: plan
+                    .filter(|plan| plan.kind == info.manifest.source_type)
+                    .map(|plan| plan.capture.as_ref()),
             };
             let mut drilled = source::drill(&order, &task.monitor)?;
             let mut tried = Vec::new();
