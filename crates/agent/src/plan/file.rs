@@ -4,7 +4,7 @@ use super::agent;
 use super::fault::{Checked, Fault, fault, position, read};
 use super::keys::absolute;
 use super::sources::sources;
-use super::{Config, Place, PlanError, VaultPlan, rate};
+use super::{Config, Place, PlanError, SourcePlan, Timing, VaultPlan, rate};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -112,7 +112,10 @@ fn one_target(name: &Spanned<String>, source: &mut SourcePlan, timing: Option<&T
     match (within, source.drill.restore_target_secs) {
         (Some(within), Some(target)) if within != target => Err(fault(
             name,
-            format!("restore_within and restore_target of {:?} differ: they mean the same, keep one", name.get_ref()),
+            format!(
+                "restore_within and restore_target of {:?} differ: they mean the same, keep one",
+                name.get_ref()
+            ),
         )),
         (within, target) => {
             source.drill.restore_target_secs = target.or(within);
