@@ -16,6 +16,7 @@ mod looking;
 mod mounted;
 mod proof;
 mod reading;
+mod receiving;
 mod reporting;
 mod sent;
 mod signals;

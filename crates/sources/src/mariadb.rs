@@ -1,5 +1,5 @@
 //! MariaDB servers (and MySQL): all databases in one transaction of `mariadb-dump`, with the truth that a restore must meet; or all of
-//! the server as it lies on the disk ([`physical`]).
+//! the server as it lies on the disk (`physical`); and its binary log, all the time (`binlog`).
 //!
 //! A [`capture`] holds the server still for a moment (`moment`), in which the dump's transaction and our own begin; each
 //! [`dump`] is read by `script` while it streams and judged at the end by `verdict` against what `measure` and `inventory` found.
@@ -7,6 +7,7 @@
 
 mod access;
 mod adapter;
+mod binlog;
 mod capture;
 mod discover;
 mod dump;
@@ -35,6 +36,7 @@ mod verdict;
 
 pub use access::{Access, AccessOptions};
 pub use adapter::Adapter;
+pub use binlog::{BINLOG_KIND, BinlogOptions, DEFAULT_FLUSH_SECS, binlog_source};
 pub use capture::{
     DATABASES, DEFAULT_EXACT_BELOW_BYTES, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, LOCKED, Lock,
     MariaDb, MariaDbOptions, SERVER, SYSTEM, TRUTH,

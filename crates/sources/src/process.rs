@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -46,6 +47,15 @@ impl Account {
         let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
         let unknown = Self { name: uid.to_string(), uid, gid: rustix::process::getegid().as_raw(), home };
         Self::of_uid(uid).unwrap_or(unknown)
+    }
+
+    /// The first of the folders above this one that it may not enter.
+    pub fn cannot_enter(&self, folder: &Path) -> Option<PathBuf> {
+        let may = |path: &Path| {
+            let meta = std::fs::metadata(path)?;
+            Ok::<_, io::Error>(meta.uid() == self.uid || meta.mode() & 0o001 != 0 || self.uid == 0)
+        };
+        folder.ancestors().skip(1).find(|above| !may(above).unwrap_or(false)).map(Path::to_owned)
     }
 
     fn find(wanted: impl Fn(&Self) -> bool) -> Option<Self> {

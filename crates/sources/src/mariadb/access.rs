@@ -126,6 +126,11 @@ impl Access {
         Ok(command)
     }
 
+    /// Lets a program that was made otherwise read our option file: it must be the first argument.
+    pub(crate) fn add_options(&self, command: &mut Command) {
+        command.arg(format!("--defaults-file={}", self.options().display()));
+    }
+
     /// The same, with tables that are left out: names can be too many for an argument list.
     pub(crate) fn dump_command(
         &self,

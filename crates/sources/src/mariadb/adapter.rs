@@ -1,6 +1,7 @@
 //! MariaDB in the contract of all adapters.
 
 use super::access::AccessOptions;
+use super::binlog::After;
 use super::capture::{MariaDb, MariaDbOptions};
 use super::discover;
 use super::error::MariaDbError;
@@ -11,10 +12,11 @@ use super::restore::restore;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Replay, Request, Restored, Run, Stop,
-    Within,
+    self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
+    Run, Stop, Within,
 };
 use std::path::Path;
+use std::sync::Arc;
 use vow_store::archive::Snapshot;
 
 /// MariaDB, as an adapter.
@@ -48,6 +50,11 @@ impl adapter::Adapter for Adapter {
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
         prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+    }
+
+    fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
+        let after = Stored::open(snapshot).and_then(|stored| After::of(&stored)).map_err(stopped)?;
+        Ok(Some(Box::new(after)))
     }
 
     fn settle(
@@ -88,6 +95,11 @@ impl Capture for MariaDbOptions {
     fn memory(&self) -> Memory {
         Memory::Needed("the server that the source names is the right one")
     }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.log.clone()?;
+        Some(Arc::new(log))
+    }
 }
 
 impl Capture for PhysicalOptions {
@@ -107,5 +119,10 @@ impl Capture for PhysicalOptions {
     /// Without it another server would not be noticed.
     fn memory(&self) -> Memory {
         Memory::Needed("the server that the source names is the right one")
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.log.clone()?;
+        Some(Arc::new(log))
     }
 }

@@ -4,6 +4,7 @@
 //! judged, the small files that need all of them follow. Waiting is done here, on the planner's thread.
 
 use super::access::{Access, AccessOptions};
+use super::binlog::BinlogOptions;
 use super::dump::{Dump, Held, Part, options as dump_options};
 use super::error::MariaDbError;
 use super::inventory::{self, Objects};
@@ -75,6 +76,8 @@ pub struct MariaDbOptions {
     pub known_identifier: Option<String>,
     /// Only say what would be dumped.
     pub dry_run: bool,
+    /// How its binary log is received, when it is.
+    pub log: Option<BinlogOptions>,
     /// Changes of the schema wait as well: the last try after some that met with one.
     pub hold_schema: bool,
 }
@@ -91,6 +94,7 @@ impl MariaDbOptions {
             lock: Lock::Auto,
             known_identifier: None,
             dry_run: false,
+            log: None,
             hold_schema: false,
         }
     }

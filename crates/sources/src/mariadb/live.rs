@@ -2,6 +2,7 @@
 //! files knows no other way there, and neither has a moment between two snapshots.
 
 use super::access::AccessOptions;
+use super::binlog;
 use super::error::MariaDbError;
 use super::inventory;
 use super::measure;
@@ -12,7 +13,7 @@ use super::session::Stop;
 use super::sql::table_name;
 use super::stored::{Everything, Stored};
 use super::system;
-use super::table::{load_scratch, scratch};
+use super::table::{load_scratch, with_users};
 use super::truth::{Method, TableTruth, Truth};
 use crate::adapter::{Replay, Request, Restored};
 use std::path::Path;
@@ -30,16 +31,21 @@ pub(crate) fn bring_up(
     let scratch = match stored.is_physical() {
         true => Scratch::of_files(stored, place, stop)?,
         false => {
-            let (scratch, lacking) = scratch(stored, place, stored.bytes(None), stop)?;
-            load_scratch(stored, &scratch, &mut Everything, stop)?;
-            system::grant_on_objects(&scratch.access, &lacking.on_objects, stop)?;
+            let scratch = Scratch::start(place, &stored.facts, stored.bytes(None), stop)?;
+            fill(stored, &scratch, stop)?;
             scratch
         }
     };
-    if replay.log.is_some() {
-        return Err(MariaDbError::Refused("the binary log cannot be replayed yet".into()));
-    }
+    binlog::replay(stored, &scratch, replay, stop)?;
     Ok(scratch)
+}
+
+/// Loads the dumps of a snapshot into an empty scratch server, with the users.
+pub(crate) fn fill(stored: &Stored<'_>, scratch: &Scratch, stop: Stop<'_>) -> Result<(), MariaDbError> {
+    let lacking = with_users(stored, scratch, stop)?;
+    load_scratch(stored, scratch, &mut Everything, stop)?;
+    system::grant_on_objects(&scratch.access, &lacking.on_objects, stop)?;
+    Ok(())
 }
 
 /// Restores by way of a scratch server.

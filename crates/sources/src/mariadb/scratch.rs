@@ -82,6 +82,37 @@ impl Scratch {
         physical::unpack(stored, &scratch.tools, &scratch.launcher, &scratch.data, stop)?;
         scratch.open(&stored.facts, stop)
     }
+
+    /// Starts one with a data directory that stays. `data` belongs to the account that servers run as.
+    pub(crate) fn of_folder(
+        place: &Path,
+        data: &Path,
+        facts: &ServerFacts,
+        stop: Stop<'_>,
+    ) -> Result<Self, MariaDbError> {
+        let scratch = Preparation { data: data.to_owned(), ..Preparation::new(place, facts)? };
+        if !data.exists() {
+            scratch.install(stop)?;
+        }
+        scratch.open(facts, stop)
+    }
+
+    /// Ends it as one ends a server whose data directory is wanted. Our account is gone then.
+    pub(crate) fn shut_down(mut self, stop: Stop<'_>) -> Result<(), MariaDbError> {
+        let mut session = self.access.session(stop)?;
+        session.query("removing our account", &format!("DROP USER {SCRATCH_ACCOUNT}"), stop)?;
+        // It may be gone before it answers; whether it ended well its exit status says.
+        match session.query("ending the scratch server", "SHUTDOWN", stop) {
+            Ok(_) | Err(MariaDbError::Lost { .. }) => drop(session),
+            Err(error) => return Err(error),
+        }
+        let Some(running) = self.running.take() else { return Ok(()) };
+        let ended = running.wait(stop)?;
+        ended
+            .expect_success()
+            .map_err(|error| MariaDbError::Scratch(format!("did not end well: {error}")))?;
+        Ok(())
+    }
 }
 
 fn like_source(facts: &ServerFacts) -> String {

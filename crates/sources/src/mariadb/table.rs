@@ -38,6 +38,16 @@ pub(crate) fn scratch(
     stop: Stop<'_>,
 ) -> Result<(Scratch, Lacking), MariaDbError> {
     let scratch = Scratch::start(place, &stored.facts, bytes, stop)?;
+    let lacking = with_users(stored, &scratch, stop)?;
+    Ok((scratch, lacking))
+}
+
+/// Gives a scratch server the users of the snapshot.
+pub(crate) fn with_users(
+    stored: &Stored<'_>,
+    scratch: &Scratch,
+    stop: Stop<'_>,
+) -> Result<Lacking, MariaDbError> {
     let mut session = scratch.access.session(stop)?;
     let existing = system::existing(&mut session, stop)?;
     drop(session);
@@ -45,7 +55,7 @@ pub(crate) fn scratch(
     let failed = load_plugins(&scratch.access, &fitted.plugins, stop)?;
     let plugins = failed.into_iter().map(|(statement, error)| format!("{statement}: {error}")).collect();
     load_text(&scratch.access, &fitted.rest, None, stop)?;
-    Ok((scratch, Lacking { plugins, on_objects: fitted.on_objects }))
+    Ok(Lacking { plugins, on_objects: fitted.on_objects })
 }
 
 /// Loads what a filter lets through into the scratch server.

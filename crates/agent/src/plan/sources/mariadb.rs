@@ -7,8 +7,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;
 use vow_sources::mariadb::{
-    AccessOptions, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, DEFAULT_PHYSICAL_EXACT_BELOW_BYTES, Lock,
-    MariaDbOptions, PhysicalOptions, Url,
+    AccessOptions, BinlogOptions, DEFAULT_FLUSH_SECS, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS,
+    DEFAULT_PHYSICAL_EXACT_BELOW_BYTES, Lock, MariaDbOptions, PhysicalOptions, Url,
 };
 
 #[derive(Deserialize)]
@@ -26,6 +26,9 @@ struct Keys {
     lock_wait_secs: Option<Spanned<i64>>,
     max_lag_secs: Option<Spanned<i64>>,
     method: Option<Spanned<String>>,
+    binlog: Option<Spanned<bool>>,
+    binlog_spool: Option<Spanned<String>>,
+    binlog_flush_secs: Option<Spanned<i64>>,
 }
 
 const LOCKS: &[(&str, Lock)] = &[("auto", Lock::Auto), ("none", Lock::None), ("all", Lock::All)];
@@ -39,7 +42,7 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     access.tools = optional_path(keys.tools.as_ref(), about.folder)?;
     match keys.method.as_ref().map(|method| (method, method.get_ref().as_str())) {
         None | Some((_, "logical")) => {}
-        Some((_, "physical")) => return physical(&keys, access),
+        Some((_, "physical")) => return physical(&keys, access, about),
         Some((method, _)) => {
             return Err(fault(
                 method,
@@ -47,7 +50,8 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
             ));
         }
     }
-    let mut options = MariaDbOptions::new(access);
+    let log = log(&keys, &access, about)?;
+    let mut options = MariaDbOptions { log, ..MariaDbOptions::new(access) };
     options.exclude = texts(&keys.exclude, "the name of a database")?;
     if let Some(text) = &keys.lock {
         let found = LOCKS.iter().find(|(word, _)| word == text.get_ref());
@@ -65,7 +69,7 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
 }
 
 /// All files of the server.
-fn physical(keys: &Keys, access: AccessOptions) -> Checked<Plan> {
+fn physical(keys: &Keys, access: AccessOptions, about: &About<'_>) -> Checked<Plan> {
     let only =
         |key: &str| format!("{key} makes no sense with method = \"physical\": all of the server is captured");
     if let Some(first) = keys.exclude.first() {
@@ -76,6 +80,7 @@ fn physical(keys: &Keys, access: AccessOptions) -> Checked<Plan> {
     }
     let exact = keys.exact_below.as_ref().map(size).transpose()?;
     let options = PhysicalOptions {
+        log: log(keys, &access, about)?,
         access,
         exact_below_bytes: exact.unwrap_or(DEFAULT_PHYSICAL_EXACT_BELOW_BYTES),
         lock_wait_secs: number(keys.lock_wait_secs.as_ref(), DEFAULT_LOCK_WAIT_SECS, SECS)?,
@@ -87,7 +92,35 @@ fn physical(keys: &Keys, access: AccessOptions) -> Checked<Plan> {
     settings.set("method", "physical").set("exact_below", options.exact_below_bytes.to_string());
     settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
     settings.set("max_lag_secs", i64::from(options.max_lag_secs));
+    log_settings(&mut settings, options.log.as_ref());
     Ok(Plan { capture: Arc::new(options), settings })
+}
+
+/// How the binary log is received, when it is.
+fn log(keys: &Keys, access: &AccessOptions, about: &About<'_>) -> Checked<Option<BinlogOptions>> {
+    let wanted = keys.binlog.as_ref().is_some_and(|wanted| *wanted.get_ref());
+    let only = |key: &str| format!("{key} needs binlog = true");
+    if let (Some(at), false) = (&keys.binlog_spool, wanted) {
+        return Err(fault(at, only("binlog_spool")));
+    }
+    if let (Some(at), false) = (&keys.binlog_flush_secs, wanted) {
+        return Err(fault(at, only("binlog_flush_secs")));
+    }
+    let log = BinlogOptions {
+        access: access.clone(),
+        name: about.name.get_ref().clone(),
+        spool: optional_path(keys.binlog_spool.as_ref(), about.folder)?,
+        flush_secs: number(keys.binlog_flush_secs.as_ref(), DEFAULT_FLUSH_SECS, SECS)?,
+    };
+    Ok(wanted.then_some(log))
+}
+
+fn log_settings(settings: &mut Settings, log: Option<&BinlogOptions>) {
+    settings.set("binlog", log.is_some());
+    if let Some(log) = log {
+        settings.set("binlog_flush_secs", i64::from(log.flush_secs));
+        settings.set_some("binlog_spool", log.spool.as_deref().map(shown));
+    }
 }
 
 fn access_settings(access: &AccessOptions) -> Settings {
@@ -108,5 +141,6 @@ fn settings(options: &MariaDbOptions) -> Settings {
     settings.set("exact_below", options.exact_below_bytes.to_string());
     settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
     settings.set("max_lag_secs", i64::from(options.max_lag_secs));
+    log_settings(&mut settings, options.log.as_ref());
     settings
 }

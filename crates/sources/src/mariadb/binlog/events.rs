@@ -82,7 +82,9 @@ mod tests {
 
     #[test]
     fn a_file_is_walked_to_its_end() {
-        let open = [MAGIC.to_vec(), event(100, 15, b"format"), event(300, 2, b"query"), event(200, 16, b"xid")].concat();
+        let open =
+            [MAGIC.to_vec(), event(100, 15, b"format"), event(300, 2, b"query"), event(200, 16, b"xid")]
+                .concat();
         assert_eq!(ending(&open[..]), Ok(Ending { last_secs: 300, is_closed: false }));
         let closed = [open.clone(), event(400, ROTATE, b"binlog.000002")].concat();
         assert_eq!(ending(&closed[..]), Ok(Ending { last_secs: 400, is_closed: true }));

@@ -39,7 +39,8 @@ impl fmt::Display for LogName {
 /// What is missing among the files `there` from `from` on, as a sentence; nothing when they follow each other without a gap. Files of
 /// another name are not looked at.
 pub(super) fn missing(from: &LogName, there: &[LogName]) -> Option<String> {
-    let mut numbers: Vec<_> = there.iter().filter(|name| name.base == from.base).map(|name| name.number).collect();
+    let mut numbers: Vec<_> =
+        there.iter().filter(|name| name.base == from.base).map(|name| name.number).collect();
     numbers.retain(|number| *number >= from.number);
     numbers.sort_unstable();
     numbers.dedup();

@@ -1,6 +1,7 @@
 //! All of a server as a stream of `mariadb-backup`, straight into the engine, and what the server says about itself.
 
 use super::super::access::{Access, AccessOptions};
+use super::super::binlog::BinlogOptions;
 use super::super::capture::{Learned, SERVER, TRUTH};
 use super::super::error::MariaDbError;
 use super::super::inventory::{self, Objects};
@@ -54,6 +55,8 @@ pub struct PhysicalOptions {
     pub known_identifier: Option<String>,
     /// Only say what would be captured.
     pub dry_run: bool,
+    /// How its binary log is received, when it is.
+    pub log: Option<BinlogOptions>,
 }
 
 /// The source.
@@ -343,13 +346,16 @@ impl Rest {
         let mut found: Vec<_> = declared(&physical);
         let kinds = kinds(&truth.objects);
         kinds.iter().for_each(|(kind, count)| told.objects(kind, *count));
+        // The copy is of an earlier moment than now, however long ago.
+        let now = session.value("asking for the time", "SELECT UTC_TIMESTAMP(6)", &go_on)?;
+        let taken = caught.map_or(now, |caught| caught.taken.clone());
         let facts = ServerFacts { position, ..server.facts };
         let truth = Truth {
             format: TRUTH_FORMAT.into(),
             version: VERSION,
             system_identifier: facts.system_identifier.clone(),
             server_version: facts.server_version.clone(),
-            taken: caught.map(|caught| caught.taken.clone()).unwrap_or_default(),
+            taken,
             coherent: physical.restless.is_empty(),
             dumps: Vec::new(),
             databases: truth.databases,

@@ -11,12 +11,13 @@ use super::super::session::{Session, Stop};
 use super::super::sql::literal;
 use super::facts::segment_bytes;
 use super::segment::{Segment, gaps};
+use super::stored::log_source;
 use crate::adapter::{AdapterError, Begun, Capture, Discovered, Log, Memory, Received, Receiving, Run};
 use crate::process::{Launcher, Running, one_line};
 use crate::spooled::Files;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +47,14 @@ pub struct LogOptions {
 }
 
 impl Log for LogOptions {
+    fn source(&self, of: &str) -> String {
+        log_source(of)
+    }
+
+    fn kind(&self) -> &'static str {
+        LOG_KIND
+    }
+
     fn receive(&self, spool: &Path, stop: Stop<'_>) -> Result<Box<dyn Receiving>, AdapterError> {
         let spool = self.spool.clone().unwrap_or_else(|| spool.to_owned());
         Receiver::start(self.clone(), spool, stop)
@@ -222,20 +231,14 @@ impl Spool {
             made.and_then(|()| launcher.give(folder)).map_err(PostgresError::io("make the spool", folder))?;
         }
         let account = launcher.account();
-        let reach = |path: &Path| {
-            let meta = fs::metadata(path)?;
-            Ok::<_, std::io::Error>(meta.uid() == account.uid || meta.mode() & 0o001 != 0 || account.uid == 0)
-        };
-        for above in folder.ancestors().skip(1) {
-            if !reach(above).map_err(PostgresError::io("look at", above))? {
-                return Err(PostgresError::Refused(format!(
-                    "the account {} cannot get into {}, where the log would be received; name another place with wal_spool",
-                    account.name,
-                    above.display()
-                )));
-            }
+        match account.cannot_enter(folder) {
+            None => Ok(()),
+            Some(above) => Err(PostgresError::Refused(format!(
+                "the account {} cannot get into {}, where the log would be received; name another place with wal_spool",
+                account.name,
+                above.display()
+            ))),
         }
-        Ok(())
     }
 
     /// Finished segments and histories that were not captured yet, by name.

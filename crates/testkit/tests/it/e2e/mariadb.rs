@@ -1,5 +1,6 @@
 //! MariaDB, with real servers: what is captured, what comes back, and everything that must not look like a success.
 
+mod binlog;
 mod coherence;
 mod failures;
 mod lies;
