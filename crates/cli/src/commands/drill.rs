@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::reading::{Need, ReadArgs, Reading};
 use crate::ui::{Task, plural};
-use report::Proven;
+pub(crate) use report::Proven;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,6 +104,23 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let exit = report::exit_of(&proofs);
     cx.ui.json(&report::summary(&proofs, exit));
     Ok(exit)
+}
+
+/// Drills the newest snapshots of these sources of a plan, from every level: what `vow up` does after its backup.
+pub(crate) fn newest(
+    cx: &Context,
+    read: &ReadArgs,
+    names: &[String],
+    sample: Sample,
+) -> Outcome<Vec<Proven>> {
+    let reading = Reading::open(cx, read, Need::Identity)?;
+    let mut drills = Drills::open(cx, reading.config.as_ref(), None, None)?;
+    let targets = targets(cx, &reading, names)?;
+    let depth = Depth { sample, sabotage: false, threads: 0 };
+    let proofs = targets.iter().map(|target| drills.one(&reading, target, &depth));
+    let proofs = proofs.collect::<Outcome<Vec<_>>>()?;
+    report::refuse_wrong_identity(&proofs)?;
+    Ok(proofs)
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
