@@ -5,16 +5,15 @@ use super::own_console::OwnConsole;
 use crate::app::Context;
 use crate::backing::{self, Order, Run, exit_of, status_of};
 use crate::commands::audit::{Audited, Scope, audit};
-use crate::commands::drill::{Proven, newest};
+use crate::commands::drill::{Proven, of_plan};
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::reading::ReadArgs;
 use crate::{identity, layout, reporting};
 use std::path::Path;
 use vow_agent::audit::Severity;
 use vow_agent::drill::rotation::Sample;
 use vow_agent::plan::Config;
-use vow_protocol::report::{Body, Verdict};
+use vow_protocol::report::Verdict;
 
 /// Files are restored up to so many bytes of each source; the next drill goes on from there. Databases are always restored whole.
 const SAMPLE_BYTES: u64 = 256 << 20;
@@ -69,18 +68,16 @@ fn prove(cx: &Context, args: &Args, dir: &Path, config: &Config, run: &Run) -> O
     });
     let names: Vec<_> = made.map(|source| source.source.clone()).collect();
     let kit = layout::recovery_file(dir);
-    let given = identity::given(args.identity.as_deref())?.is_some();
-    if names.is_empty() || !given && !kit.exists() {
+    let identity = match identity::given(args.identity.as_deref())? {
+        Some(identity) => identity,
+        None if kit.exists() => identity::read_file(&kit)?,
+        None => return Ok(Vec::new()),
+    };
+    if names.is_empty() {
         return Ok(Vec::new());
     }
-    let identity = if given { args.identity.clone() } else { Some(kit) };
-    let read = ReadArgs { vault: None, identity };
-    let here = Context { ui: cx.ui, config: Some(config.file.clone()) };
-    let proofs = newest(&here, &read, &names, Sample::Bytes(SAMPLE_BYTES))?;
-    for proof in &proofs {
-        reporting::keep(cx.ui, config, Body::Proof(Box::new(proof.drilled.report.clone())));
-    }
-    Ok(proofs)
+    let config = Config::read(&config.file, config.origin)?;
+    of_plan(cx, config, identity, &names, Sample::Bytes(SAMPLE_BYTES))
 }
 
 /// The reports wait on this host until they were taken: what fails here is tried again by the next command.
