@@ -4,10 +4,10 @@ use crate::host::{Host, Ran, command, is_root, text, vow};
 use crate::served::Served;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -126,6 +126,8 @@ struct Staying {
     child: Child,
     ready: Value,
     summary: Value,
+    /// It ends when nobody reads what it prints.
+    _lines: Option<Lines<BufReader<ChildStdout>>>,
 }
 
 impl Staying {
@@ -142,7 +144,7 @@ impl Staying {
             let value: Value = serde_json::from_str(&line).expect("JSON");
             match value["message_type"].as_str() {
                 Some("summary") => summary = value,
-                Some("ready") => break Self { child, ready: value, summary },
+                Some("ready") => break Self { child, ready: value, summary, _lines: Some(lines) },
                 _ => {}
             }
         }
@@ -209,7 +211,7 @@ fn it_stays_shows_what_was_proven_to_whoever_has_the_link_and_works_on() {
     up.page("/", &cookie);
     let proofs: Value = serde_json::from_str(&up.page("/api/v1/proofs", &cookie)).expect("JSON");
     assert!(proofs.to_string().contains("proven"), "{proofs}");
-    let runs: Value = serde_json::from_str(&up.page("/api/v1/runs", &cookie)).expect("JSON");
+    let runs: Value = serde_json::from_str(&up.page("/api/v1/sources/1/runs", &cookie)).expect("JSON");
     assert!(runs.to_string().contains("\"ok\""), "{runs}");
     // The agent is part of it: a second one, and a second `vow up` that would stay, are told so; a script may go on.
     let config = dir.join("vow.toml");
@@ -234,7 +236,7 @@ fn a_machine_joins_a_vault_and_a_console_that_are_served_elsewhere() {
     let mut serving = command(host.temp.path());
     serving.args(["--json", "console", "serve", "--dir", text(&console)]);
     let serving = serving.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary starts");
-    let mut serving = Staying { child: serving, ready: Value::Null, summary: Value::Null };
+    let mut serving = Staying { child: serving, ready: Value::Null, summary: Value::Null, _lines: None };
     let mut line = String::new();
     let out = serving.child.stdout.take().expect("a pipe");
     BufReader::new(out).read_line(&mut line).expect("a line");

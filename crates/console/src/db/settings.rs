@@ -23,7 +23,10 @@ pub async fn take<T: serde::de::DeserializeOwned>(conn: &mut Conn, name: &str) -
 
 /// Takes every setting away whose name begins so.
 pub async fn clear(conn: &mut Conn, prefix: &str) -> Result<(), DbError> {
-    conn.run("DELETE FROM settings WHERE substr(name, 1, $2) = $1", args![prefix, prefix.len() as i64])
-        .await
-        .map(|_| ())
+    conn.run(
+        "DELETE FROM settings WHERE substr(name, 1, CAST($2 AS INTEGER)) = $1",
+        args![prefix, prefix.len() as i64],
+    )
+    .await
+    .map(|_| ())
 }

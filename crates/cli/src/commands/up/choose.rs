@@ -182,6 +182,8 @@ fn servers(facts: &Facts<'_>, choice: &mut Choice) {
             problem,
         });
     }
+    // Those that are captured have the plain names.
+    choice.servers.sort_by_key(|server| server.problem.is_some());
 }
 
 #[cfg(test)]
