@@ -10,7 +10,7 @@ const RECORD_BYTES: usize = 16 + 8 + 8 + 1 + 8 + 8 + 8 + 4 + 4 + 4 + 8;
 const NONE: u32 = u32::MAX;
 
 /// Bits of rules. A rule keeps its bit for ever; a new one is added at the end.
-const BITS: [RuleName; 25] = [
+const BITS: [RuleName; 26] = [
     RuleName::Failed,
     RuleName::Partial,
     RuleName::Missing,
@@ -36,6 +36,7 @@ const BITS: [RuleName; 25] = [
     RuleName::RestoreSlow,
     RuleName::SelfTest,
     RuleName::ChannelDown,
+    RuleName::VaultSetBack,
 ];
 
 /// All of them, one after the other.

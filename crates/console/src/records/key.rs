@@ -44,6 +44,8 @@ pub enum RuleName {
     VaultFilling,
     /// A vault does not answer the console.
     VaultSilent,
+    /// The ledger of a vault contradicts what was read of it before.
+    VaultSetBack,
     /// A host is not heard of.
     HostSilent,
     /// A host's clock is wrong.
@@ -66,7 +68,7 @@ pub enum RuleName {
 
 impl RuleName {
     /// Every rule.
-    pub const ALL: [RuleName; 25] = [
+    pub const ALL: [RuleName; 26] = [
         Self::Failed,
         Self::Partial,
         Self::Missing,
@@ -92,6 +94,7 @@ impl RuleName {
         Self::RestoreSlow,
         Self::SelfTest,
         Self::ChannelDown,
+        Self::VaultSetBack,
     ];
 
     /// The word, as in keys and settings.
@@ -113,6 +116,7 @@ impl RuleName {
             Self::OutOfStep => "out-of-step",
             Self::VaultFilling => "vault-filling",
             Self::VaultSilent => "vault-silent",
+            Self::VaultSetBack => "vault-set-back",
             Self::HostSilent => "host-silent",
             Self::ClockSkew => "clock-skew",
             Self::VersionOld => "version-old",

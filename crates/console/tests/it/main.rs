@@ -4,9 +4,11 @@
 mod document;
 mod faults;
 mod history;
+mod importers;
 mod ingest;
 mod login;
 mod notify;
+mod over_tls;
 mod pages;
 mod pings;
 mod stand;
