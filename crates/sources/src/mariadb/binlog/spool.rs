@@ -26,8 +26,11 @@ pub(super) struct Spool {
     /// Which server the log is of.
     pub(super) identifier: String,
     /// Files that were looked through, with their lengths then.
-    seen: Mutex<BTreeMap<String, (u64, Result<Ending, String>)>>,
+    seen: Mutex<BTreeMap<String, Seen>>,
 }
+
+/// The length of a file when it was looked through, and what came of that.
+type Seen = (u64, Result<Ending, String>);
 
 /// What is in it.
 #[derive(Debug, Default)]
