@@ -9,7 +9,6 @@ mod read;
 mod work;
 
 pub(crate) use figures::metrics;
-pub(crate) use ping::PARSERS;
 pub use ping::{NewPing, add_ping, revoke_ping};
 
 use crate::server::App;

@@ -13,6 +13,7 @@ mod guard;
 mod host_audit;
 mod hosts;
 mod layout;
+mod link;
 mod login;
 mod overview;
 mod people;
@@ -21,6 +22,7 @@ mod reports;
 mod runs;
 mod sources;
 mod tickets;
+pub use link::add_login_link;
 pub use tickets::apply;
 mod vaults;
 
@@ -56,6 +58,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/audit", get(audit::list))
         .route("/me", get(login::me).post(login::change))
         .route("/login", get(login::form).post(login::login))
+        .route("/login/link", post(link::login))
+        .route("/login/link/{secret}", get(link::form))
         .route("/logout", post(login::logout))
         .fallback(guard::absent);
     Router::new()

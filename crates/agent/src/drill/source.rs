@@ -10,7 +10,7 @@ use vow_base::Fingerprint;
 use vow_base::id::hex;
 use vow_base::sign::PublicKey;
 use vow_protocol::report::{NAMED_MAX, ProofReport, Verdict};
-use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Proof, Tried, blame_of};
+use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Capture, Proof, Tried, blame_of};
 use vow_store::archive::{ArchiveError, Snapshot, SnapshotInfo};
 use vow_store::monitor::Monitor;
 
@@ -43,6 +43,8 @@ pub struct Order<'o> {
     pub restore_target_secs: Option<u64>,
     /// What the plan expects of its files.
     pub expect: &'o [Expect],
+    /// The source as the plan has it, where the plan is: it may know how its own snapshots are proven.
+    pub capture: Option<&'o dyn Capture>,
 }
 
 /// What came of it.
@@ -302,7 +304,9 @@ impl Drilled {
             }
         };
         let began = Instant::now();
-        let proven = adapter.prove(order.snapshot, place.path(), &|| monitor.is_cancelled());
+        let stop = || monitor.is_cancelled();
+        let by_plan = order.capture.and_then(|capture| capture.prove(order.snapshot, place.path(), &stop));
+        let proven = by_plan.unwrap_or_else(|| adapter.prove(order.snapshot, place.path(), &stop));
         let secs = began.elapsed().as_secs_f64();
         drop(place);
         let proof = match proven {

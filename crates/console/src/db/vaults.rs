@@ -263,7 +263,8 @@ pub async fn facts(conn: &mut Conn, vault: &Vault, now: i64) -> Result<VaultFact
         vault: vault.name.clone(),
         since_secs: vault.created_secs,
         answered_secs: vault.answered_secs,
-        error: vault.set_back.clone().or_else(|| vault.error.clone()),
+        error: vault.error.clone(),
+        set_back: vault.set_back.clone(),
         usage: usage(conn, vault.id, day_of(now) - USAGE_DAYS).await?,
     })
 }

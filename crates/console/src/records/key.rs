@@ -44,6 +44,8 @@ pub enum RuleName {
     VaultFilling,
     /// A vault does not answer the console.
     VaultSilent,
+    /// The ledger of a vault contradicts what was read of it before.
+    VaultSetBack,
     /// A host is not heard of.
     HostSilent,
     /// A host's clock is wrong.
@@ -70,7 +72,7 @@ pub enum RuleName {
 
 impl RuleName {
     /// Every rule.
-    pub const ALL: [RuleName; 27] = [
+    pub const ALL: [RuleName; 28] = [
         Self::Failed,
         Self::Partial,
         Self::Missing,
@@ -96,6 +98,7 @@ impl RuleName {
         Self::RestoreSlow,
         Self::SelfTest,
         Self::ChannelDown,
+        Self::VaultSetBack,
         Self::Audit,
         Self::Policy,
     ];
@@ -119,6 +122,7 @@ impl RuleName {
             Self::OutOfStep => "out-of-step",
             Self::VaultFilling => "vault-filling",
             Self::VaultSilent => "vault-silent",
+            Self::VaultSetBack => "vault-set-back",
             Self::HostSilent => "host-silent",
             Self::ClockSkew => "clock-skew",
             Self::VersionOld => "version-old",

@@ -15,10 +15,6 @@ use vow_base::sign::SigningKey;
 
 /// How often something may be due.
 const TICK: Duration = Duration::from_secs(10);
-/// A vault is asked this often.
-const ASK_SECS: i64 = 60;
-/// A host or source is looked at this often, when nothing comes from it.
-const LOOK_SECS: i64 = 600;
 const LOOK_MAX: i64 = 1000;
 const LOOK_TOGETHER: usize = 25;
 /// A tenant is held against its policy this often.
@@ -33,7 +29,8 @@ const LEASE_SECS: i64 = 180;
 pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Receiver<bool>) {
     let holder = crate::auth::secret::random_id().unwrap_or_default();
     let cancelled = Arc::new(AtomicBool::new(false));
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick =
+        tokio::time::interval(TICK.min(app.config.ask_vaults_every.0).min(app.config.look_every.0));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -89,10 +86,11 @@ async fn ask(
     holder: &str,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<(), Error> {
+    let every = app.config.ask_vaults_every.secs();
     let all = vaults::list(&mut app.read().await?, Scope::All).await?;
     let mut asking = tokio::task::JoinSet::new();
     for vault in all {
-        if !is_ours(app, &format!("vault/{}", vault.id), holder, ASK_SECS).await? {
+        if !is_ours(app, &format!("vault/{}", vault.id), holder, every).await? {
             continue;
         }
         let (app, key, cancelled) = (app.clone(), key.clone(), cancelled.clone());
@@ -115,7 +113,8 @@ async fn look(app: &App, holder: &str) -> Result<(), Error> {
         return Ok(());
     }
     let now = app.now();
-    let due = hosts::due(&mut app.read().await?, now - LOOK_SECS, LOOK_MAX).await?;
+    let before = now - app.config.look_every.secs();
+    let due = hosts::due(&mut app.read().await?, before, LOOK_MAX).await?;
     for some in due.chunks(LOOK_TOGETHER) {
         let store = InTransaction::new(app.db.write().await?);
         for host_id in some {
@@ -123,7 +122,7 @@ async fn look(app: &App, holder: &str) -> Result<(), Error> {
         }
         store.into_conn().commit().await?;
     }
-    let due = sources::due(&mut app.read().await?, now - LOOK_SECS, LOOK_MAX).await?;
+    let due = sources::due(&mut app.read().await?, before, LOOK_MAX).await?;
     for some in due.chunks(LOOK_TOGETHER) {
         let store = InTransaction::new(app.db.write().await?);
         for source in some {

@@ -40,6 +40,17 @@ fn an_output_comes_back_and_is_proven_by_the_plans_own_program() {
     assert_eq!(document(&host, "truth.json")["bytes"], expected.len());
     let done = open(&host, &["restore", "db@latest", "--into", "command:", "--json"]).expect(0);
     assert_eq!(fs::read_to_string(&restored).unwrap(), expected, "{}", done.story());
+    // A drill beside the plan runs the plan's own program; one that refuses fails the drill.
+    let drilled = open(&host, &["drill", "db", "--json"]).expect(0);
+    assert_eq!(drilled.summary()["proofs"][0]["status"], "proven", "{}", drilled.story());
+    change(&host, "grep -q end", "grep -q 'another end'");
+    let refused = open(&host, &["drill", "db", "--json"]).expect(4);
+    assert_eq!(refused.summary()["proofs"][0]["status"], "failed", "{}", refused.story());
+    assert!(
+        refused.summary()["proofs"][0]["problems"].to_string().contains("prove_command"),
+        "{}",
+        refused.story()
+    );
     // Without the plan nothing of the snapshot is ever run.
     let proof = prove(&host, "command");
     assert!(!proof.holds() && proof.problems.is_empty() && proof.compared == 1, "{proof:?}");
