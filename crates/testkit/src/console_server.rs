@@ -1,97 +1,119 @@
-//! A console in a private folder, served by the real binary on a machine of a [`Lab`].
+//! A console in a private folder, served by the real binary as a process of its own.
 
-use crate::cable::Lab;
-use crate::host::vow;
+use crate::host::{Host, vow};
 use crate::shell::{self, Done};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
-/// A console, and its server while it runs.
+/// A console, and its server while this value lives.
 pub struct ConsoleServer {
     dir: PathBuf,
-    lab: Arc<Lab>,
-    machine: u8,
-    env: Vec<(String, String)>,
-    child: Option<Child>,
+    web: String,
+    token: String,
+    child: Child,
 }
 
-const WEB: &str = "127.0.0.1:8445";
-
 impl ConsoleServer {
-    /// Makes one whose records are in this PostgreSQL database, and with this in its environment. It is not served yet.
+    /// A new console in a folder of the caller's, being served.
     #[track_caller]
     #[must_use]
-    pub fn new(dir: &Path, lab: &Arc<Lab>, machine: u8, env: Vec<(String, String)>, database: &str) -> Self {
-        let console = Self { dir: dir.to_owned(), lab: lab.clone(), machine, env, child: None };
-        let hosts = format!("{}:8444", lab.address(machine));
-        let address = format!("https://{hosts}");
-        let words = ["--listen-hosts", &hosts, "--address", &address, "--listen-web", WEB, "--database", database];
-        let _ = console.run("init", &words).expect(0);
-        console
-    }
-
-    fn there(&self, command: &Command) -> Command {
-        self.lab.command(self.machine, command)
-    }
-
-    fn command(&self, words: &str, more: &[&str]) -> Command {
-        let mut command = vow();
-        command.arg("console").args(words.split(' ')).arg("--dir").arg(&self.dir).args(more);
-        self.there(command.envs(self.env.iter().cloned()))
-    }
-
-    /// `vow console WORDS --dir DIR …` where it is.
-    pub fn run(&self, words: &str, more: &[&str]) -> Done {
-        shell::run(&mut self.command(words, more))
-    }
-
-    /// Starts it and waits until it is ready.
-    #[track_caller]
-    pub fn start(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
-        let mut serve = self.command("serve --json", &[]);
+    pub fn made(dir: &Path) -> Self {
+        let keep = |words: &str, more: &[&str]| {
+            let mut command = vow();
+            shell::run(command.arg("console").args(words.split(' ')).arg("--dir").arg(dir).args(more))
+        };
+        // Where it listens is known only when it does; the settings are told then.
+        let nowhere = "127.0.0.1:0";
+        let _ = keep(
+            "init",
+            &["--address", "https://127.0.0.1:1", "--listen-hosts", nowhere, "--listen-web", nowhere],
+        )
+        .expect(0);
+        let token = keep("token add test", &["--role", "administrator", "--quiet"])
+            .expect(0)
+            .text()
+            .trim()
+            .to_owned();
+        let log = File::create(dir.with_extension("log")).unwrap();
+        let mut serve = vow();
+        serve.args(["console", "serve", "--json", "--dir"]).arg(dir);
         let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.child = Some(child);
-        let ready: Option<Value> = serde_json::from_str(&line).ok();
-        assert_eq!(ready.map(|ready| ready["message_type"].clone()), Some("ready".into()), "{line}\n{}", self.log());
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| {
+            panic!("{e}: {line:?}\n{}", fs::read_to_string(dir.with_extension("log")).unwrap_or_default())
+        });
+        let hosts = ready["hosts"][0].as_str().unwrap();
+        let file = dir.join("console.toml");
+        let settings = fs::read_to_string(&file)
+            .unwrap()
+            .replace("https://127.0.0.1:1\"", &format!("https://{hosts}\""));
+        fs::write(&file, settings).unwrap();
+        Self { dir: dir.to_owned(), web: ready["web"][0].as_str().unwrap().to_owned(), token, child }
     }
 
-    /// Everything it has logged.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.with_extension("log")).unwrap_or_default()
+    /// `vow console WORDS --dir DIR …`.
+    pub fn keep(&self, words: &str, more: &[&str]) -> Done {
+        let mut command = vow();
+        shell::run(command.arg("console").args(words.split(' ')).arg("--dir").arg(&self.dir).args(more))
     }
 
-    /// Stops it as systemd does.
+    /// Lets a host join.
     #[track_caller]
-    pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
-        assert!(child.wait().unwrap().success(), "{}", self.log());
+    pub fn admit(&self, host: &Host) {
+        let token = self.keep("join-token --quiet", &[]).expect(0).text().trim().to_owned();
+        let _ = host.run(["console", "join", &token]).expect(0);
     }
 
-    /// Asks its API as a program with this token; a body is sent by POST.
+    /// What the API answers to a question.
     #[track_caller]
-    pub fn api(&self, token: &str, path: &str, body: Option<&Value>) -> Value {
-        let (bearer, place) = (format!("Authorization: Bearer {token}"), format!("http://{WEB}{path}"));
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail-with-body", "-H", &bearer]);
-        if let Some(body) = body {
-            curl.args(["-H", "Content-Type: application/json", "--data", &body.to_string()]);
-        }
-        shell::run(&mut self.there(curl.arg(place))).expect(0).summary()
+    pub fn get(&self, path: &str) -> Value {
+        let text = self.ask("GET", path, "");
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}: {text}"))
+    }
+
+    /// What the API answers to a wish.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> String {
+        self.ask("POST", path, &body.to_string())
+    }
+
+    /// Keys of open tickets, in which the rule's word stands, each with its sentence.
+    #[track_caller]
+    pub fn tickets(&self) -> Vec<(String, String)> {
+        let found = self.get("/api/v1/tickets?limit=200");
+        let items = found["items"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        items.iter().map(|one| (text(&one["key"]), text(&one["sentence"]))).collect()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.web).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.web,
+            self.token,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+        assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {head}\n{body}");
+        body.to_owned()
     }
 }
 
 impl Drop for ConsoleServer {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -19,6 +19,8 @@ impl Config {
             if let Some(timing) = self.timings.get(&plan.name) {
                 timed(&mut text, timing);
             }
+            // Tables of their own come last: what stands behind them would be theirs.
+            expected(&mut text, &plan.drill);
         }
         who_and_when(&mut text, self);
         text
@@ -84,6 +86,9 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }
+}
+
+fn expected(text: &mut String, plan: &super::DrillPlan) {
     for rule in &plan.expect {
         line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
         if let Some(bytes) = rule.larger_than_bytes {
@@ -117,9 +122,6 @@ fn timed(text: &mut String, timing: &Timing) {
         Some(late) => term(late),
     };
     line!(text, "catch_up = \"{catch_up}\"");
-    if let Some(within) = timing.restore_within {
-        line!(text, "restore_within = \"{}\"", term(within));
-    }
     match &timing.ping {
         Some(PingFrom::Plan(_, url)) => {
             line!(text, "ping_url = {}", quoted(url));
@@ -154,6 +156,12 @@ fn who_and_when(text: &mut String, config: &Config) {
             }
             None => {}
         }
+    }
+    if let Some(minutes) = agent.drill_minutes {
+        line!(text, "drill_minutes = {minutes}");
+    }
+    if let Some(bytes) = agent.drill_bytes {
+        line!(text, "drill_bytes = \"{bytes} B\"");
     }
     for waiver in &config.waivers {
         line!(

@@ -4,7 +4,7 @@ use super::value::{args, to_json};
 use super::{Conn, DbError, Row, Scope, day_of};
 use crate::records::{Usage, VaultFacts};
 use serde::Serialize;
-use vow_protocol::wire::Status;
+use vow_protocol::wire::{Finding, Status};
 
 /// A vault.
 #[derive(Debug, Clone, Serialize)]
@@ -76,6 +76,15 @@ pub async fn list(conn: &mut Conn, scope: Scope) -> Result<Vec<Vault>, DbError> 
         "SELECT {COLUMNS} FROM vaults WHERE removed_secs IS NULL AND ($1 IS NULL OR tenant_id = $1) ORDER BY name LIMIT 1000"
     ));
     conn.rows(sql, args![scope.tenant()]).await?.iter().map(vault).collect()
+}
+
+/// The vaults that a tenant's sources go to, whoever else uses them.
+pub async fn of_tenant(conn: &mut Conn, tenant_id: i64) -> Result<Vec<Vault>, DbError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM vaults WHERE removed_secs IS NULL AND fingerprint IN (SELECT l.vault_fingerprint FROM source_levels l \
+         JOIN sources s ON s.id = l.source_id WHERE s.tenant_id = $1 AND l.planned = 1) ORDER BY name LIMIT 1000"
+    ));
+    conn.rows(sql, args![tenant_id]).await?.iter().map(vault).collect()
 }
 
 /// One vault.
@@ -240,6 +249,11 @@ pub async fn usage(conn: &mut Conn, vault_id: i64, first: i64) -> Result<Vec<Usa
         .collect()
 }
 
+/// A finding as rules see it. What a vault says is not trusted with the layout of a page.
+fn said(finding: &Finding) -> (String, String) {
+    (finding.kind.chars().take(40).collect(), finding.message.chars().take(400).collect())
+}
+
 /// How many days of use rules look at.
 const USAGE_DAYS: i64 = 120;
 
@@ -254,7 +268,9 @@ pub async fn facts(conn: &mut Conn, vault: &Vault, now: i64) -> Result<VaultFact
         vault: vault.name.clone(),
         since_secs: vault.created_secs,
         answered_secs: vault.answered_secs,
-        error: vault.set_back.clone().or_else(|| vault.error.clone()),
+        error: vault.error.clone(),
+        set_back: vault.set_back.clone(),
+        findings: vault.status.iter().flat_map(|status| &status.findings).map(said).collect(),
         usage: usage(conn, vault.id, day_of(now) - USAGE_DAYS).await?,
     })
 }

@@ -113,7 +113,7 @@ impl Machine for HostMachine {
                 ]);
                 self.runs.lock().unwrap_or_else(PoisonError::into_inner).insert(start.key.clone(), run);
             }
-            What::Drill => drop(command.arg("drill")),
+            What::Drill => drop(command.args(self.with_plan(drill_words).unwrap_or_default())),
             What::Audit => drop(command.arg("audit")),
         }
         // What a run needs to be told it is told above; the service manager speaks with the agent alone.
@@ -200,8 +200,20 @@ fn expected(config: &Config, source: &SourcePlan) -> Expected {
         time_zone: calendar.and_then(|calendar| calendar.zone_name()).map(str::to_owned),
         next_secs: crate::reporting::next_secs(config, &source.name, now_secs()),
         levels: config.vaults.iter().map(|vault| vault.name.clone()).collect(),
-        restore_target_secs: timing.and_then(|timing| timing.restore_within).map(|within| within.as_secs()),
+        restore_target_secs: source.drill.restore_target_secs,
     }
+}
+
+/// What owes a proof is drilled, the longest debt first, within the budget of the plan.
+fn drill_words(config: &Config) -> Vec<String> {
+    let mut words = vec!["drill".to_owned(), "--due".to_owned()];
+    if let Some(minutes) = config.agent.drill_minutes {
+        words.extend(["--budget-minutes".to_owned(), minutes.to_string()]);
+    }
+    if let Some(bytes) = config.agent.drill_bytes {
+        words.extend(["--budget-bytes".to_owned(), bytes.to_string()]);
+    }
+    words
 }
 
 /// Whether a program is where programs are looked for.

@@ -431,6 +431,8 @@ fn vault(seed: u64, number: usize, extent: &Extent, figures: &mut Figures) {
         since_secs: START,
         answered_secs: None,
         error: None,
+        set_back: None,
+        findings: vec![],
         usage: vec![],
     };
     let (settings, mut board) = (Settings::default(), Board::default());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vow_testkit::host::{files_below, scratch, vow};
 use vow_testkit::shell;
-use vow_testkit::{Calendar, ConsoleServer, Dice, Lab, Moto, Tree, VaultServer, mariadb, postgres, redis};
+use vow_testkit::{Calendar, LabConsole, Dice, Lab, Moto, Tree, VaultServer, mariadb, postgres, redis};
 
 /// Machines of the lab. 1 and 2 are those of the customers.
 const NEAR: u8 = 3;
@@ -32,7 +32,7 @@ pub(super) struct World {
     lab: Arc<Lab>,
     near: VaultServer,
     far: VaultServer,
-    console: ConsoleServer,
+    console: LabConsole,
     /// What the console's records are in.
     records: postgres::Server,
     customers: Vec<Customer>,
@@ -70,7 +70,7 @@ impl World {
         records.sql("postgres", "CREATE DATABASE console");
         let database = records.url().replace("postgres://postgres@/?", "postgres:///console?user=postgres&");
         let at = folder.path().join("console");
-        let console = ConsoleServer::new(&at, &lab, CONSOLE, calendar.env(), &database);
+        let console = LabConsole::new(&at, &lab, CONSOLE, calendar.env(), &database);
         for (name, vault) in [("near", &near), ("far", &far)] {
             let token = vault.token(&["--role", "console"]);
             let _ = console.run(&format!("vault add {name} {token}"), &[]).expect(0);
