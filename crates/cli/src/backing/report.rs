@@ -113,11 +113,8 @@ fn level(name: &str, failure: Option<&Failure>, made: bool) -> Value {
     }
 }
 
-/// The table, and below it what a person has to know or do.
+/// The table, for people; and on the standard error what somebody has to know or do, also when a program reads the result.
 pub(crate) fn print_human(ui: Ui, run: &Run) {
-    if ui.json {
-        return;
-    }
     let names: Vec<_> = run
         .sources
         .first()

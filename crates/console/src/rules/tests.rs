@@ -463,6 +463,29 @@ fn a_vault_that_fills_says_when() {
     assert_eq!(said(&vault)[1], "remote has not answered for 20 days (connection refused).");
 }
 
+#[test]
+fn what_a_vault_has_found_itself_is_a_problem() {
+    let finding = |kind: &str, text: &str| (kind.to_owned(), text.to_owned());
+    let mut vault = VaultFacts {
+        tenant: String::new(),
+        vault: "remote".into(),
+        since_secs: MONDAY,
+        answered_secs: Some(MONDAY),
+        error: None,
+        set_back: None,
+        findings: vec![finding("replicate", "replicate near: it is not reached")],
+        usage: vec![],
+    };
+    let found = |vault: &VaultFacts| watch_vault(vault, &Settings::default(), MONDAY).problems;
+    assert_eq!(found(&vault)[0].sentence, "remote says: replicate near: it is not reached.");
+    assert_eq!(found(&vault)[0].severity, Severity::Warning);
+    vault.findings.push(finding("scrub", "scrub: 2 objects are damaged"));
+    assert_eq!(found(&vault)[0].sentence, "remote says: replicate near: it is not reached, and another finding.");
+    assert_eq!(found(&vault)[0].severity, Severity::Critical, "copies are lost");
+    vault.findings.clear();
+    assert!(found(&vault).is_empty());
+}
+
 fn proof(day: i64, verdict: Drill, restore_secs: f64) -> Proof {
     Proof {
         report: format!("proof-{day}"),
