@@ -82,6 +82,22 @@ impl Reading {
             Need::Identity => Some(identity::required(flag, nearby.as_deref())?),
             Need::Optional | Need::Nothing => identity::given(flag)?,
         };
+        Self::of(cx, (config, plans), identity, args, need)
+    }
+
+    /// Opens every vault of this plan, with this identity.
+    pub(crate) fn of_plan(cx: &Context, config: Config, identity: Identity) -> Outcome<Self> {
+        let plans = config.vaults.clone();
+        Self::of(cx, (Some(config), plans), Some(identity), &ReadArgs::default(), Need::Identity)
+    }
+
+    fn of(
+        cx: &Context,
+        (config, plans): (Option<Config>, Vec<VaultPlan>),
+        identity: Option<Identity>,
+        args: &ReadArgs,
+        need: Need,
+    ) -> Outcome<Self> {
         let trusted = trusted(config.as_ref(), identity.as_ref())?;
         let spool = if args.vault.is_none() { config.as_ref().and_then(spool) } else { None };
         let mut reading =

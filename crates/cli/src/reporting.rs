@@ -165,7 +165,7 @@ fn explain(report: &mut RunReport, failure: &Failure) {
 }
 
 /// What came from elsewhere, fit to be shown, and not too long.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let text = plain(text);
     match text.char_indices().nth(QUOTED_CHARS) {
         Some((at, _)) => format!("{}…", &text[..at]),

@@ -6,6 +6,7 @@
 pub mod cable;
 pub mod chaos_proxy;
 pub mod clock;
+pub mod console_server;
 pub mod dice;
 pub mod fixture;
 pub mod hard_tree;
@@ -23,6 +24,7 @@ pub mod vault_server;
 pub use cable::Lab;
 pub use chaos_proxy::{ChaosProxy, Fault};
 pub use clock::FixedClock;
+pub use console_server::ConsoleServer;
 pub use dice::Dice;
 pub use host::Host;
 pub use loop_disk::Volume;

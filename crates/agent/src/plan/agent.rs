@@ -44,6 +44,10 @@ pub struct AgentPlan {
     pub audit: Option<Due>,
     /// When snapshots are restored for a test.
     pub drill: Option<Due>,
+    /// Minutes that this may take each time.
+    pub drill_minutes: Option<u64>,
+    /// Bytes that may be read for it each time.
+    pub drill_bytes: Option<u64>,
 }
 
 /// Something with a schedule of its own.
@@ -134,6 +138,8 @@ struct RawAgent {
     alive_every: Option<Spanned<String>>,
     audit: Option<Spanned<String>>,
     drill: Option<Spanned<String>>,
+    drill_minutes: Option<Spanned<i64>>,
+    drill_bytes: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +173,8 @@ const PARALLEL: std::ops::RangeInclusive<i64> = 1..=16;
 const NICE: std::ops::RangeInclusive<i64> = 0..=19;
 /// Longer than this nothing is put off or waited for.
 const LONGEST: Duration = Duration::from_hours(24);
+/// A night of drills; a day of them is no night any more.
+const DRILL_MINUTES: std::ops::RangeInclusive<i64> = 1..=1440;
 const WAIVERS_MAX: usize = 1000;
 
 /// Takes what is read here out of the file.
@@ -239,6 +247,12 @@ fn agent(raw: &RawAgent) -> Checked<AgentPlan> {
         alive_every: term(raw.alive_every.as_ref())?.unwrap_or(Duration::from_mins(5)),
         audit: due(raw.audit.as_ref())?,
         drill: due(raw.drill.as_ref())?,
+        drill_minutes: raw
+            .drill_minutes
+            .as_ref()
+            .map(|minutes| number(Some(minutes), 0, DRILL_MINUTES))
+            .transpose()?,
+        drill_bytes: raw.drill_bytes.as_ref().map(super::sources::size).transpose()?,
     })
 }
 

@@ -5,7 +5,7 @@ use super::fault::{Checked, Fault, fault, position, read};
 use super::groups;
 use super::keys::absolute;
 use super::sources::sources;
-use super::{Config, Place, PlanError, VaultPlan, rate};
+use super::{Config, Place, PlanError, SourcePlan, Timing, VaultPlan, rate};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -84,6 +84,10 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
     unique("vault", raw.vault.iter().map(|vault| &vault.get_ref().name))?;
     refuse_same_vault(&raw.vault, &vaults)?;
     unique("source", sources.iter().map(|(name, _)| name))?;
+    let mut sources = sources;
+    for (name, source) in &mut sources {
+        one_target(name, source, taken.timings.get(&source.name))?;
+    }
     Ok(Config {
         file: file.to_owned(),
         origin,
@@ -103,6 +107,24 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         waivers: taken.waivers,
         hash: sha256(text.as_bytes()),
     })
+}
+
+/// `restore_within` and `restore_target` are two names of one promise: drills, the agent and the console hold the source to the same.
+fn one_target(name: &Spanned<String>, source: &mut SourcePlan, timing: Option<&Timing>) -> Checked<()> {
+    let within = timing.and_then(|timing| timing.restore_within).map(|within| within.as_secs().max(1));
+    match (within, source.drill.restore_target_secs) {
+        (Some(within), Some(target)) if within != target => Err(fault(
+            name,
+            format!(
+                "restore_within and restore_target of {:?} differ: they mean the same, keep one",
+                name.get_ref()
+            ),
+        )),
+        (within, target) => {
+            source.drill.restore_target_secs = target.or(within);
+            Ok(())
+        }
+    }
 }
 
 fn vault_plan(raw: &Spanned<RawVault>, folder: &Path) -> Checked<VaultPlan> {

@@ -16,6 +16,8 @@ impl Config {
         self.vaults.iter().for_each(|plan| vault(&mut text, plan));
         for plan in &self.sources {
             source(&mut text, self, plan);
+            // Tables of their own come last: what stands behind them would be theirs.
+            expected(&mut text, &plan.drill);
         }
         self.groups.iter().filter(|plan| plan.declared).for_each(|plan| group(&mut text, self, plan));
         who_and_when(&mut text, self);
@@ -84,7 +86,6 @@ fn source(text: &mut String, config: &Config, plan: &SourcePlan) {
     if let Some(group) = group.filter(|group| !group.declared) {
         groups::shown(text, &group.group);
     }
-    // Its tables come last: what stands behind them would be theirs.
     drill(text, &plan.drill);
 }
 
@@ -107,6 +108,9 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }
+}
+
+fn expected(text: &mut String, plan: &super::DrillPlan) {
     for rule in &plan.expect {
         line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
         if let Some(bytes) = rule.larger_than_bytes {
@@ -142,11 +146,8 @@ fn timed(text: &mut String, timing: &Timing) {
     line!(text, "catch_up = \"{catch_up}\"");
 }
 
-/// The keys of a source that are about what is expected of it, and who is told.
+/// Who is told of a source.
 fn told(text: &mut String, timing: &Timing) {
-    if let Some(within) = timing.restore_within {
-        line!(text, "restore_within = \"{}\"", term(within));
-    }
     match &timing.ping {
         Some(PingFrom::Plan(_, url)) => {
             line!(text, "ping_url = {}", quoted(url));
@@ -181,6 +182,12 @@ fn who_and_when(text: &mut String, config: &Config) {
             }
             None => {}
         }
+    }
+    if let Some(minutes) = agent.drill_minutes {
+        line!(text, "drill_minutes = {minutes}");
+    }
+    if let Some(bytes) = agent.drill_bytes {
+        line!(text, "drill_bytes = \"{bytes} B\"");
     }
     for waiver in &config.waivers {
         line!(

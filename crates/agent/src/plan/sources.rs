@@ -21,6 +21,7 @@ use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
 
 pub use drill::DrillPlan;
+pub(super) use drill::size;
 
 /// A type of source.
 struct Type {

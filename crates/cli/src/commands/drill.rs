@@ -5,11 +5,13 @@ mod due;
 mod ledger;
 mod report;
 mod targets;
+mod telling;
 
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
+use crate::identity::Identity;
 use crate::reading::{Need, ReadArgs, Reading};
 use crate::ui::{Task, plural};
 use report::Proven;
@@ -87,23 +89,42 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         Drills::open(cx, reading.config.as_ref(), args.state.as_deref(), args.scratch.as_deref())?;
     let targets = targets(cx, &reading, &args.names)?;
     if args.due {
-        return due::run(cx, args, &reading, &mut drills, &targets);
+        let done = due::run(cx, args, &reading, &mut drills, &targets);
+        telling::send(cx, &reading);
+        return done;
     }
     let sample = args.sample.unwrap_or(Sample::Everything);
-    let mut proofs = Vec::new();
-    for target in &targets {
-        let proven = drills.one(
-            &reading,
-            target,
-            &Depth { sample, sabotage: args.sabotage, threads: args.threads },
-        )?;
-        report::print(cx, &proven);
-        proofs.push(proven);
-    }
+    let depth = Depth { sample, sabotage: args.sabotage, threads: args.threads };
+    let proofs = drills.all(&reading, &targets, &depth);
+    telling::send(cx, &reading);
+    let proofs = proofs?;
     report::refuse_wrong_identity(&proofs)?;
     let exit = report::exit_of(&proofs);
     cx.ui.json(&report::summary(&proofs, exit));
     Ok(exit)
+}
+
+/// Drills the newest snapshot of one source of this plan, from every level of it that can be read; keeps the proofs and reports them.
+/// Of files a part is enough when a sample is given.
+///
+/// For `vow up`, which has its plan and identity already.
+///
+/// # Errors
+/// There is no such snapshot, no level can be read, or proofs cannot be kept. What a drill finds is a result.
+#[allow(dead_code, reason = "`vow up` is being moved to it")]
+pub(crate) fn of_plan(
+    cx: &Context,
+    config: Config,
+    identity: Identity,
+    source: &str,
+    sample: Sample,
+) -> Outcome<Vec<Proven>> {
+    let reading = Reading::of_plan(cx, config, identity)?;
+    let mut drills = Drills::open(cx, reading.config.as_ref(), None, None)?;
+    let targets = targets(cx, &reading, &[source.to_owned()])?;
+    let proofs = drills.all(&reading, &targets, &Depth { sample, sabotage: false, threads: 0 });
+    telling::send(cx, &reading);
+    proofs
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -158,11 +179,26 @@ impl<'c> Drills<'c> {
         Ok(Self { cx, state, scratch, proofs })
     }
 
+    /// All of these, said as they end.
+    fn all(&mut self, reading: &Reading, targets: &[Target<'_>], depth: &Depth) -> Outcome<Vec<Proven>> {
+        let mut proofs = Vec::new();
+        for target in targets {
+            let proven = self.one(reading, target, depth)?;
+            report::print(self.cx, &proven);
+            proofs.push(proven);
+        }
+        Ok(proofs)
+    }
+
     /// One snapshot from one level. Only what ends the whole command is an error.
     pub(crate) fn one(&mut self, reading: &Reading, target: &Target<'_>, depth: &Depth) -> Outcome<Proven> {
         let (place, info) = match &target.found {
             Ok(found) => found,
-            Err(why) => return Ok(Proven::without(target, why)),
+            Err(why) => {
+                let proven = Proven::without(target, why, reading.config.as_ref());
+                telling::keep(self.cx, reading, None, &proven.drilled.report);
+                return Ok(proven);
+            }
         };
         let asset: Asset = (hex(&info.manifest.host_key), info.manifest.source.clone(), place.name.clone());
         let from =
@@ -277,6 +313,7 @@ impl<'c> Drills<'c> {
             software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let stored = self.proofs.add(&record)?;
+        telling::keep(self.cx, reading, Some(info), &drilled.report);
         if drilled.report.verdict == Verdict::Proven && drilled.share >= 1.0 {
             let note = ledger::enter(reading, info, &drilled.report, &self.proofs.public(), &stored);
             proven.ledger = note;

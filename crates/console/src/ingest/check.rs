@@ -2,7 +2,7 @@
 
 use crate::db::DbError;
 use crate::db::hosts::KnownHost;
-use vow_protocol::report::{Body, FORMAT, NAMED_MAX, Report, RunReport, VERSION};
+use vow_protocol::report::{Body, FORMAT, NAMED_MAX, Report, RunReport, VERSION, Verdict};
 
 /// Why a report is not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,10 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
         }
         Body::Proof(proof) => {
             check_source(&proof.source, &mut proof.source_type)?;
-            if !is_hex(&proof.snapshot, 64) {
+            // Where there was no snapshot to drill, none is named, and nothing is proven.
+            let none =
+                proof.snapshot.is_empty() && matches!(proof.verdict, Verdict::Failed | Verdict::Blocked);
+            if !none && !is_hex(&proof.snapshot, 64) {
                 return malformed("the snapshot is not 64 hexadecimal digits");
             }
             if !is_duration(proof.restore_secs) || !is_duration(proof.compare_secs) {

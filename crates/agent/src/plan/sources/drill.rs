@@ -64,12 +64,6 @@ fn expect(raw: &Spanned<RawExpect>) -> Checked<Expect> {
             "nothing is expected of it: say exists, larger_than, newer_than, contains or count_at_least",
         ));
     }
-    let size = |text: &Spanned<String>| {
-        let bytes = parse_bytes(text.get_ref());
-        bytes.ok_or_else(|| {
-            fault(text, "a size is a whole number, with kB, MB, GB, KiB, MiB or GiB behind it")
-        })
-    };
     let count = |number: &Spanned<i64>| {
         let least = u64::try_from(*number.get_ref()).ok().filter(|least| *least > 0);
         least.ok_or_else(|| fault(number, "this is a number from 1 on"))
@@ -84,6 +78,12 @@ fn expect(raw: &Spanned<RawExpect>) -> Checked<Expect> {
         contains: contains.as_ref().map(|text| text.get_ref().clone()),
         count_at_least: count_at_least.as_ref().map(count).transpose()?,
     })
+}
+
+/// `10 kB`, `2 GiB`.
+pub(in crate::plan) fn size(text: &Spanned<String>) -> Checked<u64> {
+    parse_bytes(text.get_ref())
+        .ok_or_else(|| fault(text, "a size is a whole number, with kB, MB, GB, KiB, MiB or GiB behind it"))
 }
 
 fn absolute(path: &Spanned<String>) -> Checked<()> {

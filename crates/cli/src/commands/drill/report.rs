@@ -8,6 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::ui::{self, plain};
 use serde_json::{Value, json};
 use vow_agent::drill::source::{Drilled, now_secs};
+use vow_agent::plan::Config;
 use vow_base::id::hex;
 use vow_protocol::report::{ProofReport, Verdict};
 use vow_sources::adapter::Tried;
@@ -48,14 +49,17 @@ impl Proven {
     }
 
     /// There was nothing to drill.
-    pub(super) fn without(target: &Target<'_>, why: &Why) -> Self {
+    pub(super) fn without(target: &Target<'_>, why: &Why, config: Option<&Config>) -> Self {
+        let of_plan =
+            |config: &Config| config.sources.iter().find(|source| source.name == target.source).cloned();
+        let plan = config.and_then(of_plan);
         let (problems, blocked) = match why {
             Why::Absent(text) | Why::Damaged(text) => (vec![text.clone()], Vec::new()),
             Why::Unread(text) => (Vec::new(), vec![text.clone()]),
         };
         let report = ProofReport {
             source: target.source.clone(),
-            source_type: String::new(),
+            source_type: plan.as_ref().map_or(String::new(), |plan| plan.kind.clone()),
             snapshot: String::new(),
             received_secs: 0,
             level: target.level.to_owned(),
@@ -71,7 +75,7 @@ impl Proven {
             bytes: 0,
             problems,
             blocked,
-            restore_target_secs: None,
+            restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
         };
         Self {
             source: target.source.clone(),

@@ -1,5 +1,6 @@
 //! Drills: what is right is proven, and what is not is not, whatever it is that is wrong.
 
+mod console;
 mod databases;
 mod files;
 
