@@ -3,13 +3,15 @@
 use crate::exit::Exit;
 use crate::ui;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use vow_store::monitor::Monitor;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 /// Set by the first signal: for whoever waits and cannot be told otherwise.
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// How many parts of the program are running hooks.
+static PAIRED: AtomicUsize = AtomicUsize::new(0);
 /// What is done before this process ends in the midst of something.
 static AT_EXIT: Mutex<Vec<Weak<AtExit>>> = Mutex::new(Vec::new());
 static RUNNING: Mutex<Vec<Weak<Monitor>>> = Mutex::new(Vec::new());
@@ -30,6 +32,10 @@ pub(crate) fn install() {
             }
             stop_flag().store(true, Ordering::SeqCst);
             let again = RECEIVED.swap(signal, Ordering::SeqCst) != 0;
+            if again && PAIRED.load(Ordering::SeqCst) > 0 {
+                ui::diagnose("interrupted: hooks are being run, each for as long as the plan lets it");
+                continue;
+            }
             let monitors = running();
             if again || monitors.is_empty() {
                 exit(i32::from(Exit::Signal(signal).code()));
@@ -68,6 +74,21 @@ pub(crate) fn hold() -> Arc<Monitor> {
     let monitor = Arc::new(Monitor::silent());
     watch(&monitor);
     monitor
+}
+
+/// While this is held not even a second signal ends the process: hooks are being run, and the ones after must follow those before.
+pub(crate) struct Paired(());
+
+/// Holds it.
+pub(crate) fn paired() -> Paired {
+    PAIRED.fetch_add(1, Ordering::SeqCst);
+    Paired(())
+}
+
+impl Drop for Paired {
+    fn drop(&mut self) {
+        PAIRED.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// What must not be left open, whatever ends this process.

@@ -84,11 +84,16 @@ impl Program {
         Some(format!("it ran longer than {} s and was ended", longest.as_secs()))
     }
 
-    fn fill(&mut self, stop: &dyn Fn() -> bool) -> Result<(), String> {
+    /// Starts it, unless that was done.
+    fn begin(&mut self, stop: &dyn Fn() -> bool) -> Result<(), String> {
         if let Some(start) = self.start.take() {
             self.began = Instant::now();
             self.running = Some(start(stop)?);
         }
+        Ok(())
+    }
+
+    fn fill(&mut self) -> Result<(), String> {
         let judge = self.judge.as_mut().ok_or("it was judged already")?;
         self.ready.clear();
         self.given = 0;
@@ -118,6 +123,8 @@ impl Program {
             if self.ended {
                 return Ok(0);
             }
+            // Also the first bytes may be long in coming.
+            self.begin(stop)?;
             while let Some((_, out)) = &self.running
                 && !is_ready(out).map_err(|error| format!("its output cannot be waited for: {error}"))?
             {
@@ -125,7 +132,7 @@ impl Program {
                     return Err(why);
                 }
             }
-            self.fill(stop)?;
+            self.fill()?;
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn units<'c>(config: &'c Config, sources: &[&'c SourcePlan]) -> Vec<U
 
 /// Closes what runs that were killed have left open, before anything else; gives what could not be closed.
 pub(super) fn settle(ui: Ui, config: &Config) -> Vec<String> {
-    let _held = signals::hold();
+    let _held = (signals::hold(), signals::paired());
     let mut open = Vec::new();
     for left in coherence::settle(&coherence::folder(&config.state)) {
         ui.warn(&format!(
@@ -135,14 +135,17 @@ impl Unit<'_> {
             run: &order.run,
             reads: reads.filter_map(|source| Some((source.name.as_str(), source.capture.reads()?))).collect(),
         };
+        let paired = signals::paired();
         let gathering = match Gathering::begin(&begin, &|| signals::received().is_some()) {
             Ok(gathering) => Arc::new(gathering),
-            Err((error, left)) => return self.not_begun(order, &error, &left),
+            Err(failed) => return self.not_begun(order, &failed.0, &failed.1),
         };
         let at_exit = {
             let gathering = Arc::clone(&gathering);
             signals::at_exit(move || drop(gathering.close(Went::Interrupted)))
         };
+        // From here on a second signal closes it on its way out.
+        drop(paired);
         let common = plan.declared.then(|| Group {
             id: gathering.id,
             name: group.name.clone(),
@@ -150,9 +153,12 @@ impl Unit<'_> {
         });
         let live = Moment { group: common.clone(), ..Moment::default() };
         let mut runs = self.each(ui, order, keys, levels, |source| !in_snapshot(source), &live);
+        let paired = signals::paired();
         let mut ends = vec![gathering.release(went(&runs), snapshots(&runs))];
+        drop(paired);
         let held = Moment { views: gathering.views.clone(), as_of: Some(gathering.moment), group: common };
         runs.extend(self.each(ui, order, keys, levels, in_snapshot, &held));
+        let _paired = signals::paired();
         ends.push(gathering.close(went(&runs)));
         drop(at_exit);
         ends.insert(0, Left { problems: gathering.begun.problems.clone(), ..Left::default() });

@@ -153,11 +153,11 @@ impl Gathering {
     ///
     /// # Errors
     /// Why it failed, and what became of what had been begun.
-    pub fn begin(begin: &Begin<'_>, stop: &dyn Fn() -> bool) -> Result<Self, (CoherenceError, Left)> {
+    pub fn begin(begin: &Begin<'_>, stop: &dyn Fn() -> bool) -> Result<Self, Box<(CoherenceError, Left)>> {
         let mut left = Left { group: begin.group.name.clone(), ..Left::default() };
         match attempt(begin, stop, &mut left) {
             Ok(gathering) => Ok(gathering),
-            Err(error) => Err((error, left)),
+            Err(error) => Err(Box::new((error, left))),
         }
     }
 
