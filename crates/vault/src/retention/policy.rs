@@ -18,14 +18,6 @@ const NAME_LIMIT_CHARS: usize = 64;
 /// The rules of a vault.
 ///
 /// As text: a line for each rule that differs from the default, and a table for each tenant with the rules it has of its own.
-///
-/// ```
-/// # use vow_vault::retention::Policy;
-/// let policy = Policy::parse("keep_daily = 30\n\n[tenant.acme]\nlock = \"60d\"\n")?;
-/// assert_eq!(policy.rules("acme").keep_daily, 30);
-/// assert_eq!(Policy::parse(&policy.to_string())?, policy);
-/// # Ok::<(), vow_vault::retention::BadPolicy>(())
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
     rules: Rules,
