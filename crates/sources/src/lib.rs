@@ -16,6 +16,7 @@ pub mod postgres;
 mod proc;
 pub mod process;
 mod program;
+pub mod question;
 pub mod redis;
 pub mod secret;
 pub mod sqlite;

@@ -11,6 +11,7 @@ use vow_base::id::hex;
 use vow_base::sign::PublicKey;
 use vow_protocol::report::{NAMED_MAX, ProofReport, Verdict};
 use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Capture, Proof, Tried, blame_of};
+use vow_sources::question::Question;
 use vow_store::archive::{ArchiveError, Snapshot, SnapshotInfo};
 use vow_store::monitor::Monitor;
 
@@ -43,6 +44,8 @@ pub struct Order<'o> {
     pub restore_target_secs: Option<u64>,
     /// What the plan expects of its files.
     pub expect: &'o [Expect],
+    /// What the plan asks of its databases.
+    pub questions: &'o [Question],
     /// The source as the plan has it, where the plan is: it may know how its own snapshots are proven.
     pub capture: Option<&'o dyn Capture>,
 }
@@ -306,7 +309,8 @@ impl Drilled {
         let began = Instant::now();
         let stop = || monitor.is_cancelled();
         let by_plan = order.capture.and_then(|capture| capture.prove(order.snapshot, place.path(), &stop));
-        let proven = by_plan.unwrap_or_else(|| adapter.prove(order.snapshot, place.path(), &stop));
+        let proven = by_plan
+            .unwrap_or_else(|| adapter.prove_and_ask(order.snapshot, place.path(), order.questions, &stop));
         let secs = began.elapsed().as_secs_f64();
         drop(place);
         let proof = match proven {

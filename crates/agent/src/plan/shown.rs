@@ -4,6 +4,7 @@ use super::{Config, Due, PingFrom, Place, SourcePlan, Timing, VaultPlan, rate};
 use std::fmt::Write;
 use std::path::Path;
 use vow_base::id::hex;
+use vow_sources::question::{Question, Wanted};
 use vow_store::session::Recipient;
 
 impl Config {
@@ -89,6 +90,7 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
 }
 
 fn expected(text: &mut String, plan: &super::DrillPlan) {
+    plan.questions.iter().for_each(|question| asked(text, question));
     for rule in &plan.expect {
         line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
         if let Some(bytes) = rule.larger_than_bytes {
@@ -102,6 +104,26 @@ fn expected(text: &mut String, plan: &super::DrillPlan) {
         }
         if let Some(least) = rule.count_at_least {
             line!(text, "count_at_least = {least}");
+        }
+    }
+}
+
+fn asked(text: &mut String, question: &Question) {
+    line!(text, "\n[[source.expect]]\nsql = {}", quoted(&question.sql));
+    if let Some(database) = &question.database {
+        line!(text, "database = {}", quoted(database));
+    }
+    match &question.wanted {
+        Wanted::True => {}
+        Wanted::Equals(wanted) => {
+            line!(text, "equals = {}", quoted(wanted));
+        }
+        Wanted::Between(least, most) => {
+            for (key, bound) in [("at_least", least), ("at_most", most)] {
+                if let Some(bound) = bound {
+                    line!(text, "{key} = {bound}");
+                }
+            }
         }
     }
 }

@@ -235,6 +235,7 @@ impl<'c> Drills<'c> {
                 newest_known: known.filter(|_| target.is_newest),
                 restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
                 expect: plan.map_or(&[], |plan| &plan.drill.expect),
+                questions: plan.map_or(&[], |plan| &plan.drill.questions),
                 capture: plan
                     .filter(|plan| plan.kind == info.manifest.source_type)
                     .map(|plan| plan.capture.as_ref()),

@@ -4,13 +4,16 @@ use super::access::AccessOptions;
 use super::capture::{MariaDb, MariaDbOptions};
 use super::discover;
 use super::error::MariaDbError;
-use super::prove::prove;
+use super::prove::prove_and_ask;
 use super::restore::restore;
+use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Tried,
+    Within,
 };
+use crate::question::Question;
 use std::path::Path;
 use vow_store::archive::Snapshot;
 
@@ -40,7 +43,26 @@ impl adapter::Adapter for Adapter {
     }
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
-        prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+        self.prove_and_ask(snapshot, place, &[], stop)
+    }
+
+    fn prove_and_ask(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        questions: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
+        prove_and_ask(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
+    }
+
+    fn sabotage(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        stop: Stop<'_>,
+    ) -> Result<Vec<Tried>, AdapterError> {
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Stored<'s> {
     pub truth: Truth,
     /// What the server was.
     pub facts: ServerFacts,
+    /// Of each dump only so many bytes are loaded: damage to be noticed.
+    pub(super) cut_dumps_at: Option<u64>,
 }
 
 /// Changes a dump on its way.
@@ -59,7 +61,7 @@ impl<'s> Stored<'s> {
                 return Err(MariaDbError::Snapshot { what: what.into(), reason });
             }
         }
-        Ok(Self { snapshot, truth, facts })
+        Ok(Self { snapshot, truth, facts, cut_dumps_at: None })
     }
 
     /// The first characters of the snapshot's id.
@@ -82,6 +84,12 @@ impl<'s> Stored<'s> {
         wanted.map(|row| row.bytes).sum()
     }
 
+    /// The length of the longest dump in bytes; none when nothing was dumped.
+    pub(super) fn dump_bytes(&self) -> Result<Option<u64>, MariaDbError> {
+        let size = |file: &String| self.snapshot.entry(file.as_bytes()).map(|entry| entry.size);
+        Ok(self.truth.dumps.iter().map(size).collect::<Result<Vec<_>, _>>()?.into_iter().max())
+    }
+
     /// Users and roles, as SQL.
     pub(crate) fn system(&self) -> Result<String, MariaDbError> {
         // Comments in it can be of any character set.
@@ -99,7 +107,7 @@ impl<'s> Stored<'s> {
         feed(launcher, command, stop, |out| {
             for file in &self.truth.dumps {
                 let entry = self.snapshot.entry(file.as_bytes())?;
-                let mut through = Through { filter, out, stop };
+                let mut through = Through { filter, out, left: self.cut_dumps_at, stop };
                 self.snapshot.content(&entry, &mut through)?;
             }
             filter.finish(out).map_err(ArchiveError::Write)
@@ -154,6 +162,7 @@ pub(crate) fn refused(ended: crate::process::Ended) -> Result<(), MariaDbError> 
 struct Through<'t> {
     filter: &'t mut dyn Filter,
     out: &'t mut ChildStdin,
+    left: Option<u64>,
     stop: Stop<'t>,
 }
 
@@ -162,7 +171,11 @@ impl Write for Through<'_> {
         if (self.stop)() {
             return Err(io::Error::other("interrupted"));
         }
-        self.filter.pass(bytes, self.out).map(|()| bytes.len())
+        let wanted = self
+            .left
+            .map_or(bytes.len(), |left| bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
+        self.left = self.left.map(|left| left - wanted as u64);
+        self.filter.pass(&bytes[..wanted], self.out).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
