@@ -316,7 +316,7 @@ impl<'c> Drills<'c> {
         let stored = self.proofs.add(&record)?;
         telling::keep(self.cx, reading, Some(info), &drilled.report);
         if drilled.report.verdict == Verdict::Proven && drilled.share >= 1.0 {
-            let note = ledger::enter(reading, info, &drilled.report, &self.proofs.public(), &stored);
+            let note = ledger::enter(reading, info, &drilled.report, self.proofs.key(), &stored);
             proven.ledger = note;
         }
         Ok(())

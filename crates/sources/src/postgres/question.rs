@@ -53,16 +53,15 @@ pub(super) fn ask(
 
 /// A way in as a role that may read everything, and its name; none where there is no such role.
 fn reader(access: &Access, stop: Stop<'_>) -> Result<Option<(Access, String)>, PostgresError> {
-    let Some(socket) = access.url.socket().filter(|_| access.tools.major >= READER_SINCE) else {
-        return Ok(None);
-    };
+    let socket = access.url.socket().filter(|_| access.tools.major >= READER_SINCE);
+    let Some(folder) = socket.as_deref().and_then(std::path::Path::parent) else { return Ok(None) };
     let role = format!("vow_reader_{}", std::process::id());
     let mut session = access.home(stop)?;
     // Row security would hide rows without a word.
     let name = quoted(&role);
     session.query("making a reader", &format!("CREATE ROLE {name} LOGIN BYPASSRLS"), stop)?;
     session.query("making a reader", &format!("GRANT pg_read_all_data TO {name}"), stop)?;
-    let url = Url::of_socket(&socket, access.url.port(), Some(&role));
+    let url = Url::of_socket(folder, access.url.port(), Some(&role));
     Ok(Some((Access::trusted(url, access.tools.clone(), access.launcher.clone()), role)))
 }
 

@@ -60,6 +60,8 @@ fn marks(state: &State, snapshot: &SnapshotState) -> Marks {
             Mark::Proven => (marks.proven, marks.doubted) = (Some(time), None),
             Mark::Doubted => marks.doubted = Some(time.max(marks.proven.unwrap_or(time).saturating_add(1))),
             Mark::Cleared => marks.doubted = None,
+            // A word from afar ends no doubt.
+            Mark::Attested => marks.attested = Some(time),
         }
     }
     marks

@@ -5,6 +5,7 @@ mod databases;
 mod files;
 mod kinds;
 mod questions;
+mod remote;
 
 use serde_json::Value;
 use std::path::Path;
