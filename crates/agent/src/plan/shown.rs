@@ -87,6 +87,12 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }
+    if let Some(site) = &plan.site {
+        let most = site.changed_at_most_percent.map(|most| format!(", changed_at_most_percent = {most}"));
+        let start = list(site.start.iter().map(String::as_str));
+        let (root, most) = (quoted(&site.root), most.unwrap_or_default());
+        line!(text, "site = {{ root = {root}, start = {start}, screenshot = {}{most} }}", site.screenshot);
+    }
 }
 
 fn expected(text: &mut String, plan: &super::DrillPlan) {

@@ -138,7 +138,13 @@ mod tests {
         };
         // All at the same time: their order alone tells.
         let marks = (2..).zip(list).map(|(position, mark)| Marked { position, time: 9, mark: *mark });
-        let snapshot = SnapshotState { receipt, expired: None, marks: marks.collect(), remembered: None };
+        let snapshot = SnapshotState {
+            receipt,
+            expired: None,
+            marks: marks.collect(),
+            remembered: None,
+            proofs: Vec::new(),
+        };
         super::marks(&State::default(), &snapshot)
     }
 

@@ -3,6 +3,7 @@
 use super::Common;
 use crate::drill::expect::Expect;
 use crate::drill::rotation::parse_bytes;
+use crate::drill::site::Site;
 use crate::plan::fault::{Checked, fault};
 use serde::Deserialize;
 use toml::Spanned;
@@ -21,6 +22,8 @@ pub struct DrillPlan {
     pub expect: Vec<Expect>,
     /// What is asked of its databases.
     pub questions: Vec<Question>,
+    /// The site that is served from its files.
+    pub site: Option<Site>,
     /// Seconds within which it should be restored.
     pub restore_target_secs: Option<u64>,
     /// Seconds within which it is to be proven again.
@@ -61,6 +64,7 @@ pub(super) fn plan(common: &Common) -> Checked<DrillPlan> {
     Ok(DrillPlan {
         expect: files,
         questions,
+        site: common.site.as_ref().map(|raw| site(raw, kind)).transpose()?,
         restore_target_secs: common.restore_target.as_ref().map(term).transpose()?,
         within_secs: common.drill_within.as_ref().map(term).transpose()?.unwrap_or(DRILL_WITHIN_SECS),
     })
@@ -105,6 +109,43 @@ fn expect(raw: &Spanned<RawExpect>) -> Checked<Expect> {
         newer_than_secs: newer_than.as_ref().map(term).transpose()?,
         contains: contains.as_ref().map(|text| text.get_ref().clone()),
         count_at_least: count_at_least.as_ref().map(count).transpose()?,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSite {
+    root: Spanned<String>,
+    start: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    screenshot: bool,
+    changed_at_most_percent: Option<Spanned<i64>>,
+}
+
+fn site(raw: &Spanned<RawSite>, kind: &str) -> Checked<Site> {
+    if kind != "files" {
+        return Err(fault(raw, format!("a site is served from files, and this source is of type {kind:?}")));
+    }
+    let RawSite { root, start, screenshot, changed_at_most_percent } = raw.get_ref();
+    absolute(root)?;
+    let one = |start: &Spanned<String>| match start.get_ref() {
+        text if text.starts_with('/') && !text.contains(char::is_whitespace) => Ok(text.clone()),
+        _ => Err(fault(start, "a page is a path that begins with /, without blanks")),
+    };
+    let start = match start {
+        Some(list) if list.get_ref().is_empty() => return Err(fault(list, "there is no page to begin with")),
+        Some(list) => list.get_ref().iter().map(one).collect::<Checked<Vec<_>>>()?,
+        None => vec!["/".to_owned()],
+    };
+    let percent = |number: &Spanned<i64>| {
+        let percent = u8::try_from(*number.get_ref()).ok().filter(|percent| *percent <= 100);
+        percent.ok_or_else(|| fault(number, "this is a number from 0 to 100"))
+    };
+    Ok(Site {
+        root: root.get_ref().clone(),
+        start,
+        screenshot: *screenshot,
+        changed_at_most_percent: changed_at_most_percent.as_ref().map(percent).transpose()?,
     })
 }
 

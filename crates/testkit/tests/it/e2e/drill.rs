@@ -6,6 +6,7 @@ mod files;
 mod kinds;
 mod questions;
 mod remote;
+mod site;
 
 use serde_json::Value;
 use std::path::Path;

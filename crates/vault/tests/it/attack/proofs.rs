@@ -36,6 +36,7 @@ fn record(stand: &Stand, host: &Party, snapshot: &Snapshot) -> ProofRecord {
         next: "0".repeat(16),
         whole_restore_secs: 1.0,
         sabotaged: Vec::new(),
+        screenshots: Vec::new(),
         software: "a test".into(),
     }
 }
