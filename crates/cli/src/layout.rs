@@ -7,6 +7,7 @@ use crate::hostkeys;
 use crate::kit::{Kit, KitVault};
 use crate::signals;
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use vow_base::disk::{Disk, RealDisk};
 use vow_base::id::hex;
 use vow_base::publish::{parent, publish};
 use vow_base::sign::PublicKey;
+use vow_console::server::Folder;
+use vow_console::server::config::{HOSTS_PORT, WEB_PORT};
 use vow_protocol::{JoinToken, Role};
 use vow_store::session::{Recipient, new_identity, restore_credential};
 use vow_vault::Vault;
@@ -41,6 +44,10 @@ pub(crate) struct NewPlan {
     pub(crate) local: bool,
     /// Join this vault, under this name.
     pub(crate) join: Option<(String, JoinToken)>,
+    /// Sources as they stand in the plan, which is then explained from its first line; otherwise one of files with the paths.
+    pub(crate) sources: Option<String>,
+    /// Make a console in the folder, for this machine alone.
+    pub(crate) console: bool,
 }
 
 /// What was made.
@@ -58,6 +65,11 @@ pub(crate) fn recovery_file(dir: &Path) -> PathBuf {
     dir.join("recovery.agekey")
 }
 
+/// The console that `up` makes.
+pub(crate) fn console_dir(dir: &Path) -> PathBuf {
+    dir.join("console")
+}
+
 /// The configuration in a folder.
 pub(crate) fn config_file(dir: &Path) -> PathBuf {
     dir.join("vow.toml")
@@ -70,7 +82,8 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
     let [config, keys, vault, state] =
         [config_file(dir), dir.join("keys"), dir.join("vault"), dir.join("state")];
     let recovery = plan.recipients.is_empty().then(|| recovery_file(dir));
-    for path in [&config, &keys, &vault, &state].into_iter().chain(&recovery) {
+    let console = plan.console.then(|| console_dir(dir));
+    for path in [&config, &keys, &vault, &state].into_iter().chain(&recovery).chain(&console) {
         refuse_existing(path)?;
     }
     for path in &plan.paths {
@@ -109,10 +122,16 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
         recipients.push(recipient);
         readers.push(restore_credential(&secret)?.public());
     }
+    let mut text = config_text(plan, &recipients, &readers, &text_paths, &vaults);
+    if let Some(console) = &console {
+        undo.dir(console)?;
+        undo.trees.push(console.clone());
+        RealDisk.sync_dir(dir)?;
+        text.push_str(&own_console(console)?);
+    }
     if stop.is_cancelled() {
         return Err(Failure::interrupted());
     }
-    let text = config_text(plan, &recipients, &readers, &text_paths, &vaults);
     if let Some((_, token)) = &plan.join {
         // Last: the token is used up by this, and cannot be used again with other keys.
         let signing = hostkeys::signing_key(&keys)?;
@@ -143,6 +162,61 @@ fn as_text(path: &Path) -> Outcome<&str> {
     })
 }
 
+const PLAIN: &str =
+    "# The plan of this host. `vow config check` checks it; more vaults and sources can be added.\n";
+const EXPLAINED: &str = "\
+# The plan of this host, written by `vow up`, which never changes it again. Change what you like: `vow config check`
+# says what is wrong with it, and it counts from the next run on. There is no secret in it.
+";
+const RECIPIENTS: &str = "\
+# Snapshots are sealed to these public keys. The secret half is in the recovery kit and nowhere else: nothing on this
+# machine opens a snapshot without it. A second one, kept elsewhere: `vow key new -o FILE`, and its recipient here.
+";
+const READERS: &str = "\
+# Who may read what this host sends to vaults behind an address: the recovery kit again, by another of its keys.
+";
+const LOCAL: &str = "
+# Where snapshots go. A vault on this machine's own disk is for a fast restore: it goes with the disk, and whoever is
+# root here can remove it. Add one behind an address with a token from it: `vow vault join TOKEN`.
+";
+const REMOTE: &str = "
+# Where snapshots go. This machine can add to it and do nothing else there.
+";
+
+/// A console that only this machine reaches, in a folder that is there; gives its lines of the plan.
+fn own_console(dir: &Path) -> Outcome<String> {
+    let [hosts, web] = free_ports()?;
+    let address = format!("https://127.0.0.1:{hosts}");
+    let settings = format!(
+        "# The console of this machine alone, made by `vow up`. docs/console.md, \"Settings\", has everything that can stand here.\n\n\
+         address = {}\nlisten_hosts = [{}]\nlisten_web = [{}]\nweb_address = {}\n",
+        quoted(&address),
+        quoted(&format!("127.0.0.1:{hosts}")),
+        quoted(&format!("127.0.0.1:{web}")),
+        quoted(&format!("http://127.0.0.1:{web}")),
+    );
+    let folder = Folder::create(dir, &settings)?;
+    let fingerprint = Fingerprint::of(&folder.key()?.public());
+    Ok(format!(
+        "\n# Who is told of every run, drill and audit: the console that `vow up` made beside this file, for this machine alone.\n\
+         [console]\nurl = {}\nfingerprint = {}\n",
+        quoted(&address),
+        quoted(&fingerprint.to_string()),
+    ))
+}
+
+/// Ports of this machine that are free now: the usual ones, or others.
+fn free_ports() -> Outcome<[u16; 2]> {
+    let taken = |e: std::io::Error| Failure::failed("no port can be had on 127.0.0.1").because(&e);
+    let open = |usual: u16| {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, usual));
+        listener.or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).map_err(taken)
+    };
+    // Both are held until both are chosen: else they could be the same.
+    let (hosts, web) = (open(HOSTS_PORT)?, open(WEB_PORT)?);
+    Ok([hosts.local_addr().map_err(taken)?.port(), web.local_addr().map_err(taken)?.port()])
+}
+
 fn config_text(
     plan: &NewPlan,
     recipients: &[Recipient],
@@ -153,17 +227,27 @@ fn config_text(
     let recipients: Vec<_> = recipients.iter().map(Recipient::text).collect();
     let readers: Vec<_> = readers.iter().map(|key| hex(&key.0)).collect();
     let readers: Vec<_> = readers.iter().map(String::as_str).collect();
+    let explained = plan.sources.is_some();
+    let say = |comment: &'static str| if explained { comment } else { "" };
     let mut text = format!(
-        "# The plan of this host. `vow config check` checks it; more vaults and sources can be added.\n\n\
-         [host]\ntenant = {}\nname = {}\nrecipients = {}\nreaders = {}\n",
+        "{}\n[host]\ntenant = {}\nname = {}\n{}recipients = {}\n{}readers = {}\n{}",
+        if explained { EXPLAINED } else { PLAIN },
         quoted(&plan.tenant),
         quoted(&plan.host),
+        say(RECIPIENTS),
         list(&recipients),
+        say(READERS),
         list(&readers),
+        say(if plan.local { LOCAL } else { REMOTE }),
     );
     for vault in vaults {
         text.push('\n');
         text.push_str(&vault_block(&vault.name, &vault.place, &vault.fingerprint));
+    }
+    if let Some(sources) = &plan.sources {
+        text.push('\n');
+        text.push_str(sources);
+        return text;
     }
     text.push_str(&format!("\n[[source]]\nname = \"files\"\ntype = \"files\"\npaths = {}\n", list(paths)));
     if !plan.exclude.is_empty() {

@@ -14,7 +14,6 @@ mod layout;
 mod level;
 mod looking;
 mod mounted;
-mod proof;
 mod reading;
 mod reporting;
 mod sent;

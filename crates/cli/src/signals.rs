@@ -71,3 +71,9 @@ pub(crate) fn hold() -> Arc<Monitor> {
 fn running() -> Vec<Arc<Monitor>> {
     RUNNING.lock().map(|running| running.iter().filter_map(Weak::upgrade).collect()).unwrap_or_default()
 }
+
+/// Asks this process to stop, as it would be asked from outside.
+pub(crate) fn ask_to_stop() {
+    // A process can always signal itself.
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM);
+}

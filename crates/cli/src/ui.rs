@@ -6,7 +6,7 @@ mod progress;
 mod table;
 
 pub(crate) use format::{bytes, count, duration, local_time, path_value, plain, plural, rfc3339};
-pub(crate) use progress::{Problem, Problems, Task, progress_line};
+pub(crate) use progress::{Problems, Task, progress_line};
 pub(crate) use table::Table;
 
 use crate::exit::Exit;

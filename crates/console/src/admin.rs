@@ -4,13 +4,17 @@ pub use crate::api::people::{
     NewJoinToken, NewToken, NewUser, add_join_token, add_token, add_user, disable_user, revoke_token,
 };
 pub use crate::api::{NewPing, add_ping, revoke_ping};
-pub use crate::web::apply;
+pub use crate::web::{add_login_link, apply};
 
 use crate::auth::{Role, password};
-use crate::db::{Scope, people};
+use crate::db::{Scope, hosts, people};
+use crate::ingest::{Arrived, IngestError};
 use crate::server::App;
 use crate::server::caller::Caller;
 use crate::server::error::Error;
+use vow_base::id::hex;
+use vow_base::sign::PublicKey;
+use vow_protocol::report::Report;
 
 /// Whoever sits at the machine.
 pub fn at_the_machine() -> Caller {
@@ -33,4 +37,29 @@ pub async fn reset_user(app: &App, who: &Caller, name: &str, new: &str) -> Resul
     people::set_totp(&mut conn, user.id, None).await?;
     who.note(&mut conn, user.tenant_id, "user.reset", &format!("user {name}"), "", app.now()).await?;
     Ok(conn.commit().await?)
+}
+
+/// Makes the key of a host known: what a token does for a host elsewhere, for the one that this console is made on.
+pub async fn enrol(app: &App, who: &Caller, key: &PublicKey, tenant: &str, name: &str) -> Result<(), Error> {
+    let (now, id) = (app.now(), key.host_id().to_string());
+    let mut conn = app.db.write().await?;
+    let tenant_id = hosts::tenant_id(&mut conn, tenant, now).await?;
+    let host_id = hosts::host_id(&mut conn, tenant_id, name, now).await?;
+    if hosts::host_of_key(&mut conn, &id).await?.is_some_and(|known| known != host_id) {
+        return Err(Error::Conflict("this key is another host here already".into()));
+    }
+    if hosts::enrol(&mut conn, host_id, &id, &hex(&key.0), "command", now).await? {
+        who.note(&mut conn, Some(tenant_id), "host.join", &format!("host {tenant}/{name}"), &id, now).await?;
+    }
+    Ok(conn.commit().await?)
+}
+
+/// Takes a report of a host that is known, as if it had come over the network: it is stored and judged when this returns.
+///
+/// # Errors
+/// Why it was not stored; [`IngestError::Refused`] also when the key is not known.
+pub async fn take(app: &App, key: &PublicKey, report: Report) -> Result<(), IngestError> {
+    let known = hosts::by_key(&mut app.read().await?, &key.host_id().to_string()).await?;
+    let known = known.ok_or_else(|| IngestError::Refused("this key is not known here".into()))?;
+    app.queue.put(Arrived { known, report, output: None }).await
 }

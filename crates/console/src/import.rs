@@ -7,6 +7,7 @@ mod borg;
 mod pgbackrest;
 mod restic;
 
+use serde_json::Value;
 use std::str::FromStr;
 use vow_protocol::report::{NAMED_MAX, Outcome, RunReport};
 
@@ -23,9 +24,22 @@ pub enum Parser {
     PgBackRest,
 }
 
+/// The type of sources of which nothing is known but how they ended.
+pub const PLAIN_TYPE: &str = "ping";
+
 impl Parser {
     /// The words, as a ping is made with.
     pub const WORDS: [&str; 4] = ["plain", "restic", "borg", "pgbackrest"];
+
+    /// The type of a source whose output it reads.
+    pub fn source_type(self) -> &'static str {
+        match self {
+            Self::Plain => PLAIN_TYPE,
+            Self::Restic => "restic",
+            Self::Borg => "borg",
+            Self::PgBackRest => "pgbackrest",
+        }
+    }
 }
 
 impl FromStr for Parser {
@@ -42,12 +56,23 @@ impl FromStr for Parser {
     }
 }
 
-/// How a program ended, by its exit status. `None` is a ping that only said "done".
-pub fn outcome(parser: Parser, exit: Option<u8>) -> Outcome {
-    match (parser, exit) {
-        (_, None | Some(0)) => Outcome::Ok,
-        // restic: some files could not be read. borg: warnings.
-        (Parser::Restic, Some(3)) | (Parser::Borg, Some(1)) => Outcome::Partial,
+/// How a program said that it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Well: whoever pinged said no more.
+    Done,
+    /// With this exit status.
+    Exit(u8),
+    /// Badly: whoever pinged said no more.
+    Failed,
+}
+
+/// What came of it, by that alone.
+pub fn outcome(parser: Parser, end: End) -> Outcome {
+    match (parser, end) {
+        (_, End::Done | End::Exit(0)) => Outcome::Ok,
+        // restic: some files could not be read. borg: warnings, also in its newer numbers.
+        (Parser::Restic, End::Exit(3)) | (Parser::Borg, End::Exit(1 | 100..=127)) => Outcome::Partial,
         _ => Outcome::Failed,
     }
 }
@@ -60,6 +85,7 @@ pub fn fill(parser: Parser, output: &str, report: &mut RunReport) {
         Parser::Borg => borg::fill(output, report),
         Parser::PgBackRest => pgbackrest::fill(output, report),
     }
+    sane(report);
     if report.outcome == Outcome::Failed && report.error.is_none() {
         let last = output.lines().rev().map(str::trim).find(|line| !line.is_empty());
         let last = last.map_or("it said nothing".to_owned(), |line| line.chars().take(500).collect());
@@ -75,6 +101,34 @@ fn incomplete(report: &mut RunReport, what: &str) {
         report.error = Some(format!("it ended well, but {what}"));
         report.hint =
             Some("Look at the options that it is called with, and that its whole output is sent.".to_owned());
+    }
+}
+
+/// More than this is no number of files or bytes, and longer is no backup: the output is not what it seems.
+const AMOUNT_MAX: u64 = 1 << 55;
+const DURATION_SECS_MAX: f64 = 366.0 * 86_400.0;
+
+/// Numbers that cannot be are not believed: nor is then the rest.
+fn sane(report: &mut RunReport) {
+    let amounts = [&mut report.files, &mut report.dirs, &mut report.bytes, &mut report.added_bytes];
+    let mut wrong = false;
+    for amount in amounts.into_iter().filter(|amount| **amount > AMOUNT_MAX) {
+        *amount = 0;
+        wrong = true;
+    }
+    if !(0.0..=DURATION_SECS_MAX).contains(&report.duration_secs) {
+        report.duration_secs = 0.0;
+        wrong = true;
+    }
+    if wrong {
+        incomplete(report, "its output has numbers that cannot be");
+    }
+}
+
+/// Names what the tool calls the backup that it made: no vault of ours has it.
+fn made(report: &mut RunReport, what: &str, name: Option<&Value>) {
+    if let Some(name) = name.and_then(Value::as_str) {
+        report.notes.push(format!("{what} {}", name.chars().take(200).collect::<String>()));
     }
 }
 

@@ -27,6 +27,7 @@ mod trees;
 mod types;
 mod usual;
 mod vault_filling;
+mod vault_set_back;
 mod vault_silent;
 mod version_old;
 pub mod words;
@@ -124,8 +125,11 @@ const HOST_RULES: [(RuleName, Watch<HostFacts>); 3] = [
     (RuleName::VersionOld, version_old::watch),
 ];
 
-const VAULT_RULES: [(RuleName, Watch<VaultFacts>); 2] =
-    [(RuleName::VaultFilling, vault_filling::watch), (RuleName::VaultSilent, vault_silent::watch)];
+const VAULT_RULES: [(RuleName, Watch<VaultFacts>); 3] = [
+    (RuleName::VaultSetBack, vault_set_back::watch),
+    (RuleName::VaultFilling, vault_filling::watch),
+    (RuleName::VaultSilent, vault_silent::watch),
+];
 
 /// Rules whose warning means that the content of a snapshot is in doubt: it does not count as healthy.
 const CONTENT: [RuleName; 9] = [

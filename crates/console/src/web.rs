@@ -3,20 +3,26 @@
 //! A page reads what it shows, within the scope of whoever asks, and draws it. Forms post to the page they stand on.
 
 mod audit;
+mod audits;
 mod charts;
 mod draw;
+pub(crate) use draw::{bytes, plain, stamp};
 mod forms;
 mod grid;
 mod guard;
+mod host_audit;
 mod hosts;
 mod layout;
+mod link;
 mod login;
 mod overview;
 mod people;
 mod proofs;
+mod reports;
 mod runs;
 mod sources;
 mod tickets;
+pub use link::add_login_link;
 pub use tickets::apply;
 mod vaults;
 
@@ -35,7 +41,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(overview::fleet))
         .route("/tenants", get(overview::tenants))
         .route("/tenants/{id}", get(overview::tenant))
+        .route("/tenants/{id}/audit", get(audits::tenant).post(audits::change))
+        .route("/tenants/{id}/reports/{file}", get(reports::report))
         .route("/hosts/{id}", get(hosts::host).post(hosts::change))
+        .route("/hosts/{id}/audit", get(host_audit::host).post(host_audit::change))
         .route("/sources/{id}", get(sources::source).post(sources::change))
         .route("/runs/{id}", get(runs::run))
         .route("/tickets", get(tickets::board))
@@ -44,10 +53,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/proofs/{id}", get(proofs::proof))
         .route("/vaults", get(vaults::list))
         .route("/vaults/{id}", get(vaults::vault))
+        .route("/vaults/{id}/record", get(host_audit::vault).post(host_audit::change_vault))
         .route("/users", get(people::list).post(people::change))
         .route("/audit", get(audit::list))
         .route("/me", get(login::me).post(login::change))
         .route("/login", get(login::form).post(login::login))
+        .route("/login/link", post(link::login))
+        .route("/login/link/{secret}", get(link::form))
         .route("/logout", post(login::logout))
         .fallback(guard::absent);
     Router::new()

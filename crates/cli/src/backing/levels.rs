@@ -162,12 +162,6 @@ impl Levels {
         self.levels.iter().map(|level| (level.plan.name.clone(), one(level))).collect()
     }
 
-    /// A level that can be reached, to read from; `None` where this host may only add.
-    pub(crate) fn retrieve(&self, name: &str) -> Option<Arc<dyn Retrieve>> {
-        let level = self.levels.iter().find(|level| level.plan.name == name)?;
-        level.opened.as_ref().ok()?.retrieve.clone()
-    }
-
     /// The fingerprint of a level's vault, as it was shown or is pinned.
     pub(crate) fn fingerprint(&self, name: &str) -> Option<Fingerprint> {
         let level = self.levels.iter().find(|level| level.plan.name == name)?;

@@ -41,11 +41,12 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let config = cx.load_config()?;
     match args.command {
         Some(Command::Status) => status::run(cx, &config),
-        None => serve(cx, args, &config),
+        None => serve(cx, args.once, &config),
     }
 }
 
-fn serve(cx: &Context, args: &Args, config: &Config) -> Outcome<Exit> {
+/// Works until it is told to stop, or, with `once`, until nothing is due.
+pub(crate) fn serve(cx: &Context, once: bool, config: &Config) -> Outcome<Exit> {
     ui::log_to_stderr(cx.ui.json);
     let wishes = Wishes { stop: signals::stop_flag(), ..Wishes::default() };
     let hangup = signal_hook::flag::register(SIGHUP, wishes.reload.clone());
@@ -65,8 +66,8 @@ fn serve(cx: &Context, args: &Args, config: &Config) -> Outcome<Exit> {
             config.file.display()
         );
     }
-    let done = daemon.run(&wishes, Some(connect), args.once)?;
-    if !args.once {
+    let done = daemon.run(&wishes, Some(connect), once)?;
+    if !once {
         return Ok(Exit::Done);
     }
     cx.ui.json(&json!({

@@ -27,31 +27,66 @@ pub(crate) struct Args {
     offline: bool,
 }
 
+/// How far an audit looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// At the whole machine, its plan, and the vaults.
+    Everything,
+    /// The same, but contacts no vault.
+    Offline,
+    /// At the plan and the vaults; not at what else is on the machine, which takes its time.
+    Plan,
+}
+
+/// What an audit found.
+pub(crate) struct Audited {
+    /// What is to be closed or accepted, the worst first.
+    pub(crate) open: Vec<Finding>,
+    waived: Vec<Finding>,
+    notes: Vec<String>,
+    exclusions: Vec<exclusions::Exclusion>,
+    /// All of it, for programs.
+    pub(crate) document: Value,
+}
+
 /// Audits.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let watch = std::time::Instant::now();
     let config = cx.load_config()?;
-    let keys = hostkeys::load(&config)?;
-    let look = Look::new(Some(&config))?;
-    let mut findings: Vec<Finding> =
-        look.ledger.iter().filter_map(vow_agent::audit::Entry::finding).collect();
-    findings.extend(checks::databases(&look));
-    findings.extend(checks::last_runs(&config));
+    let audited = audit(cx, &config, if args.offline { Scope::Offline } else { Scope::Everything })?;
+    reporting::post(cx.ui, &config);
+    cx.ui.json(&audited.document);
+    print(cx, &audited.open, &audited.waived, &audited.notes, &audited.exclusions);
+    Ok(if audited.open.is_empty() { Exit::Done } else { Exit::Problems })
+}
+
+/// Looks, judges, and keeps the report of it for the console.
+pub(crate) fn audit(cx: &Context, config: &Config, scope: Scope) -> Outcome<Audited> {
+    let watch = std::time::Instant::now();
+    let keys = hostkeys::load(config)?;
+    let look = (scope != Scope::Plan).then(|| Look::new(Some(config))).transpose()?;
+    let mut findings: Vec<Finding> = Vec::new();
+    if let Some(look) = &look {
+        findings.extend(look.ledger.iter().filter_map(vow_agent::audit::Entry::finding));
+        findings.extend(checks::databases(look));
+        findings.extend(checks::servers(look));
+    }
+    findings.extend(checks::last_runs(config));
+    findings.extend(checks::recovery_key(config));
     let mut attacks = Vec::new();
-    if args.offline {
-        findings.extend(checks::recipients(&config, &Levels::remembered(&config)));
+    if scope == Scope::Offline {
+        findings.extend(checks::recipients(config, &Levels::remembered(config)));
     } else {
-        let levels = Levels::open(&config, &keys.signing);
-        findings.extend(checks::recipients(&config, &levels.newest_manifests()));
-        findings.extend(checks::levels(&config, &levels));
-        let (found, tried) = checks::attacks(&config, &keys.signing, &levels);
+        let levels = Levels::open(config, &keys.signing);
+        findings.extend(checks::recipients(config, &levels.newest_manifests()));
+        findings.extend(checks::levels(config, &levels));
+        let (found, tried) = checks::attacks(config, &keys.signing, &levels);
         findings.extend(found);
         attacks = tried;
     }
     nest(&mut findings);
-    let notes = apply(&mut findings, &waivers(&config), jiff::Zoned::now().date());
+    let notes = apply(&mut findings, &waivers(config), jiff::Zoned::now().date());
     findings.sort_by(|a, b| (b.severity, &a.finding).cmp(&(a.severity, &b.finding)));
-    let exclusions = exclusions::of(&config);
+    let exclusions = if look.is_some() { exclusions::of(config) } else { Vec::new() };
     let (waived, open): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.waived.is_some());
     let document = json!({
         "message_type": "summary",
@@ -59,16 +94,16 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         "findings": open,
         "waived": waived,
         "notes": notes,
-        "ledger": look.ledger,
+        "ledger": look.as_ref().map(|look| look.ledger.as_slice()).unwrap_or_default(),
         "exclusions": exclusions.iter().map(exclusions::Exclusion::value).collect::<Vec<_>>(),
         "attacks": attacks,
-        "unseen": look.inventory.unseen,
+        "unseen": look.as_ref().map(|look| look.inventory.unseen.as_slice()).unwrap_or_default(),
         "seconds": watch.elapsed().as_secs_f64(),
     });
-    report(cx, &config, &look, &document);
-    cx.ui.json(&document);
-    print(cx, &open, &waived, &notes, &exclusions);
-    Ok(if open.is_empty() { Exit::Done } else { Exit::Problems })
+    if let Some(look) = &look {
+        keep(cx, config, look, &document);
+    }
+    Ok(Audited { open, waived, notes, exclusions, document })
 }
 
 fn waivers(config: &Config) -> Vec<Waiver> {
@@ -81,13 +116,12 @@ fn waivers(config: &Config) -> Vec<Waiver> {
     config.waivers.iter().map(one).collect()
 }
 
-/// Tells the console, when there is one.
-fn report(cx: &Context, config: &Config, look: &Look<'_>, audit: &Value) {
+/// Keeps it for the console, when there is one. An audit that did not look at the machine is not kept: it would take the place of one that did.
+fn keep(cx: &Context, config: &Config, look: &Look<'_>, audit: &Value) {
     let is_uncovered = |cover| u64::from(matches!(cover, super::discover::Cover::Nobody));
     let uncovered = look.databases().map(|(_, _, cover)| is_uncovered(cover)).sum();
     reporting::keep(cx.ui, config, Body::Inventory(Box::new(look.document(uncovered))));
     reporting::keep(cx.ui, config, Body::Audit(Box::new(audit.clone())));
-    reporting::post(cx.ui, config);
 }
 
 fn print(

@@ -1,9 +1,9 @@
 //! `vow console …`.
 
-mod at;
+pub(crate) mod at;
 mod hosts;
 mod init;
-mod join;
+pub(crate) mod join;
 mod join_token;
 mod ping;
 pub(crate) mod serve;

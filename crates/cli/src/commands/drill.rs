@@ -14,7 +14,7 @@ use crate::hostkeys;
 use crate::identity::Identity;
 use crate::reading::{Need, ReadArgs, Reading};
 use crate::ui::{Task, plural};
-use report::Proven;
+pub(crate) use report::Proven;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -104,27 +104,29 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     Ok(exit)
 }
 
-/// Drills the newest snapshot of one source of this plan, from every level of it that can be read; keeps the proofs and reports them.
-/// Of files a part is enough when a sample is given.
+/// Drills the newest snapshots of these sources of a plan, from every level of it that can be read; keeps the proofs, and their reports
+/// for the console, and prints nothing. Of files a part is enough when a sample is given.
 ///
 /// For `vow up`, which has its plan and identity already.
 ///
 /// # Errors
-/// There is no such snapshot, no level can be read, or proofs cannot be kept. What a drill finds is a result.
-#[allow(dead_code, reason = "`vow up` is being moved to it")]
+/// There is no such snapshot, no level can be read, the identity opens none of them, or proofs cannot be kept. What a drill finds is a
+/// result.
 pub(crate) fn of_plan(
     cx: &Context,
     config: Config,
     identity: Identity,
-    source: &str,
+    sources: &[String],
     sample: Sample,
 ) -> Outcome<Vec<Proven>> {
     let reading = Reading::of_plan(cx, config, identity)?;
     let mut drills = Drills::open(cx, reading.config.as_ref(), None, None)?;
-    let targets = targets(cx, &reading, &[source.to_owned()])?;
-    let proofs = drills.all(&reading, &targets, &Depth { sample, sabotage: false, threads: 0 });
-    telling::send(cx, &reading);
-    proofs
+    let targets = targets(cx, &reading, sources)?;
+    let depth = Depth { sample, sabotage: false, threads: 0 };
+    let proofs = targets.iter().map(|target| drills.one(&reading, target, &depth));
+    let proofs = proofs.collect::<Outcome<Vec<_>>>()?;
+    report::refuse_wrong_identity(&proofs)?;
+    Ok(proofs)
 }
 
 fn bytes(text: &str) -> Result<u64, String> {

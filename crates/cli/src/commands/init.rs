@@ -67,6 +67,8 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         paths: paths_or_default(&args.paths)?,
         exclude: Vec::new(),
         recipients,
+        sources: None,
+        console: false,
     };
     let made = layout::create(&plan)?;
     report(cx, &plan, &made);

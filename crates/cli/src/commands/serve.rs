@@ -42,8 +42,6 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 /// One has ended. When nobody asked for that, the other is asked now, as it would be from outside.
 fn stop_the_other() {
     if signals::received().is_none() {
-        let own = rustix::process::getpid();
-        // A process can always signal itself.
-        let _ = rustix::process::kill_process(own, rustix::process::Signal::TERM);
+        signals::ask_to_stop();
     }
 }

@@ -1,47 +1,61 @@
 //! `vow up`: one machine, everything in one folder.
 
+mod choose;
+mod cycle;
+mod making;
+mod own_console;
+mod plan;
 mod report;
+mod stay;
 
-use super::init::{absolute, hostname, paths_or_default};
+use super::init::absolute;
 use crate::app::Context;
-use crate::backing::{self, Order, Run, exit_of, status_of};
+use crate::commands::console::join::join as join_console;
+use crate::commands::vault::join::read_token;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use crate::hostkeys;
-use crate::identity::{self, Identity};
-use crate::layout::{self, NewPlan};
-use crate::level;
-use crate::proof::{Proof, Scratch, prove};
-use crate::reporting;
-use crate::signals;
-use crate::ui::Task;
+use crate::layout;
+use cycle::Cycle;
+use own_console::OwnConsole;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use vow_agent::daemon::AgentLock;
 use vow_agent::plan::Config;
-use vow_base::vault::Retrieve;
-use vow_store::archive::Archive;
 
-/// Back up this machine and prove it: keys, vault, backup, and a restore test, in one go
+/// From a fresh machine to a proven backup: keys, vault, discovery, backup, restore test, audit, and a web page that shows it
 ///
-/// The first time, everything is made in DIR. Then it backs up, restores a sample (or everything, when it is little) and compares
-/// it with the live files byte for byte. Exit code 0 means: proven.
+/// The first time, the machine is looked at and everything is made in DIR; with PATHs, these are backed up and nothing else is looked
+/// for. Then it backs up, restores for a test (everything, or a sample when it is much), audits, and stays: it serves a page on this
+/// machine alone and backs up when the plan says so, until Ctrl-C. Exit code 0 of --once means: proven. Findings of the audit are listed
+/// and do not change it, unless a promise is broken (4). Doing it again changes neither plan nor keys.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What to back up, the first time [default: /etc and the home folder]
+    /// What to back up, the first time [default: what is found on this machine; for others than root what is theirs]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Where everything is kept [default: /var/lib/vow for root, ~/.local/share/vow for others]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// One cycle, then exit; what this version does in any case
+    /// One cycle, then exit: for scripts
     #[arg(long)]
     once: bool,
     /// File with the identity to prove with [default: the recovery key in DIR, while it is there]
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    /// The first time: into the vault that this token is from (`vow vault join-token`), instead of one on this machine; - reads it from the standard input
+    #[arg(long, value_name = "TOKEN")]
+    join: Option<String>,
+    /// The first time: report to the console that this token is from (`vow console join-token`), instead of one on this machine; or -
+    #[arg(long, value_name = "TOKEN")]
+    console: Option<String>,
+    /// The first time: the customer this host belongs to
+    #[arg(long, value_name = "T", default_value = "default")]
+    tenant: String,
+    /// The first time: the name of this host [default: its hostname]
+    #[arg(long, value_name = "HOST")]
+    name: Option<String>,
 }
 
-/// One cycle.
+/// One cycle, and then, unless it is asked for once, as many as the plan wants.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let dir = match &args.dir {
         Some(dir) => absolute(dir)?,
@@ -50,32 +64,52 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let file = layout::config_file(&dir);
     let first = !file.exists();
     if first {
-        make(cx, &dir, &args.paths)?;
+        first_time(cx, &dir, args)?;
+    } else if args.join.is_some() || args.console.is_some() {
+        let advice =
+            format!("vow --config {0} vault join TOKEN, vow --config {0} console join TOKEN", file.display());
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{} is there already; a token is for the first time", file.display()),
+        )
+        .hint(format!("what is there joins others as well: {advice}")));
     }
     let config = Config::read(&file, "vow up")?;
-    if !first {
-        refuse_other_paths(&config, &args.paths)?;
+    refuse_other_paths(&config, if first { &[] } else { &args.paths })?;
+    if !args.once && AgentLock::is_held(&config.state) {
+        let failure = Failure::new(Exit::Busy, "`vow up` or an agent is at work on this machine already");
+        return Err(failure.hint(format!("see `vow --config {} agent status`", file.display())));
     }
-    let order = Order {
-        sources: config.sources.iter().collect(),
-        config: &config,
-        dry_run: false,
-        allow_empty: false,
-        accept_server: false,
-        run: crate::commands::backup::new_run()?,
-        on_source: None,
-    };
-    let run = backing::run(cx.ui, &order)?;
-    reporting::keep_runs(cx.ui, &config, reporting::of_run(&config, &run, 1));
-    backing::print_human(cx.ui, &run);
-    let proofs = match (exit_of(&run), identity_of(args, &dir)?) {
-        (Exit::Signal(_), _) => Vec::new(),
-        (_, Some(identity)) => prove_all(cx, &config, &run, &identity)?,
-        (_, None) => Vec::new(),
-    };
-    let exit = exit(&run, &proofs);
-    report::print(cx, &report::Report { config: &config, dir: &dir, run: &run, proofs: &proofs, exit });
-    Ok(exit)
+    let console = OwnConsole::open(&dir, &config).unwrap_or_else(|failure| {
+        cx.ui.warn(&format!("the console is left alone: {}", failure.line()));
+        None
+    });
+    let cycle = Cycle::run(cx, args, &dir, &config, console.as_ref())?;
+    report::print(cx, &report::Report { config: &config, dir: &dir, cycle: &cycle, once: args.once });
+    if args.once || matches!(cycle.exit, Exit::Signal(_)) {
+        if let Some(console) = console {
+            console.close();
+        }
+        return Ok(cycle.exit);
+    }
+    stay::stay(cx, &dir, &config, console)
+}
+
+fn first_time(cx: &Context, dir: &Path, args: &Args) -> Outcome<()> {
+    let token = args.console.as_deref().map(read_token).transpose()?;
+    let made = making::make(cx, dir, args)?;
+    if let Some(token) = token {
+        let config = Config::read(&made.config, "vow up")?;
+        let joined = join_console(&config, &token);
+        joined.map_err(|failure| {
+            let again =
+                format!("with a new token: vow --config {} console join TOKEN", made.config.display());
+            failure
+                .during("everything was made, and the vault joined")
+                .hint(format!("{again}, then `vow up` again"))
+        })?;
+    }
+    Ok(())
 }
 
 fn default_dir() -> Outcome<PathBuf> {
@@ -87,39 +121,6 @@ fn default_dir() -> Outcome<PathBuf> {
     share.map(|share| share.join("vow")).ok_or_else(|| {
         Failure::new(Exit::Usage, "there is no place to keep everything: $HOME is not set")
             .hint("name one with --dir DIR")
-    })
-}
-
-/// Makes the plan. What the folder holds besides the vault is of no use in a backup either.
-fn make(cx: &Context, dir: &Path, paths: &[PathBuf]) -> Outcome<()> {
-    let paths = paths_or_default(paths)?;
-    let within = paths.iter().any(|path| path.starts_with(dir));
-    let holds_dir = paths.iter().any(|path| dir.starts_with(path));
-    let exclude = if holds_dir && !within { dir.to_str().map(escape_pattern) } else { None };
-    let plan = NewPlan {
-        dir: dir.to_owned(),
-        tenant: "default".into(),
-        host: hostname(),
-        paths,
-        exclude: exclude.into_iter().collect(),
-        recipients: Vec::new(),
-        readers: Vec::new(),
-        local: true,
-        join: None,
-    };
-    let made = layout::create(&plan)?;
-    cx.ui.say(&format!("made {} with a vault and a recovery key beside it", made.config.display()));
-    Ok(())
-}
-
-/// A path as an exclude pattern that fits only itself.
-fn escape_pattern(path: &str) -> String {
-    path.chars().fold(String::new(), |mut pattern, c| {
-        if "*?[]{}\\!# ".contains(c) {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-        pattern
     })
 }
 
@@ -136,63 +137,4 @@ fn refuse_other_paths(config: &Config, given: &[PathBuf]) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-fn identity_of(args: &Args, dir: &Path) -> Outcome<Option<Identity>> {
-    if let Some(identity) = identity::given(args.identity.as_deref())? {
-        return Ok(Some(identity));
-    }
-    let kit = layout::recovery_file(dir);
-    if kit.exists() { identity::read_file(&kit).map(Some) } else { Ok(None) }
-}
-
-/// Proves each snapshot of the run from each level that has it.
-fn prove_all(cx: &Context, config: &Config, run: &Run, identity: &Identity) -> Outcome<Vec<Proof>> {
-    let _stop = signals::hold();
-    let host = hostkeys::load_public(config)?;
-    let scratch = Scratch::create(&config.state)?;
-    let mut proofs = Vec::new();
-    for source in &run.sources {
-        let Some(id) = source.result.as_ref().ok().and_then(|report| report.snapshot) else { continue };
-        for (level, _) in source.levels.iter().filter(|(_, outcome)| outcome.is_ok()) {
-            let Some(vault) = readable(config, run, level, identity)? else { continue };
-            let archive = Archive::new(vault, Some(identity.keys.clone()), vec![host]);
-            let task = Task::new(cx.ui, &format!("proving {}", source.source));
-            let find = archive.find(&id.to_string()).and_then(|info| archive.open(&info));
-            let proof =
-                find.map_err(Failure::from).and_then(|snapshot| prove(&snapshot, level, &scratch, &task));
-            let _ = task.finish();
-            proofs.push(
-                proof.map_err(|failure| failure.during(format!("the backup in {level} was not proven")))?,
-            );
-        }
-    }
-    Ok(proofs)
-}
-
-/// A level to restore from; behind an address with the identity.
-fn readable(
-    config: &Config,
-    run: &Run,
-    level: &str,
-    identity: &Identity,
-) -> Outcome<Option<Arc<dyn Retrieve>>> {
-    if let Some(vault) = run.levels.retrieve(level) {
-        return Ok(Some(vault));
-    }
-    let plan = config.vaults.iter().find(|plan| plan.name == level);
-    plan.map(|plan| level::open_to_read(plan, plan.fingerprint, Some(identity))).transpose()
-}
-
-/// Done means proven: every source captured whole, on every level, and every one of these copies compared.
-fn exit(run: &Run, proofs: &[Proof]) -> Exit {
-    let captured = exit_of(run);
-    if !matches!(captured, Exit::Done | Exit::Partial) {
-        return captured;
-    }
-    if proofs.iter().any(|proof| !proof.problems.is_empty()) {
-        return Exit::Problems;
-    }
-    let proven = !proofs.is_empty() && proofs.iter().all(Proof::holds);
-    if proven && status_of(run) == "ok" { Exit::Done } else { Exit::Partial }
 }

@@ -5,6 +5,7 @@ use crate::auth::{Right, secret};
 use crate::db::hosts::KnownHost;
 use crate::db::pings::{self as rows, Ping};
 use crate::db::{Scope, hosts, sources};
+use crate::import::{self, End, Parser};
 use crate::ingest::Arrived;
 use crate::server::App;
 use crate::server::caller::Caller;
@@ -19,10 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use vow_protocol::limits::is_name;
-use vow_protocol::report::{Body as Said, FORMAT, Outcome, Report, RunReport, VERSION};
-
-/// What can read captured output.
-pub(crate) const PARSERS: [&str; 1] = ["plain"];
+use vow_protocol::report::{Body as Said, FORMAT, Report, RunReport, VERSION};
 
 /// A new address.
 #[derive(Debug, Deserialize)]
@@ -53,9 +51,7 @@ pub async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, 
         return Err(Error::Malformed("the backup has a name of 1 to 100 characters".into()));
     }
     let parser = new.parser.as_deref().unwrap_or("plain");
-    if !PARSERS.contains(&parser) {
-        return Err(Error::Malformed(format!("there is no parser {parser:?}: {}", PARSERS.join(", "))));
-    }
+    let source_type = parser.parse::<Parser>().map_err(Error::Malformed)?.source_type();
     let uuid = secret::random_uuid().map_err(|error| Error::Internal(error.to_string()))?;
     let now = app.now();
     let mut conn = app.db.write().await?;
@@ -69,7 +65,8 @@ pub async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, 
         }
     };
     let host_id = hosts::host_id(&mut conn, tenant_id, &new.host, now).await?;
-    let source_id = sources::source_id(&mut conn, (host_id, tenant_id), &new.source, "ping", now).await?;
+    let source_id =
+        sources::source_id(&mut conn, (host_id, tenant_id), &new.source, source_type, now).await?;
     rows::add(&mut conn, &uuid, (source_id, tenant_id), parser, &who.actor, now).await?;
     let object = format!("source {}/{}/{}", new.tenant, new.host, new.source);
     who.note(&mut conn, Some(tenant_id), "ping.add", &object, parser, now).await?;
@@ -147,19 +144,20 @@ async fn take(app: &App, uuid: &str, what: &str, request: Request) -> Result<(),
     let ping = rows::by_uuid(&mut app.read().await?, uuid).await?.ok_or(Error::Absent)?;
     let output = captured(request.into_body()).await?;
     let now = app.now();
-    let failed = match what {
+    let end = match what {
         "start" => {
             let mut conn = app.db.write().await?;
             rows::pinged(&mut conn, ping.id, Some(now), now).await?;
             return Ok(conn.commit().await?);
         }
         "log" => None,
-        "" => Some(false),
-        "fail" => Some(true),
-        status => Some(status.parse::<u8>().map_err(|_| Error::Malformed(String::new()))? != 0),
+        "" => Some(End::Done),
+        "fail" => Some(End::Failed),
+        status => Some(End::Exit(status.parse().map_err(|_| Error::Malformed(String::new()))?)),
     };
-    if let Some(failed) = failed {
-        let report = report(&ping, failed, &output, now)?;
+    if let Some(end) = end {
+        let report = report(&ping, end, &output, now)?;
+        let output = last_part(output);
         let known = KnownHost {
             host_id: ping.host_id,
             tenant_id: ping.tenant_id,
@@ -173,33 +171,40 @@ async fn take(app: &App, uuid: &str, what: &str, request: Request) -> Result<(),
         })?;
     }
     let mut conn = app.db.write().await?;
-    let started = if failed.is_some() { None } else { ping.started_secs };
+    let started = if end.is_some() { None } else { ping.started_secs };
     rows::pinged(&mut conn, ping.id, started, now).await?;
     Ok(conn.commit().await?)
 }
 
-/// A body as text: the end of it, when it is long.
+/// A body as text.
 async fn captured(body: Body) -> Result<String, Error> {
     let read = http_body_util::Limited::new(body, BODY_BYTES_MAX).collect();
     let read = tokio::time::timeout(std::time::Duration::from_secs(30), read).await;
     let Ok(Ok(read)) = read else { return Err(Error::Malformed("the body is too long or broke off".into())) };
-    let bytes = read.to_bytes();
-    let from = bytes.len().saturating_sub(OUTPUT_BYTES_MAX);
-    Ok(String::from_utf8_lossy(&bytes[from..]).into_owned())
+    Ok(String::from_utf8_lossy(&read.to_bytes()).into_owned())
 }
 
-/// The run that a ping stands for.
-fn report(ping: &Ping, failed: bool, output: &str, now: i64) -> Result<Report, Error> {
+/// What is kept of a text: its end, when it is long.
+fn last_part(mut text: String) -> String {
+    let mut from = text.len().saturating_sub(OUTPUT_BYTES_MAX);
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    text.split_off(from)
+}
+
+/// The run that a ping stands for, as far as its tool's output tells.
+fn report(ping: &Ping, end: End, output: &str, now: i64) -> Result<Report, Error> {
     let id = || secret::random_id().map_err(|error| Error::Internal(error.to_string()));
     let started_secs = ping.started_secs.filter(|started| *started <= now).unwrap_or(now);
-    let last = output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    let body = RunReport {
+    let parser = ping.parser.parse::<Parser>().map_err(Error::Internal)?;
+    let mut body = RunReport {
         run: id()?,
         source: ping.source.clone(),
-        source_type: "ping".into(),
+        source_type: parser.source_type().into(),
         started_secs,
         duration_secs: (now - started_secs) as f64,
-        outcome: if failed { Outcome::Failed } else { Outcome::Ok },
+        outcome: import::outcome(parser, end),
         snapshot: None,
         sequence: None,
         files: 0,
@@ -207,10 +212,8 @@ fn report(ping: &Ping, failed: bool, output: &str, now: i64) -> Result<Report, E
         bytes: 0,
         added_bytes: 0,
         errors: 0,
-        error: failed.then(|| {
-            format!("the backup reported a failure: {}", last.chars().take(500).collect::<String>())
-        }),
-        hint: failed.then(|| "read its captured output".into()),
+        error: None,
+        hint: None,
         problems: vec![],
         notes: vec![],
         levels: vec![],
@@ -222,6 +225,7 @@ fn report(ping: &Ping, failed: bool, output: &str, now: i64) -> Result<Report, E
         plan: None,
         recipients: vec![],
     };
+    import::fill(parser, output, &mut body);
     Ok(Report {
         format: FORMAT.into(),
         version: VERSION,

@@ -2,7 +2,7 @@
 
 use super::conn::{Conn, Inner, SqliteTx};
 use super::{DbError, migrate};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -23,6 +23,8 @@ pub enum Place {
         url: String,
         /// The password, when there is one.
         password: Option<Zeroizing<String>>,
+        /// Authorities (PEM): with them the server must prove its name by a certificate, whatever the URL says.
+        ca: Option<PathBuf>,
     },
 }
 
@@ -89,10 +91,18 @@ impl Db {
                     );
                 Pools::Sqlite { read, write }
             }
-            Place::Postgres { url, password } => {
+            Place::Postgres { url, password, ca } => {
                 let mut options = PgConnectOptions::from_str(url).map_err(failed)?;
                 if let Some(password) = password {
                     options = options.password(password);
+                }
+                if let Some(ca) = ca {
+                    let read = std::fs::read(ca);
+                    let authorities = read.map_err(|error| DbError::Open {
+                        place: place.to_string(),
+                        reason: format!("{}: {error}", ca.display()),
+                    })?;
+                    options = options.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(authorities);
                 }
                 let pool = PgPoolOptions::new()
                     .max_connections(POSTGRES_CONNECTIONS)

@@ -16,16 +16,13 @@ pub(super) struct Read {
 pub(super) fn contradiction(read: Read, status: &Status) -> Option<String> {
     if status.ledger < read.position {
         return Some(format!(
-            "its ledger was read up to entry {}, and ends at {} now: the vault was set back",
+            "its ledger was read up to entry {}, and ends at {} now",
             read.position, status.ledger
         ));
     }
     let now = status.head.as_ref().map(|head| head.0);
     if status.ledger == read.position && read.position > 0 && now.is_some() && now != read.head {
-        return Some(format!(
-            "entry {} of its ledger is another one than it was: the vault was set back",
-            read.position
-        ));
+        return Some(format!("entry {} of its ledger is another one than it was", read.position));
     }
     None
 }

@@ -48,8 +48,9 @@ pub async fn sync(
         Ok(()) => {}
         Err(FetchError::Vault(error)) => {
             let mut conn = db.write().await?;
-            if let VaultError::Ledger { .. } = &error {
-                vaults::set_back(&mut conn, vault.id, Some(&error.to_string())).await?;
+            // As it was seen first: what comes later rests on that.
+            if let (VaultError::Ledger { reason, .. }, None) = (&error, &vault.set_back) {
+                vaults::set_back(&mut conn, vault.id, Some(reason)).await?;
             }
             vaults::failed(&mut conn, vault.id, &error.to_string(), now).await?;
             conn.commit().await?;

@@ -1,6 +1,6 @@
 //! `borg create --json --log-json`: a document about the archive, and lines of JSON about what went wrong.
 
-use super::{incomplete, problem};
+use super::{incomplete, made, problem};
 use serde_json::Value;
 use vow_protocol::report::{Outcome, RunReport};
 
@@ -26,10 +26,10 @@ pub(super) fn fill(output: &str, report: &mut RunReport) {
     report.files = number("nfiles");
     report.bytes = number("original_size");
     report.added_bytes = number("deduplicated_size");
-    if let Some(secs) = archive.get("duration").and_then(Value::as_f64).filter(|secs| *secs >= 0.0) {
+    if let Some(secs) = archive.get("duration").and_then(Value::as_f64) {
         report.duration_secs = secs;
     }
-    report.snapshot = archive.get("id").and_then(Value::as_str).map(str::to_owned);
+    made(report, "borg archive", archive.get("name"));
 }
 
 /// The document that begins with a brace alone on its line, whatever stands around it.

@@ -1,6 +1,6 @@
 //! `pgbackrest info --output=json`: every stanza with its backups; the newest backup is the run.
 
-use super::{incomplete, problem};
+use super::{incomplete, made, problem};
 use serde_json::Value;
 use vow_protocol::report::RunReport;
 
@@ -37,7 +37,7 @@ pub(super) fn fill(output: &str, report: &mut RunReport) {
     report.bytes = info.and_then(|info| info.get("size")?.as_u64()).unwrap_or(0);
     let repository = info.and_then(|info| info.get("repository"));
     report.added_bytes = repository.and_then(|repository| repository.get("delta")?.as_u64()).unwrap_or(0);
-    report.snapshot = backup.get("label").and_then(Value::as_str).map(str::to_owned);
+    made(report, "pgBackRest backup", backup.get("label"));
     let start = backup.get("timestamp").and_then(|times| times.get("start")?.as_i64());
     if let (Some(start), Some(stop)) = (start, stop(backup)) {
         report.duration_secs = (stop - start).max(0) as f64;

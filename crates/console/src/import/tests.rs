@@ -10,7 +10,7 @@ fn report(outcome: Outcome) -> RunReport {
 }
 
 fn read(parser: Parser, exit: u8, output: &str) -> RunReport {
-    let mut report = report(outcome(parser, Some(exit)));
+    let mut report = report(outcome(parser, End::Exit(exit)));
     fill(parser, output, &mut report);
     report
 }
@@ -26,7 +26,10 @@ const BORG_ERROR: &str = r#"{"type": "log_message", "message": "Repository /nobr
 fn restic_tells_sizes_errors_and_its_end() {
     let good = read(Parser::Restic, 0, RESTIC);
     assert_eq!((good.outcome, good.files, good.bytes, good.added_bytes), (Outcome::Ok, 5, 300, 707));
-    assert_eq!(good.snapshot.as_deref(), Some("6788a64b"));
+    assert_eq!((good.snapshot, good.notes), (None, vec!["restic snapshot 6788a64b".to_owned()]));
+    // What restic 0.14 says of a path that is not there, and ends with status 0.
+    let skipped = read(Parser::Restic, 0, &format!("/srv/gone does not exist, skipping\n{RESTIC}"));
+    assert_eq!((skipped.outcome, skipped.errors), (Outcome::Partial, 1));
     let unread = r#"{"message_type":"error","error":{"message":"permission denied"},"during":"archival","item":"/etc/shadow"}"#;
     let partial = read(Parser::Restic, 3, &format!("{unread}\n{RESTIC}"));
     assert_eq!(
@@ -51,6 +54,27 @@ fn borg_tells_warnings_between_its_document() {
         (Outcome::Failed, Some("Repository /nobr does not exist."))
     );
     assert_eq!(read(Parser::Borg, 0, "").outcome, Outcome::Failed);
+    // Newer numbers: a warning is 100 to 127, everything else is an error.
+    assert_eq!(read(Parser::Borg, 107, BORG).outcome, Outcome::Partial);
+    assert_eq!(read(Parser::Borg, 13, BORG).outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_tool_that_failed_is_believed_whatever_its_output_says() {
+    for parser in [Parser::Plain, Parser::Restic, Parser::Borg, Parser::PgBackRest] {
+        assert_eq!(outcome(parser, End::Failed), Outcome::Failed);
+        assert_eq!(outcome(parser, End::Done), Outcome::Ok);
+    }
+}
+
+#[test]
+fn numbers_that_cannot_be_are_not_believed() {
+    for (word, number) in [("300", "18446744073709551615"), ("0.256492808", "1e300"), ("0.256492808", "-1.0")]
+    {
+        let report = read(Parser::Restic, 0, &RESTIC.replace(word, number));
+        assert_eq!(report.outcome, Outcome::Failed, "{number}");
+        assert!(report.bytes <= AMOUNT_MAX && report.duration_secs == 0.0 || word == "300", "{number}");
+    }
 }
 
 #[test]
@@ -93,7 +117,7 @@ proptest::proptest! {
     #[test]
     fn nothing_that_is_printed_makes_a_failure_better(output in ".{0,400}", exit in 1u8..) {
         for parser in [Parser::Plain, Parser::Restic, Parser::Borg, Parser::PgBackRest] {
-            let before = outcome(parser, Some(exit));
+            let before = outcome(parser, End::Exit(exit));
             proptest::prop_assert!(read(parser, exit, &output).outcome >= before);
         }
     }

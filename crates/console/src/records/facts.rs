@@ -114,6 +114,9 @@ pub struct VaultFacts {
     pub answered_secs: Option<i64>,
     /// Why it does not answer.
     pub error: Option<String>,
+    /// How its ledger contradicts what was read of it before.
+    #[serde(default)]
+    pub set_back: Option<String>,
     /// How full it was, oldest first; one a day is enough. Empty for storage without an end (a bucket).
     pub usage: Vec<Usage>,
 }

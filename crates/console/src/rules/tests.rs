@@ -437,6 +437,7 @@ fn a_vault_that_fills_says_when() {
         since_secs: MONDAY,
         answered_secs: Some(MONDAY + 20 * DAY),
         error: None,
+        set_back: None,
         usage: (0..20).map(|day| usage(day, 600 * MB + day as u64 * 10 * MB)).collect(),
     };
     let said = |vault: &VaultFacts| sentences(&watch_vault(vault, &Settings::default(), MONDAY + 20 * DAY));
@@ -446,6 +447,14 @@ fn a_vault_that_fills_says_when() {
     );
     vault.usage = (0..20).map(|day| usage(day, 500 * MB + day as u64 % 3 * 20 * MB)).collect();
     assert!(said(&vault).is_empty(), "ups and downs are no growth");
+    vault.set_back = Some("its ledger was read up to entry 9, and ends at 8 now".into());
+    vault.answered_secs = Some(MONDAY);
+    assert_eq!(
+        said(&vault),
+        ["remote was set back: its ledger was read up to entry 9, and ends at 8 now."],
+        "that it is not asked any further is no second problem"
+    );
+    (vault.set_back, vault.answered_secs) = (None, Some(MONDAY + 20 * DAY));
     vault.usage = vec![usage(0, 960 * MB)];
     assert_eq!(said(&vault), ["remote is 96 % full (960 MB of 1 GB)."]);
     vault.answered_secs = Some(MONDAY);

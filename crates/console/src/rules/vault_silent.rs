@@ -6,6 +6,10 @@ use super::{Found, Said};
 use crate::records::{Severity, VaultFacts};
 
 pub(super) fn watch(vault: &VaultFacts, settings: &Settings, now_secs: i64) -> Said {
+    // One cause, one ticket: what a vault says that was set back is not asked for any further.
+    if vault.set_back.is_some() {
+        return None;
+    }
     let last = vault.answered_secs.unwrap_or(vault.since_secs).max(settings.listening_since_secs);
     let silent = now_secs - last;
     if silent <= settings.vault_silent_secs {

@@ -11,7 +11,7 @@ pub(super) fn judge(case: &RunCase) -> Said {
         return None;
     }
     // A ping says that something ran, not how much it was.
-    if body.bytes == 0 && body.files == 0 && body.snapshot.is_none() {
+    if body.source_type == crate::import::PLAIN_TYPE {
         return None;
     }
     // An empty source that a person has called expected stays so until it has had bytes.

@@ -4,7 +4,7 @@ use super::app::App;
 use super::error::Error;
 use crate::db::prune::{self, Terms};
 use crate::db::tickets::InTransaction;
-use crate::db::{DbError, Scope, hosts, lease, sources, vaults};
+use crate::db::{DbError, Scope, audits, hosts, lease, sources, vaults};
 use crate::fetch;
 use crate::tickets::Desk;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use vow_base::sign::SigningKey;
 
 /// How often something may be due.
 const TICK: Duration = Duration::from_secs(10);
-/// A vault is asked this often.
-const ASK_SECS: i64 = 60;
-/// A host or source is looked at this often, when nothing comes from it.
-const LOOK_SECS: i64 = 600;
 const LOOK_MAX: i64 = 1000;
 const LOOK_TOGETHER: usize = 25;
+/// A tenant is held against its policy this often.
+const AUDIT_SECS: i64 = 3600;
+/// Tenants in one go: a lease must not end meanwhile.
+const AUDIT_MAX: i64 = 50;
 const PRUNE_SECS: i64 = 3600;
 /// A lease that its holder does not renew ends after this time.
 const LEASE_SECS: i64 = 180;
@@ -29,7 +29,8 @@ const LEASE_SECS: i64 = 180;
 pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Receiver<bool>) {
     let holder = crate::auth::secret::random_id().unwrap_or_default();
     let cancelled = Arc::new(AtomicBool::new(false));
-    let mut tick = tokio::time::interval(TICK);
+    let mut tick =
+        tokio::time::interval(TICK.min(app.config.ask_vaults_every.0).min(app.config.look_every.0));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -39,6 +40,7 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
         let work = async {
             note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
             note(&app, "looking at hosts", look(&app, &holder).await);
+            note(&app, "auditing", audit(&app, &holder).await);
             note(&app, "testing the alarm path", super::deliver::test(&app, &holder).await);
             note(&app, "tidying up", tidy(&app, &holder).await);
         };
@@ -84,10 +86,11 @@ async fn ask(
     holder: &str,
     cancelled: &Arc<AtomicBool>,
 ) -> Result<(), Error> {
+    let every = app.config.ask_vaults_every.secs();
     let all = vaults::list(&mut app.read().await?, Scope::All).await?;
     let mut asking = tokio::task::JoinSet::new();
     for vault in all {
-        if !is_ours(app, &format!("vault/{}", vault.id), holder, ASK_SECS).await? {
+        if !is_ours(app, &format!("vault/{}", vault.id), holder, every).await? {
             continue;
         }
         let (app, key, cancelled) = (app.clone(), key.clone(), cancelled.clone());
@@ -110,7 +113,8 @@ async fn look(app: &App, holder: &str) -> Result<(), Error> {
         return Ok(());
     }
     let now = app.now();
-    let due = hosts::due(&mut app.read().await?, now - LOOK_SECS, LOOK_MAX).await?;
+    let before = now - app.config.look_every.secs();
+    let due = hosts::due(&mut app.read().await?, before, LOOK_MAX).await?;
     for some in due.chunks(LOOK_TOGETHER) {
         let store = InTransaction::new(app.db.write().await?);
         for host_id in some {
@@ -118,7 +122,7 @@ async fn look(app: &App, holder: &str) -> Result<(), Error> {
         }
         store.into_conn().commit().await?;
     }
-    let due = sources::due(&mut app.read().await?, now - LOOK_SECS, LOOK_MAX).await?;
+    let due = sources::due(&mut app.read().await?, before, LOOK_MAX).await?;
     for some in due.chunks(LOOK_TOGETHER) {
         let store = InTransaction::new(app.db.write().await?);
         for source in some {
@@ -128,6 +132,21 @@ async fn look(app: &App, holder: &str) -> Result<(), Error> {
     }
     let desk = Desk { store: &app.db, settings: &app.judge.tickets, routes: &app.judge.routes };
     desk.tick(now).await.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(())
+}
+
+/// Tenants whose turn it is, each in a transaction of its own.
+async fn audit(app: &App, holder: &str) -> Result<(), Error> {
+    if !is_ours(app, "audit", holder, 0).await? {
+        return Ok(());
+    }
+    let now = app.now();
+    let due = audits::due(&mut app.read().await?, now - AUDIT_SECS, AUDIT_MAX).await?;
+    for (id, name) in due {
+        let store = InTransaction::new(app.db.write().await?);
+        crate::audit::audit_tenant(&store, &app.judge, (id, &name), now).await?;
+        store.into_conn().commit().await?;
+    }
     Ok(())
 }
 

@@ -38,6 +38,12 @@ pub struct Config {
     pub database: Option<String>,
     /// A file with the password for that.
     pub database_password_file: Option<PathBuf>,
+    /// Authorities (PEM) that sign the certificate of that database's server, which then must prove its name by one.
+    pub database_ca_file: Option<PathBuf>,
+    /// How often vaults are asked.
+    pub ask_vaults_every: Term,
+    /// How often hosts and sources are looked at of which nothing comes.
+    pub look_every: Term,
     /// How long healthy runs are kept.
     pub keep_runs: Term,
     /// How long other runs are kept.
@@ -68,6 +74,9 @@ impl Default for Config {
             behind_proxy: false,
             database: None,
             database_password_file: None,
+            database_ca_file: None,
+            ask_vaults_every: Term(Duration::from_secs(60)),
+            look_every: Term(Duration::from_secs(600)),
             keep_runs: Term(14 * DAY),
             keep_problems: Term(400 * DAY),
             keep_days: Term(800 * DAY),
@@ -164,6 +173,14 @@ impl Config {
         if self.database.as_deref().is_some_and(has_password) {
             return Err(("database", "a password does not belong into a URL: use database_password_file"));
         }
+        for (name, file) in [
+            ("database_password_file", &self.database_password_file),
+            ("database_ca_file", &self.database_ca_file),
+        ] {
+            if file.is_some() && self.database.is_none() {
+                return Err((name, "there is no database that it belongs to"));
+            }
+        }
         if self.connections == 0 {
             return Err(("connections", "must be at least 1"));
         }
@@ -225,6 +242,7 @@ mod tests {
             ("keep_runs = \"1 week\"", 1, "not a length of time"),
             ("database = \"mysql://x\"", 1, "must be postgres://"),
             ("database = \"postgres://u:secret@h/d\"", 1, "a password does not belong"),
+            ("\ndatabase_ca_file = \"a\"", 2, "no database"),
             ("certificate = \"a\"", 1, "belong together"),
             ("connections = 0", 1, "at least 1"),
         ] {

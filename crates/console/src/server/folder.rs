@@ -86,10 +86,13 @@ impl Folder {
         })?;
         let mut config =
             Config::parse(&text).map_err(|source| FolderError::Settings { path: file.clone(), source })?;
-        for path in [&mut config.certificate, &mut config.key, &mut config.database_password_file]
-            .into_iter()
-            .flatten()
-        {
+        let files = [
+            &mut config.certificate,
+            &mut config.key,
+            &mut config.database_password_file,
+            &mut config.database_ca_file,
+        ];
+        for path in files.into_iter().flatten() {
             *path = dir.join(&*path);
         }
         Ok(Self { dir: dir.to_owned(), config })
@@ -117,7 +120,7 @@ impl Folder {
             }
             None => None,
         };
-        Ok(Place::Postgres { url, password })
+        Ok(Place::Postgres { url, password, ca: self.config.database_ca_file.clone() })
     }
 
     /// Opens the database, and puts together what every request shares.
@@ -132,6 +135,9 @@ impl Folder {
             tickets: TicketSettings::default(),
             listening_since_secs: clock.now().div_euclid(1_000_000_000),
         };
-        Ok(App::new(db, Arc::new(judge), clock, self.config.clone(), self.key()?.public(), channels))
+        let key = Arc::new(self.key()?);
+        let app = App::new(db, Arc::new(judge), clock, self.config.clone(), key.public(), channels);
+        app.sign_with(key);
+        Ok(app)
     }
 }

@@ -83,15 +83,28 @@ pub(super) async fn login(State(app): State<Arc<App>>, request: Request) -> Resu
         let wrong = "Name, password or code is wrong. A code is good once: wait for the next one.";
         return Ok((http::StatusCode::UNAUTHORIZED, login_page(Some(wrong))).into_response());
     };
-    let cookie = random()?;
-    people::begin_session(&mut conn, &secret::hash(&cookie), user.id, &random()?, &address, WHOLE_SECS, now)
-        .await?;
     people::forget_failures(&mut conn, &by_name).await?;
-    let actor = format!("user {}", user.name);
-    let act = audit::Act { actor: &actor, address: &address, action: "login", object: &actor, detail: "" };
-    audit::note(&mut conn, user.tenant_id, act, now).await?;
+    let entered = begin(&app, &mut conn, &user, &address, "login", now).await?;
     conn.commit().await?;
-    Ok(([(SET_COOKIE, cookie_text(&app, &cookie, WHOLE_SECS))], Redirect::to("/")).into_response())
+    Ok(entered)
+}
+
+/// Begins a session of somebody who has shown who they are, within the transaction that decided so.
+pub(super) async fn begin(
+    app: &App,
+    conn: &mut crate::db::Conn,
+    user: &User,
+    address: &str,
+    action: &str,
+    now: i64,
+) -> Result<Response, Error> {
+    let cookie = random()?;
+    people::begin_session(conn, &secret::hash(&cookie), user.id, &random()?, address, WHOLE_SECS, now)
+        .await?;
+    let actor = format!("user {}", user.name);
+    let act = audit::Act { actor: &actor, address, action, object: &actor, detail: "" };
+    audit::note(conn, user.tenant_id, act, now).await?;
+    Ok(([(SET_COOKIE, cookie_text(app, &cookie, WHOLE_SECS))], Redirect::to("/")).into_response())
 }
 
 fn random() -> Result<Zeroizing<String>, Error> {

@@ -77,7 +77,7 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
                     label { "Tenant" input name="tenant" maxlength="63" required; }
                     label { "Host" input name="host" maxlength="63" required; }
                     label { "Backup" input name="source" maxlength="100" required; }
-                    label { "Tool" select name="parser" { @for parser in crate::api::PARSERS { option value=(parser) { (parser) } } } }
+                    label { "Tool" select name="parser" { @for parser in crate::import::Parser::WORDS { option value=(parser) { (parser) } } } }
                     button type="submit" { "Make an address" }
                 }))
                 @for ping in &addresses {

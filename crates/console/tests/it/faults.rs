@@ -140,7 +140,7 @@ async fn a_database_that_was_restarted_is_used_again() {
     let mut server = tokio::task::spawn_blocking(vow_testkit::postgres::Server::start).await.unwrap();
     let folder = server.path("").display().to_string();
     let url = format!("postgres:///postgres?host={}&user=postgres", folder.trim_end_matches('/'));
-    let db = Db::open(&Place::Postgres { url, password: None }).await.unwrap();
+    let db = Db::open(&Place::Postgres { url, password: None, ca: None }).await.unwrap();
     let set = async |value: i64| {
         let mut conn = db.write().await?;
         settings::set(&mut conn, "x", &value).await?;

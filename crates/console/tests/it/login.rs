@@ -3,6 +3,7 @@
 use crate::stand::{NOW, PASSWORD, Stand, on_both};
 use crate::wire::{Reply, ask};
 use std::net::SocketAddr;
+use vow_console::admin;
 use vow_console::auth::{Role, totp};
 use vow_console::db::{Scope, audit, people};
 
@@ -132,6 +133,34 @@ on_both! {
         let code = totp::code_at(&secret, NOW + 60).unwrap();
         assert_eq!(login(web, "ada", PASSWORD, &code).await.status, 303);
         assert_eq!(login(web, "ada", PASSWORD, &code).await.status, 401);
+        stand.stop().await;
+    }
+
+    a_link_is_good_once_and_for_a_short_time(stand) {
+        stand.user("ada", Role::Administrator, None).await;
+        let (_, web) = stand.serve();
+        let me = admin::at_the_machine();
+        let old = admin::add_login_link(&stand.app, &me, "ada", 900).await.unwrap();
+        let path = admin::add_login_link(&stand.app, &me, "ada", 900).await.unwrap();
+        assert!(admin::add_login_link(&stand.app, &me, "nobody", 900).await.is_err());
+        let use_up = |path: &str| format!("secret={}", path.rsplit('/').next().unwrap());
+        // Looking at it, however often, uses nothing up and lets nobody in.
+        for _ in 0..2 {
+            let shown = page(web, &path, "").await.expect(200);
+            assert!(shown.header("set-cookie").is_none());
+            assert_eq!(format!("secret={}", hidden(&shown, "secret")), use_up(&path));
+        }
+        // One that was made before is good for nothing any more, nor is one from another site's page.
+        assert_eq!(form(web, "/login/link", &[], &use_up(&old)).await.status, 401);
+        assert_eq!(form(web, "/login/link", &[("origin", "https://evil.example")], &use_up(&path)).await.status, 403);
+        let entered = form(web, "/login/link", &[], &use_up(&path)).await;
+        assert_eq!((entered.status, entered.header("location")), (303, Some("/")));
+        assert_eq!(page(web, "/users", &cookie(&entered)).await.status, 200);
+        assert_eq!(form(web, "/login/link", &[], &use_up(&path)).await.status, 401);
+        let late = admin::add_login_link(&stand.app, &me, "ada", 900).await.unwrap();
+        stand.set_time(NOW + 901);
+        assert_eq!(form(web, "/login/link", &[], &use_up(&late)).await.status, 401);
+        assert!(acts(&stand).await.contains(&"login.link".to_owned()));
         stand.stop().await;
     }
 }

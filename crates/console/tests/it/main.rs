@@ -1,12 +1,15 @@
 //! Tests of the console, as one program: its database everywhere twice, on SQLite and on PostgreSQL.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod audits;
 mod document;
 mod faults;
 mod history;
+mod importers;
 mod ingest;
 mod login;
 mod notify;
+mod over_tls;
 mod pages;
 mod pings;
 mod stand;

@@ -87,7 +87,7 @@ impl Stand {
                 server.sql("postgres", &format!("CREATE DATABASE {name}"));
                 let folder = server.path("").display().to_string();
                 let url = format!("postgres:///{name}?host={}&user=postgres", folder.trim_end_matches('/'));
-                (Place::Postgres { url, password: None }, Some(server))
+                (Place::Postgres { url, password: None, ca: None }, Some(server))
             }
         };
         let clock = Arc::new(SetClock::default());

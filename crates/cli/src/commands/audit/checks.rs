@@ -74,6 +74,33 @@ pub(super) fn databases(look: &Look<'_>) -> Vec<Finding> {
     look.databases().filter_map(one).collect()
 }
 
+/// Servers that no source captures and whose databases cannot even be listed.
+pub(super) fn servers(look: &Look<'_>) -> Vec<Finding> {
+    let one = |server: &vow_sources::adapter::Discovered| {
+        let why = server.problems.first().filter(|_| server.running && server.parts.is_empty())?;
+        if look.sources.iter().any(|source| source.capture.covers(server)) {
+            return None;
+        }
+        let text = format!("{} is captured by no source: {why}", server.name);
+        let hint = format!(
+            "add a [[source]] of type \"{}\" with an account that may read everything (docs/sources.md), or accept it with a [[waiver]]",
+            server.kind
+        );
+        Some(finding(format!("server:{}", server.name), "coverage", Severity::High, text, &hint))
+    };
+    look.servers.iter().filter_map(one).collect()
+}
+
+/// Whether the recovery kit that was made with the plan still lies beside it: whoever takes the machine over could read every backup.
+pub(super) fn recovery_key(config: &Config) -> Option<Finding> {
+    let kit = crate::layout::recovery_file(config.file.parent()?);
+    kit.exists().then(|| {
+        let text = format!("the recovery key lies on this machine: {}", kit.display());
+        let hint = "copy it to two safe places and remove it here; bring it back only to restore";
+        finding("recovery-key".into(), "keys", Severity::High, text, hint)
+    })
+}
+
 /// Sources whose last run failed.
 pub(super) fn last_runs(config: &Config) -> Vec<Finding> {
     let one = |source: &vow_agent::plan::SourcePlan| {

@@ -41,7 +41,7 @@ impl At {
 }
 
 /// What a console runs on.
-pub(super) fn runtime() -> Outcome<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("vow-console").build();
     built.map_err(|e| Failure::failed("no threads can be started").because(&e))
 }

@@ -10,7 +10,8 @@ use std::fs;
 use toml_edit::{DocumentMut, Item, Table, value};
 use vow_agent::plan::quoted;
 use vow_agent::plan::{self, Config, ConsolePlan};
-use vow_protocol::client::{ConsoleError, JoinAs};
+use vow_protocol::JoinToken;
+use vow_protocol::client::{ConsoleError, JoinAs, JoinedConsole};
 
 /// Join a console with a token from it, and add it to the configuration
 ///
@@ -24,8 +25,24 @@ pub(crate) struct Args {
 
 /// Joins.
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
-    let token = read_token(&args.token)?;
     let config = cx.load_config()?;
+    let (plan, joined) = join(&config, &read_token(&args.token)?)?;
+    cx.ui.json(&json!({
+        "message_type": "summary", "status": "ok", "url": plan.address.to_string(),
+        "fingerprint": plan.fingerprint.to_string(), "tenant": joined.tenant, "host": joined.name,
+    }));
+    let (tenant, name) = (crate::ui::plain(&joined.tenant), crate::ui::plain(&joined.name));
+    cx.ui.say(&format!(
+        "{tenant}/{name} has joined the console at {}; it is in {}",
+        plan.address,
+        config.file.display()
+    ));
+    cx.ui.say("next step: run the agent (packaging/systemd/vow-agent.service), or `vow backup`: both report");
+    Ok(Exit::Done)
+}
+
+/// Joins a console with a token, and adds it to the plan.
+pub(crate) fn join(config: &Config, token: &JoinToken) -> Outcome<(ConsolePlan, JoinedConsole)> {
     let plan = ConsolePlan { address: token.address.clone(), fingerprint: token.fingerprint };
     if let Some(known) = config.console.as_ref().filter(|known| **known != plan) {
         let message = format!("{} names another console already: {}", config.file.display(), known.address);
@@ -45,20 +62,9 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         Failure::failed("the console was not joined").because(&error).hint(hint)
     })?;
     if config.console.is_none() {
-        add(&config, &plan)?;
+        add(config, &plan)?;
     }
-    cx.ui.json(&json!({
-        "message_type": "summary", "status": "ok", "url": plan.address.to_string(),
-        "fingerprint": plan.fingerprint.to_string(), "tenant": joined.tenant, "host": joined.name,
-    }));
-    let (tenant, name) = (crate::ui::plain(&joined.tenant), crate::ui::plain(&joined.name));
-    cx.ui.say(&format!(
-        "{tenant}/{name} has joined the console at {}; it is in {}",
-        plan.address,
-        config.file.display()
-    ));
-    cx.ui.say("next step: run the agent (packaging/systemd/vow-agent.service), or `vow backup`: both report");
-    Ok(Exit::Done)
+    Ok((plan, joined))
 }
 
 /// Adds it to the configuration; everything else there stays as it is.

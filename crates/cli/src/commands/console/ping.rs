@@ -4,10 +4,11 @@ use super::at::At;
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use crate::ui::{Table, plain};
+use crate::ui::{Table, plain, rfc3339};
 use serde_json::json;
 use vow_console::admin::{self, NewPing};
 use vow_console::db::{Scope, pings};
+use vow_console::import::Parser;
 
 /// Addresses that other tools ping when their backups end
 #[derive(clap::Subcommand)]
@@ -22,9 +23,9 @@ pub(crate) enum Command {
         host: String,
         /// The name of the backup
         source: String,
-        /// What reads its output
-        #[arg(long)]
-        parser: Option<String>,
+        /// What makes it: its output is read, when it is posted
+        #[arg(long, value_name = "TOOL", default_value = "plain", value_parser = Parser::WORDS)]
+        parser: String,
     },
     /// List the addresses
     List {
@@ -48,7 +49,7 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
                 tenant: tenant.clone(),
                 host: host.clone(),
                 source: source.clone(),
-                parser: parser.clone(),
+                parser: Some(parser.clone()),
             };
             let base = at.folder()?.config.web_address.unwrap_or_default();
             let uuid =
@@ -63,13 +64,17 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
             let all =
                 at.with(|app| async move { Ok(pings::list(&mut app.read().await?, Scope::All).await?) })?;
             cx.ui.json(&json!({"message_type": "pings", "pings": all}));
-            let mut table = Table::new(&["number", "tenant", "host", "backup", "address"], &[0]);
+            let mut table =
+                Table::new(&["number", "tenant", "host", "backup", "tool", "pinged", "address"], &[0]);
             for ping in &all {
                 table.row(vec![
                     ping.id.to_string(),
                     plain(&ping.tenant),
                     plain(&ping.host),
                     plain(&ping.source),
+                    ping.parser.clone(),
+                    ping.pinged_secs
+                        .map_or_else(|| "never".into(), |at| rfc3339(at.saturating_mul(1_000_000_000))),
                     format!("/ping/{}", ping.uuid),
                 ]);
             }

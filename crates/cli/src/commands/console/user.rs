@@ -42,6 +42,16 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Print a link with which a user logs in once, without a password: for whoever sits at the console's machine
+    Link {
+        #[command(flatten)]
+        at: At,
+        /// The name
+        name: String,
+        /// How long it is good
+        #[arg(long, value_name = "M", default_value_t = 15, value_parser = clap::value_parser!(i64).range(1..=1440))]
+        minutes: i64,
+    },
     /// Shut a user out
     Disable {
         #[command(flatten)]
@@ -83,6 +93,17 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
             })?;
             cx.ui.json(&json!({"message_type": "summary", "status": "ok", "name": name}));
             cx.ui.say(&format!("{} has another password and no second factor", plain(name)));
+        }
+        Command::Link { at, name, minutes } => {
+            let (path, base) = at.with(|app| async move {
+                let path = admin::add_login_link(&app, &admin::at_the_machine(), name, minutes * 60).await?;
+                let web = app.config.listen_web.first().map(|address| format!("http://{address}"));
+                Ok((path, app.config.web_address.clone().or(web).unwrap_or_default()))
+            })?;
+            let link = Zeroizing::new(format!("{}{}", base.trim_end_matches('/'), *path));
+            cx.ui.json(&json!({"message_type": "login_link", "link": *link, "term_secs": minutes * 60}));
+            cx.ui.line(&link);
+            cx.ui.note("it is good once; links that were made before are good for nothing any more");
         }
         Command::Disable { at, name, undo } => {
             at.with(|app| async move {

@@ -19,9 +19,9 @@ const SHOWN: usize = 20;
 /// One result.
 pub(crate) struct Proven {
     /// The source.
-    pub(super) source: String,
+    pub(crate) source: String,
     /// The level.
-    pub(super) level: String,
+    pub(crate) level: String,
     /// The host and its key; none when there was no snapshot.
     pub(super) host: Option<(String, String)>,
     /// What was found.

@@ -431,6 +431,7 @@ fn vault(seed: u64, number: usize, extent: &Extent, figures: &mut Figures) {
         since_secs: START,
         answered_secs: None,
         error: None,
+        set_back: None,
         usage: vec![],
     };
     let (settings, mut board) = (Settings::default(), Board::default());
