@@ -19,6 +19,7 @@ mod program;
 pub mod question;
 pub mod redis;
 pub mod secret;
+mod spooled;
 pub mod sqlite;
 mod steps;
 pub mod stored;
