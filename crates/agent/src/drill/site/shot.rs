@@ -56,7 +56,9 @@ fn run(chromium: &Path, url: &str, work: &Path, file: &Path, bare: bool) -> Resu
     command.args(bare.then_some("--no-sandbox"));
     command.arg(format!("--user-data-dir={}", profile.display()));
     command.arg(format!("--screenshot={}", file.display())).arg(url);
-    command.env_clear().env("HOME", work).env("PATH", "/usr/bin:/bin").env("TMPDIR", work);
+    command.env_clear().env("HOME", work).env("PATH", "/usr/bin:/bin");
+    // The browser makes a socket there, whose path may have 107 bytes: this one is short, and means the folder it works in.
+    command.env("TMPDIR", "/proc/self/cwd");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command
         .current_dir(work)

@@ -67,7 +67,7 @@ fn a_site_is_asked_for_what_it_leads_to() {
     let done = drill(&host, ["files", "--scratch", &at]).expect(0);
     let proof = proofs(&done).remove(0);
     let notes = texts(&proof, "notes");
-    assert!(notes.contains("2 pages, 5 links and 1 pictures"), "{}", done.story());
+    assert!(notes.contains("3 pages, 6 links and 1 pictures"), "{}", done.story());
     assert!(names(&place).is_empty(), "{}", done.story());
     let chromium = Path::new("/usr/bin/chromium").exists();
     let shots = host.state().join("drill/shots");
