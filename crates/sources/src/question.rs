@@ -78,9 +78,7 @@ impl Question {
         };
         let is = |met: bool, wanted: fmt::Arguments<'_>| match met {
             true => Ok(()),
-            false => {
-                Err(format!("gave {}, and should give {wanted}", value.map_or("null".into(), |v| short(v))))
-            }
+            false => Err(format!("gave {}, and should give {wanted}", value.map_or("null".into(), short))),
         };
         match &self.wanted {
             Wanted::True => is(value.is_some_and(is_true), format_args!("true")),
