@@ -168,7 +168,7 @@ pub(crate) fn prove(
             database.extensions.keys().filter(|extension| !available.contains(*extension)).cloned().collect();
         if !lacking.is_empty() {
             proof.blocked.push(format!(
-                "database {name:?} needs extensions that are not installed here: {}",
+                "database {name:?} cannot be drilled here: extension {} missing",
                 lacking.join(", ")
             ));
             continue;
