@@ -3,6 +3,7 @@
 mod audited;
 mod bucket;
 mod cable;
+mod coherence;
 mod command;
 mod damage;
 mod drill;
