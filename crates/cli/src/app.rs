@@ -158,3 +158,6 @@ fn usage(error: &clap::Error) -> Exit {
     let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
+
+#[cfg(test)]
+mod documents;
