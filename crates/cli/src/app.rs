@@ -2,7 +2,7 @@
 
 use crate::commands::{
     agent, audit, backup, binlog_receive, cat, check, completions, config, console, diff, discover, drill,
-    export, find, init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
+    export, find, init, key, ls, man, mount, report, restore, serve, snapshots, sqlite_helper, up, vault,
     wal_receive,
 };
 use crate::exit::Exit;
@@ -66,6 +66,8 @@ enum Command {
     Vault(vault::Command),
     #[command(subcommand)]
     Console(console::Command),
+    #[command(subcommand)]
+    Report(report::Command),
     Serve(serve::Args),
     #[command(hide = true)]
     SqliteHelper(sqlite_helper::Args),
@@ -137,6 +139,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
+        Command::Report(command) => report::run(cx, &command),
         Command::Serve(args) => serve::run(cx, &args),
         Command::SqliteHelper(args) => sqlite_helper::run(&args),
         Command::Completions(args) => completions::run(cx, &args),

@@ -1,5 +1,6 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod audited;
 mod bucket;
 mod cable;
 mod coherence;
