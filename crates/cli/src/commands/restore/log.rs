@@ -74,9 +74,10 @@ pub(super) fn gather(
         .recursive(true)
         .create(folder)
         .map_err(|e| Failure::io("make", folder, e))?;
-    let mut names = BTreeSet::new();
+    let (mut names, mut missed, mut broken) = (BTreeSet::new(), None, None);
     for (info, places) in &pieces {
         let piece = open_first(cx, info, places)?;
+        let before = names.len();
         for entry in piece.entries(None) {
             let entry = entry?;
             let Ok(name) = String::from_utf8(entry.path.clone()) else { continue };
@@ -93,9 +94,16 @@ pub(super) fn gather(
             piece.content(&entry, &mut file)?;
             fs::rename(&temporary, &path).map_err(|e| Failure::io("write", &path, e))?;
         }
+        // What is missing before the oldest piece that matters does not matter, nor what is after the newest one.
+        if before > 0 && missed.is_none() {
+            missed = piece.root().problems.first().map(|(_, text)| ui::plain(text));
+        }
+        if names.len() > before && broken.is_none() {
+            broken.clone_from(&missed);
+        }
     }
     let names: Vec<_> = names.into_iter().collect();
-    if let Some(missing) = after.missing(&names) {
+    if let Some(missing) = after.missing(&names).or(broken) {
         return Err(Failure::failed(format!(
             "{missing}: that moment cannot be gone back to from this snapshot"
         ))
@@ -112,10 +120,11 @@ pub(super) fn gather(
     })
 }
 
-/// Insists that the log tells everything up to the moment.
+/// Insists that the log goes on from the snapshot, and tells everything up to the moment.
 fn reached(after: &dyn LogAfter, folder: &Path, until: Until) -> Outcome<()> {
+    let reaches =
+        after.reaches(folder).map_err(|e| Failure::failed("the log cannot be replayed").because(&e))?;
     let Until::Moment(moment) = until else { return Ok(()) };
-    let reaches = after.reaches(folder).map_err(|e| Failure::failed("the log cannot be read").because(&e))?;
     match reaches {
         Some(secs) if secs < moment.as_second() => Err(Failure::failed(format!(
             "the log in the vaults does not reach {moment}: its last event is of {}",
