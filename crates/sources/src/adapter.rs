@@ -7,6 +7,7 @@ mod log;
 
 pub use log::{Log, LogAfter, Received, Receiving, Replay};
 
+use crate::files::View;
 use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -147,6 +148,11 @@ pub trait Capture: Debug + Send + Sync {
         self.excludes().contains(&part.name)
     }
 
+    /// What it reads file by file, and so could as well read from a snapshot of a file system ([`Run::views`]).
+    fn reads(&self) -> Option<Reads<'_>> {
+        None
+    }
+
     /// What it means that what was remembered is lost.
     fn memory(&self) -> Memory;
 
@@ -164,6 +170,17 @@ pub trait Capture: Debug + Send + Sync {
     fn prove(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Option<Result<Proof, AdapterError>> {
         None
     }
+}
+
+/// What is read file by file.
+#[derive(Debug, Clone, Copy)]
+pub struct Reads<'r> {
+    /// The roots: absolute paths.
+    pub paths: &'r [PathBuf],
+    /// Patterns of what is left out.
+    pub exclude: &'r [String],
+    /// Other file systems below the roots are left out.
+    pub one_file_system: bool,
 }
 
 /// What a source has its memory for.
@@ -194,6 +211,8 @@ pub struct Run {
     pub told: Told,
     /// For a run that fails because of something that passes.
     pub again: Again,
+    /// Folders that are read in snapshots of their file systems.
+    pub views: Vec<View>,
 }
 
 /// What a source tells of its truth while it is captured, without any content: for whoever judges runs without seeing data.

@@ -4,6 +4,7 @@
 //! engine's. Removing an adapter is removing its folder. `docs/sources.md` says how to add one.
 
 pub mod adapter;
+pub mod coherence;
 pub mod command;
 pub mod discover;
 pub mod etcd;

@@ -1,6 +1,6 @@
 //! The configuration in effect, with every default, as TOML that can be read again.
 
-use super::{Config, Due, PingFrom, Place, SourcePlan, Timing, VaultPlan, rate};
+use super::{Config, Due, GroupPlan, PingFrom, Place, SourcePlan, Timing, VaultPlan, groups, rate};
 use std::fmt::Write;
 use std::path::Path;
 use vow_base::id::hex;
@@ -15,13 +15,11 @@ impl Config {
         host(&mut text, self);
         self.vaults.iter().for_each(|plan| vault(&mut text, plan));
         for plan in &self.sources {
-            source(&mut text, plan);
-            if let Some(timing) = self.timings.get(&plan.name) {
-                timed(&mut text, timing);
-            }
+            source(&mut text, self, plan);
             // Tables of their own come last: what stands behind them would be theirs.
             expected(&mut text, &plan.drill);
         }
+        self.groups.iter().filter(|plan| plan.declared).for_each(|plan| group(&mut text, self, plan));
         who_and_when(&mut text, self);
         text
     }
@@ -70,15 +68,39 @@ fn vault(text: &mut String, plan: &VaultPlan) {
     line!(text, "spool = {}", plan.spool);
 }
 
-fn source(text: &mut String, plan: &SourcePlan) {
+fn source(text: &mut String, config: &Config, plan: &SourcePlan) {
     line!(text, "\n[[source]]\nname = {}\ntype = {}", quoted(&plan.name), quoted(&plan.kind));
     for (key, value) in plan.settings.iter() {
         line!(text, "{key} = {value}");
     }
-    if let Some(schedule) = &plan.schedule {
+    let group = config.group_of(&plan.name);
+    if let Some(schedule) = plan.schedule.as_ref().filter(|_| !group.is_some_and(|group| group.declared)) {
         line!(text, "schedule = {}", quoted(schedule));
     }
+    if let Some(timing) = config.timings.get(&plan.name) {
+        if !group.is_some_and(|group| group.declared) {
+            timed(text, timing);
+        }
+        told(text, timing);
+    }
+    if let Some(group) = group.filter(|group| !group.declared) {
+        groups::shown(text, &group.group);
+    }
     drill(text, &plan.drill);
+}
+
+fn group(text: &mut String, config: &Config, plan: &GroupPlan) {
+    let group = &plan.group;
+    line!(text, "\n[[group]]\nname = {}", quoted(&group.name));
+    line!(text, "sources = {}", list(group.sources.iter().map(String::as_str)));
+    let first = config.sources.iter().find(|source| group.sources.first() == Some(&source.name));
+    if let Some(schedule) = first.and_then(|source| source.schedule.as_ref()) {
+        line!(text, "schedule = {}", quoted(schedule));
+    }
+    if let Some(timing) = first.and_then(|source| config.timings.get(&source.name)) {
+        timed(text, timing);
+    }
+    groups::shown(text, group);
 }
 
 fn drill(text: &mut String, plan: &super::DrillPlan) {
@@ -106,7 +128,7 @@ fn expected(text: &mut String, plan: &super::DrillPlan) {
     }
 }
 
-/// The keys of a source that are about time.
+/// The keys of a source, or of a group, that are about when it is due.
 fn timed(text: &mut String, timing: &Timing) {
     if let Some(zone) = timing.calendar.as_ref().and_then(|calendar| calendar.zone_name()) {
         line!(text, "time_zone = {}", quoted(zone));
@@ -122,6 +144,10 @@ fn timed(text: &mut String, timing: &Timing) {
         Some(late) => term(late),
     };
     line!(text, "catch_up = \"{catch_up}\"");
+}
+
+/// Who is told of a source.
+fn told(text: &mut String, timing: &Timing) {
     match &timing.ping {
         Some(PingFrom::Plan(_, url)) => {
             line!(text, "ping_url = {}", quoted(url));

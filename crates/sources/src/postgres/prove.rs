@@ -60,7 +60,7 @@ pub(super) fn prove_with(
             database.extensions.keys().filter(|name| missing.contains(*name)).cloned().collect();
         if !lacking.is_empty() {
             proof.blocked.push(format!(
-                "database {:?} needs extensions that are not installed here: {}",
+                "database {:?} cannot be drilled here: extension {} missing",
                 database.name,
                 lacking.join(", ")
             ));

@@ -161,7 +161,7 @@ pub(crate) fn prove(stored: &StoredBackup<'_>, place: &Path, stop: Stop<'_>) -> 
             database.extensions.keys().filter(|extension| !available.contains(*extension)).cloned().collect();
         if !lacking.is_empty() {
             proof.blocked.push(format!(
-                "database {name:?} needs extensions that are not installed here: {}",
+                "database {name:?} cannot be drilled here: extension {} missing",
                 lacking.join(", ")
             ));
             continue;
