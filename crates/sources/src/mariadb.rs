@@ -7,6 +7,7 @@
 
 mod access;
 mod adapter;
+mod begin;
 mod binlog;
 mod capture;
 mod discover;
