@@ -31,7 +31,7 @@ BEHIND = {
     "/hosts": r"/sources/\d+$",
     "/sources": r"/runs/\d+$",
 }
-EACH = 2
+EACH = 1
 
 
 def axe_script():
@@ -97,6 +97,9 @@ def main():
         session, paths = None, None
         for colours in ("light", "dark"):
             for screen, (width, height) in SCREENS.items():
+                # Dark is the same layout: one screen is enough, when nobody wants pictures.
+                if (screen, colours) == ("phone", "dark") and not asked.shots:
+                    continue
                 context = browser.new_context(
                     viewport={"width": width, "height": height}, color_scheme=colours, bypass_csp=True,
                     storage_state=session, ignore_https_errors=True, is_mobile=screen == "phone",
@@ -132,7 +135,7 @@ def main():
                 context.close()
         browser.close()
     print(json.dumps({"looked": looked, "pages": paths, "wrong": bad}, indent=1))
-    return 1 if bad or looked < 4 * len(PAGES) else 0
+    return 1 if bad or looked < 3 * len(PAGES) else 0
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 
 mod document;
 mod faults;
+mod fuzzed;
 mod history;
 mod importers;
 mod ingest;
 mod login;
+mod looks;
 mod notify;
 mod over_tls;
 mod pages;

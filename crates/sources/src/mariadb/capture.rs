@@ -16,7 +16,7 @@ use super::sql::quoted_name;
 use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
-use crate::adapter::Again;
+use crate::adapter::{Again, Told};
 use crate::synthetic;
 use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,6 +101,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     again: Again,
+    told: Told,
 }
 
 #[derive(Default)]
@@ -210,9 +211,10 @@ fn go_on() -> bool {
 }
 
 impl MariaDb {
-    /// The source of these options. A run that fails because tables were changed asks for another.
-    pub fn new(options: MariaDbOptions, again: Again) -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again };
+    /// The source of these options. A run that fails because tables were changed asks for another; one that
+    /// holds tells how many objects of each kind its truth has.
+    pub fn new(options: MariaDbOptions, again: Again, told: Told) -> Self {
+        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again, told };
         Self { options, shared: Arc::new(shared), learned: Arc::default(), stage: Stage::New }
     }
 
@@ -599,6 +601,11 @@ impl Dumping {
             accounts: std::mem::take(&mut self.accounts),
             longest_statement_bytes,
         };
+        shared.told.objects("database", truth.databases.len() as u64);
+        for (kind, count) in &truth.kinds {
+            shared.told.objects(kind, *count);
+        }
+        shared.told.objects("account", truth.accounts.len() as u64);
         let file =
             |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
         found.push(file(SERVER, document(&self.facts)?));

@@ -3,6 +3,7 @@
 mod bucket;
 mod cable;
 mod command;
+mod console;
 mod damage;
 mod drill;
 mod etcd;
