@@ -1,5 +1,6 @@
 //! Everything the pages show and do, as JSON. `docs/console-openapi.json` describes it; a test keeps it true.
 
+mod audits;
 mod figures;
 mod gate;
 pub(crate) mod people;
@@ -21,11 +22,16 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/me", get(read::me))
         .route("/overview", get(read::overview))
         .route("/tenants", get(read::tenants))
+        .route("/tenants/{id}/audit", get(audits::tenant).post(audits::audit))
+        .route("/tenants/{id}/policy", get(audits::policy).post(audits::set_policy))
+        .route("/tenants/{id}/records", get(audits::records).post(audits::set_records))
+        .route("/tenants/{id}/findings", get(audits::findings))
         .route("/hosts", get(read::hosts))
         .route("/hosts/{id}", get(read::host))
         .route("/hosts/{id}/quiet", post(work::quiet))
         .route("/hosts/{id}/close", post(work::close))
         .route("/hosts/{id}/keys/{key}/revoke", post(work::revoke_key))
+        .route("/hosts/{id}/audit", get(audits::host).post(audits::change_host))
         .route("/sources/{id}", get(read::source))
         .route("/sources/{id}/days", get(read::days))
         .route("/sources/{id}/runs", get(read::runs))
@@ -39,6 +45,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/debts", get(read::debts))
         .route("/vaults", get(read::vaults))
         .route("/vaults/{id}", get(read::vault))
+        .route("/vaults/{id}/record", get(audits::vault_record).post(audits::set_vault_record))
         .route("/users", get(people::users).post(people::post_user))
         .route("/users/{id}/disable", post(people::post_disable))
         .route("/tokens", get(people::tokens).post(people::post_token))

@@ -4,6 +4,8 @@
 //! [`Db::read`] sees what is there, one from [`Db::write`] is a transaction that lasts until [`Conn::commit`], or never was.
 
 pub mod audit;
+mod audit_facts;
+pub mod audits;
 mod conn;
 mod error;
 pub mod hosts;
@@ -16,6 +18,7 @@ pub mod people;
 pub mod pings;
 pub mod proofs;
 pub mod prune;
+pub mod reports;
 pub mod runs;
 pub mod settings;
 pub mod snapshots;
@@ -24,6 +27,7 @@ pub mod tickets;
 mod value;
 pub mod vaults;
 
+pub(crate) use audit_facts::read as audit_facts;
 pub use conn::Conn;
 pub use error::DbError;
 pub use open::{Db, Place};

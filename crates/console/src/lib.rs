@@ -5,6 +5,7 @@
 
 pub mod admin;
 mod api;
+pub mod audit;
 pub mod auth;
 pub mod db;
 pub mod fetch;
@@ -12,6 +13,7 @@ pub mod import;
 pub mod ingest;
 pub mod notify;
 pub mod records;
+pub mod report;
 pub mod rules;
 pub mod server;
 pub mod tickets;

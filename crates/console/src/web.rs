@@ -3,11 +3,14 @@
 //! A page reads what it shows, within the scope of whoever asks, and draws it. Forms post to the page they stand on.
 
 mod audit;
+mod audits;
 mod charts;
 mod draw;
+pub(crate) use draw::{bytes, plain, stamp};
 mod forms;
 mod grid;
 mod guard;
+mod host_audit;
 mod hosts;
 mod layout;
 mod link;
@@ -15,6 +18,7 @@ mod login;
 mod overview;
 mod people;
 mod proofs;
+mod reports;
 mod runs;
 mod sources;
 mod tickets;
@@ -37,7 +41,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/", get(overview::fleet))
         .route("/tenants", get(overview::tenants))
         .route("/tenants/{id}", get(overview::tenant))
+        .route("/tenants/{id}/audit", get(audits::tenant).post(audits::change))
+        .route("/tenants/{id}/reports/{file}", get(reports::report))
         .route("/hosts/{id}", get(hosts::host).post(hosts::change))
+        .route("/hosts/{id}/audit", get(host_audit::host).post(host_audit::change))
         .route("/sources/{id}", get(sources::source).post(sources::change))
         .route("/runs/{id}", get(runs::run))
         .route("/tickets", get(tickets::board))
@@ -46,6 +53,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/proofs/{id}", get(proofs::proof))
         .route("/vaults", get(vaults::list))
         .route("/vaults/{id}", get(vaults::vault))
+        .route("/vaults/{id}/record", get(host_audit::vault).post(host_audit::change_vault))
         .route("/users", get(people::list).post(people::change))
         .route("/audit", get(audit::list))
         .route("/me", get(login::me).post(login::change))

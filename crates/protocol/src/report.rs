@@ -51,6 +51,21 @@ pub enum Body {
     Inventory(Box<serde_json::Value>),
     /// Findings of an audit made on the host: a document of `vow audit`.
     Audit(Box<serde_json::Value>),
+    /// A recovery identity opened a challenge of this host.
+    KeyProof(KeyProofReport),
+}
+
+/// A recovery identity is still there: it opened what was sealed to its recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyProofReport {
+    /// The recipient's fingerprint, 32 hexadecimal digits.
+    pub recipient: String,
+    /// The id of the challenge, 32 hexadecimal digits.
+    pub challenge: String,
+    /// When the challenge was made.
+    pub challenged_secs: i64,
+    /// When its answer was accepted.
+    pub proven_secs: i64,
 }
 
 /// How something ended.

@@ -189,18 +189,23 @@ pub fn backup(
     let (mut chain, cache_fits) = continue_chain(&state, &public, &states, monitor)?;
     let at =
         |action| move |e| BackupError::State(DiskError::at(action, &PathBuf::from("the state folder"))(e));
+    let index_secret = keys.secret.index_secret(&options.recipients);
     let files =
-        CacheFiles::new(&state.folder.join("cache"), &options.source, &keys.secret).map_err(at("open"))?;
+        CacheFiles::new(&state.folder.join("cache"), &options.source, &index_secret).map_err(at("open"))?;
     let head = if cache_fits { files.head() } else { None };
     let earlier = head.as_ref().map(CacheHead::packs).unwrap_or_default();
 
     let packs = PackTable::default();
     let index_folder = state.folder.join("index");
-    if !cache_fits {
-        rebuild::index(&index_folder, &keys.secret, &states, &mut chain, monitor)
+    // Also when the segments were written for other recipients: their rows name packs that these cannot open.
+    let known = LocalIndex::open(&index_folder, &index_secret, |_| None).map_err(at("open the index in"))?;
+    let is_lost = known.is_empty() && !chain.segments.is_empty();
+    drop(known);
+    if !cache_fits || is_lost {
+        rebuild::index(&index_folder, &index_secret, &states, &mut chain, monitor)
             .map_err(at("rebuild the index in"))?;
     }
-    let index = LocalIndex::open(&index_folder, &keys.secret, |id| Some(packs.number(id)))
+    let index = LocalIndex::open(&index_folder, &index_secret, |id| Some(packs.number(id)))
         .map_err(at("open the index in"))?;
     for pack in &earlier {
         packs.number(&pack.id);

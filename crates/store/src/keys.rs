@@ -1,6 +1,7 @@
 //! What derives from the host's secret: chunk ids, cut points and the key of index segments. Section 2 of `docs/format.md`.
 
 use crate::record::RecordType;
+use crate::session::Recipient;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The host's secret. It opens no content: it only hides which chunks a host has.
@@ -18,9 +19,15 @@ impl HostSecret {
         Zeroizing::new(blake3::derive_key("vow v1 id secret", &self.0))
     }
 
-    /// The secret that opens this host's index segments.
-    pub fn index_secret(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(blake3::derive_key("vow v1 index secret", &self.0))
+    /// The secret that opens this host's index segments, its local index and its caches. It is bound to whom snapshots are sealed to, in any
+    /// order: what was sent for other recipients opens for them and not for these, so it must not be referred to again.
+    pub fn index_secret(&self, recipients: &[Recipient]) -> Zeroizing<[u8; 32]> {
+        let mut prints: Vec<_> = recipients.iter().map(Recipient::fingerprint).collect();
+        prints.sort_unstable();
+        prints.dedup();
+        let base = Zeroizing::new(blake3::derive_key("vow v1 index secret", &self.0));
+        let material = Zeroizing::new([&base[..], &prints.concat()].concat());
+        Zeroizing::new(blake3::derive_key("vow v1 index secret of recipients", &material))
     }
 
     /// The 256 numbers that decide where files are cut.

@@ -332,17 +332,17 @@ impl Document {
     }
 }
 
-/// Keeps a document of a host, when it is newer than the one that is there.
+/// Keeps a document of a host, when it is newer than the one that is there; gives whether it was.
 pub async fn keep_document(
     conn: &mut Conn,
     host_id: i64,
     which: Document,
     made_secs: i64,
     document: &serde_json::Value,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let sql = "INSERT INTO host_documents (host_id, kind, made_secs, body) VALUES ($1, $2, $3, $4) ON CONFLICT (host_id, kind) DO UPDATE SET \
         made_secs = excluded.made_secs, body = excluded.body WHERE host_documents.made_secs <= excluded.made_secs";
-    conn.run(sql, args![host_id, which.word(), made_secs, to_json(document)?]).await.map(|_| ())
+    Ok(conn.run(sql, args![host_id, which.word(), made_secs, to_json(document)?]).await? == 1)
 }
 
 /// A document of a host, and when it was made.

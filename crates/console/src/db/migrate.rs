@@ -5,7 +5,7 @@ use super::{Conn, Db, DbError};
 use sqlx::AssertSqlSafe;
 
 /// Every migration, oldest first: its version is its place, from 1. One that was released never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// Any number will do, as long as every console takes the same.
 const POSTGRES_LOCK: i64 = 0x766f_7720_636f;

@@ -10,7 +10,7 @@ const RECORD_BYTES: usize = 16 + 8 + 8 + 1 + 8 + 8 + 8 + 4 + 4 + 4 + 8;
 const NONE: u32 = u32::MAX;
 
 /// Bits of rules. A rule keeps its bit for ever; a new one is added at the end.
-const BITS: [RuleName; 26] = [
+const BITS: [RuleName; 28] = [
     RuleName::Failed,
     RuleName::Partial,
     RuleName::Missing,
@@ -37,6 +37,8 @@ const BITS: [RuleName; 26] = [
     RuleName::SelfTest,
     RuleName::ChannelDown,
     RuleName::VaultSetBack,
+    RuleName::Audit,
+    RuleName::Policy,
 ];
 
 /// All of them, one after the other.
@@ -134,7 +136,7 @@ mod tests {
             changed_ppm: seed.is_multiple_of(2).then_some(seed as u32),
             mistyped_ppm: None,
             random_ppm: Some(1_000_000),
-            spoke: RuleName::ALL.into_iter().skip(seed as usize % 25).step_by(3).collect(),
+            spoke: RuleName::ALL.into_iter().skip(seed as usize % 28).step_by(3).collect(),
         }
     }
 

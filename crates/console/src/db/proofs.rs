@@ -111,3 +111,16 @@ pub async fn of_source(conn: &mut Conn, source_id: i64, limit: i64) -> Result<Ve
     ));
     conn.rows(sql, args![source_id, limit]).await?.iter().map(listed).collect()
 }
+
+/// Proofs of a tenant whose drills began between two times, oldest first.
+pub async fn between(
+    conn: &mut Conn,
+    tenant_id: i64,
+    (from, to): (i64, i64),
+    limit: i64,
+) -> Result<Vec<ProofRow>, DbError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "{SELECT} WHERE p.tenant_id = $1 AND p.started_secs >= $2 AND p.started_secs < $3 ORDER BY p.started_secs, p.id LIMIT $4"
+    ));
+    conn.rows(sql, args![tenant_id, from, to, limit]).await?.iter().map(listed).collect()
+}

@@ -26,6 +26,8 @@ fn about(tenant: &str, subject: &Subject) -> String {
         Subject::Vault { vault } => vec!["vault", vault],
         Subject::Channel { channel } => vec!["channel", channel],
         Subject::Console => vec!["console"],
+        Subject::Audit { host } | Subject::Finding { host, .. } => vec!["audit", host],
+        Subject::Tenant | Subject::Policy { .. } => vec!["policy"],
     };
     format!("{tenant}\u{1f}{}", parts.join("\u{1f}"))
 }

@@ -78,6 +78,15 @@ pub async fn list(conn: &mut Conn, scope: Scope) -> Result<Vec<Vault>, DbError> 
     conn.rows(sql, args![scope.tenant()]).await?.iter().map(vault).collect()
 }
 
+/// The vaults that a tenant's sources go to, whoever else uses them.
+pub async fn of_tenant(conn: &mut Conn, tenant_id: i64) -> Result<Vec<Vault>, DbError> {
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM vaults WHERE removed_secs IS NULL AND fingerprint IN (SELECT l.vault_fingerprint FROM source_levels l \
+         JOIN sources s ON s.id = l.source_id WHERE s.tenant_id = $1 AND l.planned = 1) ORDER BY name LIMIT 1000"
+    ));
+    conn.rows(sql, args![tenant_id]).await?.iter().map(vault).collect()
+}
+
 /// One vault.
 pub async fn get(conn: &mut Conn, scope: Scope, id: i64) -> Result<Option<Vault>, DbError> {
     let sql = sqlx::AssertSqlSafe(format!(

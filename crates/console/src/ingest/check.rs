@@ -79,6 +79,13 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
                 source.levels.truncate(LEVELS_MAX);
             }
         }
+        Body::KeyProof(proof) => {
+            if !is_hex(&proof.recipient, 32) || !is_hex(&proof.challenge, 32) {
+                return malformed("recipient and challenge are 32 hexadecimal digits");
+            }
+            times.push(&mut proof.challenged_secs);
+            times.push(&mut proof.proven_secs);
+        }
         Body::Inventory(_) | Body::Audit(_) => {}
     }
     let mut ahead = false;

@@ -2,9 +2,10 @@
 
 use super::check::{IngestError, check};
 use super::judge::{Judge, around};
+use crate::audit::{HostAudit, take_host};
 use crate::db::hosts::{Document, KnownHost};
 use crate::db::tickets::InTransaction;
-use crate::db::{Conn, DbError, day_of, hosts, proofs, runs, snapshots, sources};
+use crate::db::{Conn, DbError, audits, day_of, hosts, proofs, runs, snapshots, sources};
 use crate::records::{ClockSample, Held, Proof, Run};
 use crate::rules::{RunCase, judge_run};
 use vow_protocol::report::{Body, ProofReport, Report, RunReport};
@@ -52,9 +53,20 @@ pub async fn take(
                 .await?;
         }
         Body::Audit(document) => {
+            let newest = {
+                let mut conn = store.lock().await;
+                let of = (known.host_id, Document::Audit);
+                hosts::keep_document(&mut conn, of.0, of.1, report.made_secs, &document).await?
+            };
+            // What an older one found may be over.
+            if newest {
+                take_host(store, judge, known, &HostAudit::read(&document), now).await?;
+            }
+        }
+        Body::KeyProof(proof) => {
             let mut conn = store.lock().await;
-            hosts::keep_document(&mut conn, known.host_id, Document::Audit, report.made_secs, &document)
-                .await?;
+            let of = (known.tenant_id, known.host_id);
+            audits::keep_key_proof(&mut conn, of, &proof.recipient, proof.proven_secs, &report.id).await?;
         }
     }
     judge.host(store, known.host_id, now).await?;

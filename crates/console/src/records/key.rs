@@ -64,11 +64,15 @@ pub enum RuleName {
     SelfTest,
     /// A channel delivers nothing.
     ChannelDown,
+    /// The audit of a host found something.
+    Audit,
+    /// The policy of a tenant is not kept.
+    Policy,
 }
 
 impl RuleName {
     /// Every rule.
-    pub const ALL: [RuleName; 26] = [
+    pub const ALL: [RuleName; 28] = [
         Self::Failed,
         Self::Partial,
         Self::Missing,
@@ -95,6 +99,8 @@ impl RuleName {
         Self::SelfTest,
         Self::ChannelDown,
         Self::VaultSetBack,
+        Self::Audit,
+        Self::Policy,
     ];
 
     /// The word, as in keys and settings.
@@ -126,6 +132,8 @@ impl RuleName {
             Self::RestoreSlow => "restore-slow",
             Self::SelfTest => "self-test",
             Self::ChannelDown => "channel-down",
+            Self::Audit => "audit",
+            Self::Policy => "policy",
         }
     }
 }
@@ -181,14 +189,40 @@ pub enum Subject {
     },
     /// The console itself.
     Console,
+    /// The audit of a host, all of it.
+    Audit {
+        /// The host.
+        host: String,
+    },
+    /// One finding of the audit of a host.
+    Finding {
+        /// The host.
+        host: String,
+        /// What the audit calls it.
+        finding: String,
+    },
+    /// The policy of the tenant, all of it.
+    Tenant,
+    /// One check of the policy of the tenant.
+    Policy {
+        /// The check.
+        check: String,
+        /// The host that does not keep it; empty when it is about no host.
+        host: String,
+    },
 }
 
 impl Subject {
     /// The host, when it is about one.
     pub fn host(&self) -> Option<&str> {
         match self {
-            Self::Host { host } | Self::Source { host, .. } | Self::Level { host, .. } => Some(host),
-            Self::Vault { .. } | Self::Channel { .. } | Self::Console => None,
+            Self::Host { host }
+            | Self::Source { host, .. }
+            | Self::Level { host, .. }
+            | Self::Audit { host }
+            | Self::Finding { host, .. } => Some(host),
+            Self::Policy { host, .. } => Some(host.as_str()).filter(|host| !host.is_empty()),
+            Self::Vault { .. } | Self::Channel { .. } | Self::Console | Self::Tenant => None,
         }
     }
 
@@ -206,6 +240,8 @@ impl Subject {
             (Self::Source { host, source }, Self::Level { host: h, source: s, .. }) => {
                 host == h && source == s
             }
+            (Self::Audit { host }, Self::Finding { host: h, .. }) => host == h,
+            (Self::Tenant, Self::Policy { .. }) => true,
             _ => self == other,
         }
     }
@@ -221,6 +257,11 @@ impl fmt::Display for Subject {
             Self::Vault { vault } => write!(f, "vault {vault}"),
             Self::Channel { channel } => write!(f, "channel {channel}"),
             Self::Console => f.write_str("this console"),
+            Self::Audit { host } => write!(f, "{host}, its audit"),
+            Self::Finding { host, finding } => write!(f, "{host}, {finding}"),
+            Self::Tenant => f.write_str("the policy"),
+            Self::Policy { check, host } if host.is_empty() => write!(f, "the policy, {check}"),
+            Self::Policy { check, host } => write!(f, "{host}, {check}"),
         }
     }
 }
@@ -263,6 +304,10 @@ impl fmt::Display for Key {
             Subject::Vault { vault } => write!(f, "vault/{}", part(vault)),
             Subject::Channel { channel } => write!(f, "channel/{}", part(channel)),
             Subject::Console => f.write_str("console"),
+            Subject::Audit { host } => write!(f, "audit/{}", part(host)),
+            Subject::Finding { host, finding } => write!(f, "finding/{}/{}", part(host), part(finding)),
+            Subject::Tenant => f.write_str("tenant"),
+            Subject::Policy { check, host } => write!(f, "policy/{}/{}", part(check), part(host)),
         }
     }
 }
@@ -289,6 +334,10 @@ impl FromStr for Key {
             ["vault", vault] => Subject::Vault { vault: own(vault) },
             ["channel", channel] => Subject::Channel { channel: own(channel) },
             ["console"] => Subject::Console,
+            ["audit", host] => Subject::Audit { host: own(host) },
+            ["finding", host, finding] => Subject::Finding { host: own(host), finding: own(finding) },
+            ["tenant"] => Subject::Tenant,
+            ["policy", check, host] => Subject::Policy { check: own(check), host: own(host) },
             _ => return Err(form()),
         };
         Ok(Self { tenant: own(tenant), rule: rule.parse()?, subject })
@@ -328,6 +377,10 @@ mod tests {
             Subject::Vault { vault: "remote".into() },
             Subject::Channel { channel: "mail".into() },
             Subject::Console,
+            Subject::Audit { host: "a/b".into() },
+            Subject::Finding { host: "x".into(), finding: "folder:/srv/a b".into() },
+            Subject::Tenant,
+            Subject::Policy { check: "copies".into(), host: String::new() },
         ];
         for subject in subjects {
             for rule in RuleName::ALL {

@@ -4,7 +4,7 @@ use super::app::App;
 use super::error::Error;
 use crate::db::prune::{self, Terms};
 use crate::db::tickets::InTransaction;
-use crate::db::{DbError, Scope, hosts, lease, sources, vaults};
+use crate::db::{DbError, Scope, audits, hosts, lease, sources, vaults};
 use crate::fetch;
 use crate::tickets::Desk;
 use std::sync::Arc;
@@ -17,6 +17,10 @@ use vow_base::sign::SigningKey;
 const TICK: Duration = Duration::from_secs(10);
 const LOOK_MAX: i64 = 1000;
 const LOOK_TOGETHER: usize = 25;
+/// A tenant is held against its policy this often.
+const AUDIT_SECS: i64 = 3600;
+/// Tenants in one go: a lease must not end meanwhile.
+const AUDIT_MAX: i64 = 50;
 const PRUNE_SECS: i64 = 3600;
 /// A lease that its holder does not renew ends after this time.
 const LEASE_SECS: i64 = 180;
@@ -36,6 +40,7 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
         let work = async {
             note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
             note(&app, "looking at hosts", look(&app, &holder).await);
+            note(&app, "auditing", audit(&app, &holder).await);
             note(&app, "testing the alarm path", super::deliver::test(&app, &holder).await);
             note(&app, "tidying up", tidy(&app, &holder).await);
         };
@@ -127,6 +132,21 @@ async fn look(app: &App, holder: &str) -> Result<(), Error> {
     }
     let desk = Desk { store: &app.db, settings: &app.judge.tickets, routes: &app.judge.routes };
     desk.tick(now).await.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(())
+}
+
+/// Tenants whose turn it is, each in a transaction of its own.
+async fn audit(app: &App, holder: &str) -> Result<(), Error> {
+    if !is_ours(app, "audit", holder, 0).await? {
+        return Ok(());
+    }
+    let now = app.now();
+    let due = audits::due(&mut app.read().await?, now - AUDIT_SECS, AUDIT_MAX).await?;
+    for (id, name) in due {
+        let store = InTransaction::new(app.db.write().await?);
+        crate::audit::audit_tenant(&store, &app.judge, (id, &name), now).await?;
+        store.into_conn().commit().await?;
+    }
     Ok(())
 }
 

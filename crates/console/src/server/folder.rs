@@ -135,6 +135,9 @@ impl Folder {
             tickets: TicketSettings::default(),
             listening_since_secs: clock.now().div_euclid(1_000_000_000),
         };
-        Ok(App::new(db, Arc::new(judge), clock, self.config.clone(), self.key()?.public(), channels))
+        let key = Arc::new(self.key()?);
+        let app = App::new(db, Arc::new(judge), clock, self.config.clone(), key.public(), channels);
+        app.sign_with(key);
+        Ok(app)
     }
 }

@@ -91,7 +91,9 @@ impl Server {
             (Some(certificate), Some(key)) => Some(browser_tls(certificate, key)?),
             _ => None,
         };
-        Ok(Self { for_hosts, for_web, web_tls, key: Arc::new(key), app })
+        let key = Arc::new(key);
+        app.sign_with(key.clone());
+        Ok(Self { for_hosts, for_web, web_tls, key, app })
     }
 
     /// Where it listens for hosts.

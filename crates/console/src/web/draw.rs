@@ -4,7 +4,7 @@ use crate::records::Severity;
 use maud::{Markup, html};
 
 /// A text from elsewhere: what would move, hide or turn other text is shown as what it is.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let odd = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -13,7 +13,7 @@ pub(super) fn plain(text: &str) -> String {
 }
 
 /// `1.2 GiB`.
-pub(super) fn bytes(bytes: i64) -> String {
+pub(crate) fn bytes(bytes: i64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -65,7 +65,7 @@ pub(super) fn span(secs: i64) -> String {
 }
 
 /// `2026-11-28 02:30`, UTC.
-pub(super) fn stamp(secs: i64) -> String {
+pub(crate) fn stamp(secs: i64) -> String {
     match jiff::Timestamp::from_second(secs) {
         Ok(time) => time.strftime("%Y-%m-%d %H:%M").to_string(),
         Err(_) => "—".to_owned(),

@@ -70,7 +70,7 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
         }
         div.row {
             @if let Some((at, document)) = &inventory { (inventory_card(*at, document, now)) }
-            @if let Some((at, document)) = &audit { (audit_card(*at, document, now)) }
+            @if let Some((at, document)) = &audit { (audit_card(id, *at, document, now)) }
             section.card {
                 h2 { "Keys" }
                 @for key in &keys {
@@ -106,10 +106,9 @@ fn work(who: &Who, host: &Host) -> Markup {
 
 /// The newest of what `vow discover` found: how much of it nothing covers.
 fn inventory_card(at: i64, document: &serde_json::Value, now: i64) -> Markup {
-    let items = document.get("found").or_else(|| document.get("items")).and_then(|items| items.as_array());
-    let uncovered = |item: &&serde_json::Value| {
-        item.get("covered_by").is_none_or(|by| by.is_null() || by.as_array().is_some_and(Vec::is_empty))
-    };
+    let items = document.get("ledger").and_then(|items| items.as_array());
+    let uncovered =
+        |item: &&serde_json::Value| item.get("state").and_then(|state| state.as_str()) == Some("unknown");
     html! {
         section.card {
             h2 { "Found on it" small { (maybe_ago(Some(at), now)) } }
@@ -121,15 +120,14 @@ fn inventory_card(at: i64, document: &serde_json::Value, now: i64) -> Markup {
     }
 }
 
-fn audit_card(at: i64, document: &serde_json::Value, now: i64) -> Markup {
-    let findings = document.get("findings").and_then(|findings| findings.as_array());
+fn audit_card(host_id: i64, at: i64, document: &serde_json::Value, now: i64) -> Markup {
+    let audit = crate::audit::HostAudit::read(document);
+    let open: Vec<_> = audit.findings.iter().filter(|one| !one.is_waived(now)).collect();
     html! {
         section.card {
             h2 { "Audit" small { (maybe_ago(Some(at), now)) } }
-            @if let Some(findings) = findings {
-                p { (findings.len()) " findings" }
-                ul.list { @for finding in findings.iter().take(20) { li { (plain(finding.get("message").and_then(|m| m.as_str()).unwrap_or("—"))) } } }
-            }
+            p { a href=(format!("/hosts/{host_id}/audit")) { (open.len()) " findings" } ", " (audit.findings.len() - open.len()) " accepted, " (audit.unknown) " things that nobody covers" }
+            ul.list { @for finding in open.iter().take(20) { li { (plain(&finding.text)) } } }
             details { summary { "The whole document" } pre { (plain(&pretty(document))) } }
         }
     }

@@ -182,6 +182,7 @@ pub(super) async fn tenant(
         (layout::trail(&[("/tenants".into(), "Tenants".into())]))
         h1 { (plain(&tenant.name)) }
         (numbers(&mut conn, scope, app.now()).await?)
+        p { a href=(format!("/tenants/{id}/audit")) { "Audit, policy and reports" } }
         @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, app.now())) } }
         (hosts_card(&mut conn, scope, &asked, &at, app.now()).await?)
     };

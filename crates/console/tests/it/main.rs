@@ -1,6 +1,7 @@
 //! Tests of the console, as one program: its database everywhere twice, on SQLite and on PostgreSQL.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod audits;
 mod document;
 mod faults;
 mod fuzzed;

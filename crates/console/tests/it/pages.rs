@@ -26,7 +26,13 @@ on_both! {
         body.source_type = SCRIPT.into();
         body.levels = vec![LevelReport { name: SCRIPT.into(), vault: None, received: Some(false), error: Some(SCRIPT.into()) }];
         stand.put(&odd, report(&odd, 1, Body::Run(Box::new(body)))).await.unwrap();
-        let document = serde_json::json!({"findings": [{"message": SCRIPT}], "found": [{"path": SCRIPT}]});
+        let document = serde_json::json!({
+            "findings": [{"finding": SCRIPT, "text": SCRIPT, "hint": SCRIPT, "offer": SCRIPT, "check": SCRIPT, "severity": SCRIPT}],
+            "waived": [{"finding": "x", "text": SCRIPT, "waived": {"reason": SCRIPT, "by": SCRIPT, "until": "2999-01-01"}}],
+            "ledger": [{"state": "unknown", "what": SCRIPT, "path": SCRIPT, "bytes": -1}],
+            "exclusions": [{"source": SCRIPT, "pattern": SCRIPT, "files": 1}],
+            "unseen": [{"what": SCRIPT, "why": SCRIPT}, SCRIPT],
+        });
         stand.put(&odd, report(&odd, 2, Body::Audit(Box::new(document.clone())))).await.unwrap();
         stand.put(&odd, report(&odd, 3, Body::Inventory(Box::new(document)))).await.unwrap();
         let mut told = report(&odd, 4, Body::Alive(Alive::default()));
@@ -40,6 +46,7 @@ on_both! {
         let (_, web) = stand.serve();
         let token = stand.token(Role::Administrator, None).await;
         let mut targets = vec![
+            format!("/hosts/{}/audit", odd.host_id), format!("/tenants/{}/audit", host.tenant_id), format!("/tenants/{}/reports/2026-09.html", host.tenant_id),
             "/".to_owned(), "/?q=%3Cscript%3E".into(), "/tenants".into(), format!("/tenants/{}", host.tenant_id), format!("/hosts/{}", odd.host_id),
             format!("/sources/{source}"), format!("/runs/{run}"), "/tickets".into(), "/proofs".into(), "/vaults".into(), "/users".into(), "/audit".into(),
         ];

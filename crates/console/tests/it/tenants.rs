@@ -59,6 +59,14 @@ fn reads(of: &Owned) -> Vec<String> {
     let mut all = vec![
         format!("/tenants/{tenant}"),
         format!("/hosts/{host}"),
+        format!("/tenants/{tenant}/audit"),
+        format!("/tenants/{tenant}/reports/2026-09.html"),
+        format!("/hosts/{host}/audit"),
+        format!("/api/v1/tenants/{tenant}/audit"),
+        format!("/api/v1/tenants/{tenant}/policy"),
+        format!("/api/v1/tenants/{tenant}/records"),
+        format!("/api/v1/tenants/{tenant}/findings"),
+        format!("/api/v1/hosts/{host}/audit"),
         format!("/sources/{source}"),
         format!("/runs/{run}"),
         format!("/tickets/{ticket}"),
@@ -94,6 +102,9 @@ fn writes(of: &Owned) -> Vec<(String, serde_json::Value)> {
         (format!("/api/v1/hosts/{host}/close"), json!({"closed": true})),
         (format!("/api/v1/hosts/{host}/keys/{}/revoke", "ab".repeat(32)), json!({})),
         (format!("/api/v1/sources/{source}/adjust"), json!({})),
+        (format!("/api/v1/hosts/{host}/audit"), json!({"step": "place", "place": {"name": "here"}})),
+        (format!("/api/v1/tenants/{}/records", of.tenant), json!({"owner": "ann"})),
+        (format!("/api/v1/tenants/{}/audit", of.tenant), json!({})),
         (format!("/api/v1/tickets/{ticket}"), json!({"action": "comment", "text": "hello"})),
     ]
 }

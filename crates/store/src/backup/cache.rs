@@ -3,7 +3,6 @@
 
 use super::block::Ready;
 use super::packs::PackNo;
-use crate::keys::HostSecret;
 use crate::listing::{Entry, Kind, Time, path, tree};
 use crate::source::{Item, Stat};
 use minicbor::bytes::ByteVec;
@@ -82,9 +81,9 @@ pub(super) struct CacheFiles {
 }
 
 impl CacheFiles {
-    pub(super) fn new(folder: &Path, source: &str, secret: &HostSecret) -> io::Result<Self> {
+    pub(super) fn new(folder: &Path, source: &str, index_secret: &[u8; 32]) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let key = blake3::derive_key("vow v1 local cache", &*secret.index_secret());
+        let key = blake3::derive_key("vow v1 local cache", index_secret);
         let path = |kind: &str| folder.join(format!("{source}.{kind}"));
         Ok(Self { head: path("head"), entries: path("entries"), key })
     }

@@ -177,7 +177,7 @@ impl<'e, 'a> Collector<'e, 'a> {
         let rows = std::mem::take(&mut self.rows);
         self.unsettled = 0;
         for part in rows.chunks(SEGMENT_ROWS) {
-            let sealed = seal_segment(part, &self.keys.secret.index_secret())
+            let sealed = seal_segment(part, &self.keys.secret.index_secret(&self.engine.options.recipients))
                 .map_err(|e| self.engine.state_error("seal an index segment in", io::Error::other(e)))?;
             let id = ObjectId::of(&sealed);
             let took =

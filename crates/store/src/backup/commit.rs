@@ -26,7 +26,7 @@ pub(super) fn tidy_index(engine: &Engine<'_>, keys: &HostKeys, chain: &mut Chain
         return Ok(());
     }
     let rows = engine.index.all_rows()?;
-    let secret = keys.secret.index_secret();
+    let secret = keys.secret.index_secret(&engine.options.recipients);
     let mut segments = Vec::new();
     for part in rows.chunks(SEGMENT_ROWS) {
         let sealed = seal_segment(part, &secret).map_err(io::Error::other)?;

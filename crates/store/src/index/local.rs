@@ -1,7 +1,7 @@
 //! The index on the host: rows in memory while their packs are open, sorted files of checked pages afterwards.
 
 use super::segment::{ROW_BYTES, read_row, write_row};
-use crate::keys::{ChunkId, HostSecret};
+use crate::keys::ChunkId;
 use crate::record::{ChunkRef, Place};
 use std::collections::{BinaryHeap, HashMap};
 use std::fs::{self, File};
@@ -53,11 +53,11 @@ impl LocalIndex {
     /// `number` names a pack by the caller's number; `None` leaves its rows out.
     pub fn open(
         folder: &Path,
-        secret: &HostSecret,
+        index_secret: &[u8; 32],
         mut number: impl FnMut(&ObjectId) -> Option<u32>,
     ) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
-        let key = blake3::derive_key("vow v1 local index", &*secret.index_secret());
+        let key = blake3::derive_key("vow v1 local index", index_secret);
         let mut files = Vec::new();
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
@@ -70,6 +70,11 @@ impl LocalIndex {
         files.sort_by(|a, b| b.path.cmp(&a.path));
         let fresh = (0..SHARDS).map(|_| Mutex::default()).collect();
         Ok(Self { folder: folder.to_owned(), key, fresh, files: RwLock::new(files) })
+    }
+
+    /// Whether there are no settled rows.
+    pub fn is_empty(&self) -> bool {
+        self.files.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// Where a chunk lies, if it was sent before.

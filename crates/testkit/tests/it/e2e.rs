@@ -24,6 +24,7 @@ mod mount;
 mod other_readers;
 mod postgres;
 mod power;
+mod recipients;
 mod redis;
 mod sources;
 mod sqlite;

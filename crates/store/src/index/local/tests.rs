@@ -15,7 +15,7 @@ fn number(id: &ObjectId) -> Option<u32> {
 }
 
 fn open(folder: &Path) -> LocalIndex {
-    LocalIndex::open(folder, &HostSecret::new([1; 32]), number).expect("open")
+    LocalIndex::open(folder, &[1; 32], number).expect("open")
 }
 
 fn expect(index: &LocalIndex, present: std::ops::Range<u32>, absent: std::ops::Range<u32>) {
@@ -70,6 +70,6 @@ fn a_damaged_page_hides_its_rows_and_never_gives_a_wrong_one() {
 fn the_index_of_another_host_is_ignored() {
     let folder = tempfile::tempdir().expect("folder");
     open(folder.path()).settle(&[row(1)], number).expect("settle");
-    let other = LocalIndex::open(folder.path(), &HostSecret::new([2; 32]), number).expect("open");
+    let other = LocalIndex::open(folder.path(), &[2; 32], number).expect("open");
     assert_eq!(other.get(&row(1).id).expect("read"), None);
 }
