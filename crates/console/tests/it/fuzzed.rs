@@ -73,7 +73,7 @@ async fn every_answer_is_one_that_the_document_describes() {
         ("customer", stand.token(Role::Customer, Some("acme")).await),
     ];
     let (_, web) = stand.serve();
-    let seconds = if is_soak() { "300" } else { "12" };
+    let seconds = if is_soak() { "300" } else { "8" };
     for (name, token) in parties {
         let mut command = Command::new(&python);
         command
