@@ -102,6 +102,7 @@ impl Spool {
             Body::Proof(_) => ("proof", false),
             Body::Inventory(_) => ("inventory", true),
             Body::Audit(_) => ("audit", true),
+            Body::KeyProof(_) => ("keyproof", false),
         };
         let bytes: u64 = waiting.iter().map(|waiting| waiting.bytes).sum();
         if waiting.len() >= REPORTS_MAX || bytes + text.len() as u64 > REPORTS_MAX_BYTES {

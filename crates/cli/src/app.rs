@@ -1,8 +1,9 @@
 //! The command line: global options, and which command runs.
 
 use crate::commands::{
-    agent, audit, backup, cat, check, completions, config, console, diff, discover, drill, export, find,
-    init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault, wal_receive,
+    agent, audit, backup, binlog_receive, cat, check, completions, config, console, diff, discover, drill,
+    export, find, init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
+    wal_receive,
 };
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -53,6 +54,7 @@ enum Command {
     #[command(name = "__inspect", hide = true)]
     Inspect,
     WalReceive(wal_receive::Args),
+    BinlogReceive(binlog_receive::Args),
     #[command(subcommand)]
     Key(key::Command),
     Audit(audit::Args),
@@ -125,6 +127,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Drill(args) => drill::run(cx, &args),
         Command::Inspect => drill::inspect(),
         Command::WalReceive(args) => wal_receive::run(cx, &args),
+        Command::BinlogReceive(args) => binlog_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
         Command::Audit(args) => audit::run(cx, &args),
         Command::Agent(args) => agent::run(cx, &args),

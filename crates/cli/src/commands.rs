@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod binlog_receive;
 pub(crate) mod cat;
 pub(crate) mod check;
 pub(crate) mod completions;

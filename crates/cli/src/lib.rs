@@ -15,6 +15,7 @@ mod level;
 mod looking;
 mod mounted;
 mod reading;
+mod receiving;
 mod reporting;
 mod sent;
 mod signals;

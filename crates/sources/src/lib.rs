@@ -18,6 +18,7 @@ pub mod process;
 mod program;
 pub mod redis;
 pub mod secret;
+mod spooled;
 pub mod sqlite;
 mod steps;
 pub mod stored;

@@ -2,10 +2,11 @@
 //! is kept short and free of secrets. A program that is let go of is killed and waited for.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -46,6 +47,15 @@ impl Account {
         let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
         let unknown = Self { name: uid.to_string(), uid, gid: rustix::process::getegid().as_raw(), home };
         Self::of_uid(uid).unwrap_or(unknown)
+    }
+
+    /// The first of the folders above this one that it may not enter.
+    pub fn cannot_enter(&self, folder: &Path) -> Option<PathBuf> {
+        let may = |path: &Path| {
+            let meta = std::fs::metadata(path)?;
+            Ok::<_, io::Error>(meta.uid() == self.uid || meta.mode() & 0o001 != 0 || self.uid == 0)
+        };
+        folder.ancestors().skip(1).find(|above| !may(above).unwrap_or(false)).map(Path::to_owned)
     }
 
     fn find(wanted: impl Fn(&Self) -> bool) -> Option<Self> {
@@ -122,13 +132,42 @@ impl Launcher {
     }
 
     /// Starts a command. Whatever is piped must be taken and drained; its error output is collected here.
-    pub fn start(&self, mut command: Command) -> Result<Running, ToolError> {
+    pub fn start(&self, command: Command) -> Result<Running, ToolError> {
+        self.spawn(command, capped)
+    }
+
+    /// The same for a program that tells at length what it does: each line is shown to `look` as it comes, and of all of them the last
+    /// ones are kept.
+    pub fn start_watched(
+        &self,
+        command: Command,
+        look: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Running, ToolError> {
+        self.spawn(command, |from| watched(from, look))
+    }
+
+    fn spawn(
+        &self,
+        mut command: Command,
+        read: impl FnOnce(ChildStderr) -> Vec<u8> + Send + 'static,
+    ) -> Result<Running, ToolError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let name = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let spawned = command.stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|source| ToolError::Start { program, source })?;
-        let stderr = child.stderr.take().map(|from| std::thread::spawn(move || capped(from)));
+        let stderr = child.stderr.take().map(|from| std::thread::spawn(move || read(from)));
         Ok(Running { child, name, stderr, secrets: Arc::clone(&self.secrets) })
+    }
+
+    /// A program that ends when this process is killed: one that stays behind would keep what it has to itself.
+    pub fn ending_with_us(&self, program: &Path) -> Command {
+        let setpriv = Path::new("/usr/bin/setpriv");
+        if !setpriv.exists() {
+            return self.command(program);
+        }
+        let mut command = self.command(setpriv);
+        command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+        command
     }
 
     /// Runs a command to its end and gives its output, which must be short.
@@ -320,6 +359,26 @@ fn capped(mut from: impl Read) -> Vec<u8> {
     kept
 }
 
+/// Reads all, line by line; keeps the end.
+fn watched(from: impl Read, mut look: impl FnMut(&str)) -> Vec<u8> {
+    let (mut kept, mut from, mut line) = (Vec::new(), BufReader::new(from), Vec::new());
+    loop {
+        line.clear();
+        // A line without an end is no reason to hold a gigabyte of it.
+        match from.by_ref().take(STDERR_LIMIT_BYTES as u64).read_until(b'\n', &mut line) {
+            Ok(0) => return kept,
+            Ok(_) => {
+                look(String::from_utf8_lossy(&line).trim_end());
+                kept.extend_from_slice(&line);
+                let more = kept.len().saturating_sub(STDERR_LIMIT_BYTES);
+                kept.drain(..more);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return kept,
+        }
+    }
+}
+
 /// Takes known secrets out, and what stands behind a word that announces one. Lines longer than a message ever is are cut: they are
 /// data.
 pub(crate) fn clean(text: &str, secrets: &[Zeroizing<String>]) -> String {
@@ -388,6 +447,20 @@ mod tests {
         let ended = launcher.start(command).and_then(|running| running.wait(&|| false)).expect("it ends");
         assert_eq!(ended.status.code(), Some(3));
         assert!(ended.said.len() < STDERR_LIMIT_BYTES + 100 && ended.said.ends_with("(cut off here)"));
+    }
+
+    #[test]
+    fn of_a_program_that_is_watched_the_end_is_kept() {
+        let launcher = Launcher::default();
+        let mut command = launcher.command(Path::new("/bin/sh"));
+        command.args(["-c", "seq 1 50000 >&2; printf 'the end' >&2"]);
+        let seen = Arc::new(std::sync::Mutex::new(0));
+        let count = Arc::clone(&seen);
+        let look = move |_: &str| *count.lock().expect("nobody died") += 1;
+        let running = launcher.start_watched(command, look).expect("it starts");
+        let ended = running.wait(&|| false).expect("it ends");
+        assert_eq!(*seen.lock().expect("nobody died"), 50_001);
+        assert!(ended.said.len() <= STDERR_LIMIT_BYTES && ended.said.ends_with("50000\nthe end"));
     }
 
     #[test]

@@ -19,9 +19,19 @@ pub(crate) trait Judge: Send {
         Ok(())
     }
 
+    /// Nothing came for so long. An error ends the program.
+    fn idle(&mut self, _quiet: Duration, _stop: &dyn Fn() -> bool) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The output has ended.
     fn end(&mut self, _out: &mut Vec<u8>) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether the program ended well.
+    fn ended(&self, ended: Ended) -> Result<Ended, String> {
+        ended.expect_success().map_err(|error| error.to_string())
     }
 
     /// The program ended, with success: what is missing although the file is whole, or why it is not.
@@ -84,11 +94,7 @@ impl Program {
         Some(format!("it ran longer than {} s and was ended", longest.as_secs()))
     }
 
-    fn fill(&mut self, stop: &dyn Fn() -> bool) -> Result<(), String> {
-        if let Some(start) = self.start.take() {
-            self.began = Instant::now();
-            self.running = Some(start(stop)?);
-        }
+    fn fill(&mut self) -> Result<(), String> {
         let judge = self.judge.as_mut().ok_or("it was judged already")?;
         self.ready.clear();
         self.given = 0;
@@ -118,14 +124,22 @@ impl Program {
             if self.ended {
                 return Ok(0);
             }
+            if let Some(start) = self.start.take() {
+                self.began = Instant::now();
+                self.running = Some(start(stop)?);
+            }
+            // Also before its first byte: some wait long for that.
+            let waiting_since = Instant::now();
             while let Some((_, out)) = &self.running
                 && !is_ready(out).map_err(|error| format!("its output cannot be waited for: {error}"))?
             {
                 if let Some(why) = self.must_end(stop) {
                     return Err(why);
                 }
+                let judge = self.judge.as_mut().ok_or("it was judged already")?;
+                judge.idle(waiting_since.elapsed(), stop)?;
             }
-            self.fill(stop)?;
+            self.fill()?;
         }
     }
 
@@ -137,8 +151,14 @@ impl Program {
             ToolError::Stopped => self.must_end(&|| false).unwrap_or_else(|| error.to_string()),
             error => error.to_string(),
         })?;
-        let ended = ended.expect_success().map_err(|error| error.to_string())?;
         let judge = self.judge.take().ok_or("it was judged already")?;
+        let ended = match judge.ended(ended) {
+            Ok(ended) => ended,
+            Err(why) => {
+                self.judge = Some(judge);
+                return Err(why);
+            }
+        };
         judge.verdict(&ended, stop)
     }
 
@@ -150,7 +170,8 @@ impl Program {
         {
             drop(out);
             if let Ok(ended) = running.wait_at_most(Duration::from_secs(5))
-                && let Err(error) = ended.expect_success()
+                && let Some(judge) = &self.judge
+                && let Err(error) = judge.ended(ended)
             {
                 text = format!("{text}; {error}");
             }

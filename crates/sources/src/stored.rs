@@ -56,15 +56,7 @@ pub(crate) fn document<T: DeserializeOwned>(
     version: u32,
 ) -> Result<T, StoredError> {
     let not_it = |reason: String| StoredError::Content { what: path.to_owned(), reason };
-    let entry = snapshot.entry(path.as_bytes()).map_err(|error| match error {
-        ArchiveError::NoEntry { .. } => not_it("it is missing: this is no snapshot of its type".into()),
-        error => error.into(),
-    })?;
-    if entry.size > DOCUMENT_LIMIT_BYTES {
-        return Err(not_it("it is too long".into()));
-    }
-    let mut bytes = Vec::new();
-    snapshot.content(&entry, &mut bytes)?;
+    let bytes = content(snapshot, path)?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| not_it(e.to_string()))?;
     let (its_format, its_version) = (&value["format"], &value["version"]);
     if *its_format != format || *its_version != version {
@@ -74,6 +66,21 @@ pub(crate) fn document<T: DeserializeOwned>(
         return Err(not_it(reason));
     }
     serde_json::from_value(value).map_err(|e| not_it(e.to_string()))
+}
+
+/// A small file of the snapshot.
+pub(crate) fn content(snapshot: &Snapshot, path: &str) -> Result<Vec<u8>, StoredError> {
+    let not_it = |reason: &str| StoredError::Content { what: path.to_owned(), reason: reason.to_owned() };
+    let entry = snapshot.entry(path.as_bytes()).map_err(|error| match error {
+        ArchiveError::NoEntry { .. } => not_it("it is missing: this is no snapshot of its type"),
+        error => error.into(),
+    })?;
+    if entry.size > DOCUMENT_LIMIT_BYTES {
+        return Err(not_it("it is too long"));
+    }
+    let mut bytes = Vec::new();
+    snapshot.content(&entry, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// A document as it is stored.
@@ -107,14 +114,28 @@ pub(crate) fn feed(
     snapshot: &Snapshot,
     path: &[u8],
     launcher: &Launcher,
-    mut command: Command,
+    command: Command,
+    stop: Stop<'_>,
+) -> Result<Ended, StoredError> {
+    feed_checked(snapshot, path, (launcher, command), &mut |_| Ok(()), stop)
+}
+
+/// The same, with somebody who looks at everything before the program gets it. Its error is a fault of the file.
+pub(crate) fn feed_checked(
+    snapshot: &Snapshot,
+    path: &[u8],
+    (launcher, mut command): (&Launcher, Command),
+    check: &mut dyn FnMut(&[u8]) -> Result<(), String>,
     stop: Stop<'_>,
 ) -> Result<Ended, StoredError> {
     let entry = snapshot.entry(path)?;
     command.stdin(Stdio::piped());
     let mut running = launcher.start(command)?;
-    let mut input = Gate { out: running.stdin()?, stop };
+    let mut input = Checked { out: Gate { out: running.stdin()?, stop }, check, wrong: None };
     let written = snapshot.content(&entry, &mut input);
+    if let Some(reason) = input.wrong {
+        return Err(StoredError::Content { what: String::from_utf8_lossy(path).into_owned(), reason });
+    }
     if let Err(error) = &written
         && (stop() || !matches!(error, ArchiveError::Write(_)))
     {
@@ -135,6 +156,28 @@ pub(crate) fn feed(
         }
         Err(error) => Err(error.into()),
         Ok(_) => Ok(running.wait(stop)?.expect_success()?),
+    }
+}
+
+/// Hands on what was looked at.
+struct Checked<'c, W> {
+    out: W,
+    check: &'c mut dyn FnMut(&[u8]) -> Result<(), String>,
+    wrong: Option<String>,
+}
+
+impl<W: Write> Write for Checked<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(reason) = (self.check)(bytes) {
+            self.wrong = Some(reason);
+            return Err(io::Error::other("refused"));
+        }
+        self.out.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

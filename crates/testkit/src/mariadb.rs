@@ -52,31 +52,53 @@ impl Server {
     /// A fresh one with more lines in its option file.
     #[track_caller]
     pub fn start_with(lines: &str) -> Self {
+        let mut server = Self::place();
+        let mut install = unprivileged(&program("mariadb-install-db"));
+        install.arg("--no-defaults").arg(format!("--datadir={}", server.data().display()));
+        install.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
+        let _ = shell::run(install.current_dir("/").env("TMPDIR", server.path("tmp"))).expect(0);
+        server.configure(lines);
+        server.up();
+        server
+    }
+
+    /// One that runs from a data directory that is there already.
+    #[track_caller]
+    pub fn of_data(data: &Path) -> Self {
+        let mut server = Self::place();
+        std::os::unix::fs::symlink(data, server.data()).unwrap_or_else(|e| panic!("no link: {e}"));
+        server.configure("");
+        server.up();
+        server
+    }
+
+    /// Its folder.
+    #[track_caller]
+    fn place() -> Self {
         let folder =
             tempfile::Builder::new().prefix("vow-my-").tempdir().unwrap_or_else(|e| panic!("no folder: {e}"));
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))
             .unwrap_or_else(|e| panic!("chmod: {e}"));
         own(folder.path());
-        let mut server = Self { folder, running: None };
+        let server = Self { folder, running: None };
         // A server that starts removes all temporary tables that it finds in the common folder: those of the others too.
         let temporary = server.path("tmp");
         fs::create_dir(&temporary).unwrap_or_else(|e| panic!("no folder: {e}"));
         own(&temporary);
-        let mut install = unprivileged(&program("mariadb-install-db"));
-        install.arg("--no-defaults").arg(format!("--datadir={}", server.data().display()));
-        install.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
-        let _ = shell::run(install.current_dir("/").env("TMPDIR", &temporary)).expect(0);
+        server
+    }
+
+    #[track_caller]
+    fn configure(&self, lines: &str) {
         let settings = format!(
             "{SETTINGS}datadir={}\nsocket={}\npid-file={}\nlog-error={}\ntmpdir={}\n{lines}\n",
-            server.data().display(),
-            server.socket().display(),
-            server.path("pid").display(),
-            server.path("log").display(),
-            temporary.display()
+            self.data().display(),
+            self.socket().display(),
+            self.path("pid").display(),
+            self.path("log").display(),
+            self.path("tmp").display()
         );
-        fs::write(server.path("my.cnf"), settings).unwrap_or_else(|e| panic!("my.cnf: {e}"));
-        server.up();
-        server
+        fs::write(self.path("my.cnf"), settings).unwrap_or_else(|e| panic!("my.cnf: {e}"));
     }
 
     /// Starts it again.

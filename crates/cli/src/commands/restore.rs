@@ -40,8 +40,10 @@ pub(crate) struct Args {
     server: into::Args,
     /// Go to this moment, such as '2026-11-20 10:00:00Z', or to the end of the log with `latest`
     ///
-    /// Of a base backup whose server's log was received by `vow wal-receive`. With --target the data directory is DIR/base, and a
-    /// server that is started from it goes there by itself; with --into one database or table is brought back as it was then.
+    /// Of a base backup of PostgreSQL whose log was received by `vow wal-receive`: with --target the data directory is DIR/base, and a
+    /// server that is started from it goes there by itself. Of any snapshot of MariaDB whose binary log was received by
+    /// `vow binlog-receive`: with --target the data directory is DIR/data, at that moment already. With --into a database or a table is
+    /// brought back as it was then.
     #[arg(long, value_name = "TIME", conflicts_with_all = ["keep_path", "dry_run"])]
     time: Option<log::Until>,
     /// Keep the full path below DIR when a PATH is given
@@ -91,9 +93,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     // Before anything is written: what is missing of the log is no surprise at the end then.
     let of_all = adapter(&snapshot.info().manifest.source_type).filter(|_| under.is_none() && !args.dry_run);
     let replay = match (args.time, of_all) {
-        (Some(until), Some(adapter)) => {
-            log::gather(cx, &reading, &snapshot, adapter, until, &target.join("wal"))?
-        }
+        (Some(until), Some(adapter)) => log::gather(cx, &reading, &snapshot, adapter, until, target)?,
         _ => Replay::default(),
     };
     if let Some(path) = &under {

@@ -26,10 +26,29 @@ pub trait LogAfter {
 
     /// What is missing among these files, as a sentence.
     fn missing(&self, names: &[String]) -> Option<String>;
+
+    /// What the folder for its files is called in a restored snapshot.
+    fn folder(&self) -> &'static str {
+        "wal"
+    }
+
+    /// Up to when these files tell everything, in seconds since 1970 by the server's clock; `None` when that cannot be told from them.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn reaches(&self, _folder: &Path) -> Result<Option<i64>, AdapterError> {
+        Ok(None)
+    }
 }
 
 /// The log of a server, received all the time and captured piece by piece as a source of its own.
 pub trait Log: Send + Sync {
+    /// The source that the log of this source is captured as.
+    fn source(&self, of: &str) -> String;
+
+    /// The type of its snapshots.
+    fn kind(&self) -> &'static str;
+
     /// Begins to receive, into a folder of the host's state unless the plan names another.
     ///
     /// # Errors
@@ -60,6 +79,8 @@ pub trait Receiving {
 pub struct Received {
     /// Files that wait to be captured.
     pub waiting: u64,
+    /// What the server had when we began has not all arrived yet.
+    pub behind: bool,
     /// Bytes that the server holds back for the receiver, when it was asked.
     pub lag_bytes: Option<u64>,
     /// What somebody must look at.

@@ -109,6 +109,11 @@ impl Access {
         Ok(session)
     }
 
+    /// A private folder that the programs may write into.
+    pub(crate) fn private_folder(&self) -> Result<TempDir, MariaDbError> {
+        private_folder(&self.launcher)
+    }
+
     fn options(&self) -> PathBuf {
         self.private.path().join(CLIENT)
     }
@@ -119,6 +124,11 @@ impl Access {
         let mut command = self.launcher.command(&self.tools.program(program)?);
         command.arg(format!("--defaults-file={}", self.options().display()));
         Ok(command)
+    }
+
+    /// Lets a program that was made otherwise read our option file: it must be the first argument.
+    pub(crate) fn add_options(&self, command: &mut Command) {
+        command.arg(format!("--defaults-file={}", self.options().display()));
     }
 
     /// The same, with tables that are left out: names can be too many for an argument list.

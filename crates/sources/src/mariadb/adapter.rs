@@ -1,17 +1,22 @@
 //! MariaDB in the contract of all adapters.
 
 use super::access::AccessOptions;
+use super::binlog::After;
 use super::capture::{MariaDb, MariaDbOptions};
 use super::discover;
 use super::error::MariaDbError;
+use super::live::restore_through;
+use super::physical::{self, Physical, PhysicalOptions};
 use super::prove::prove;
 use super::restore::restore;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+    self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
+    Run, Stop, Within,
 };
 use std::path::Path;
+use std::sync::Arc;
 use vow_store::archive::Snapshot;
 
 /// MariaDB, as an adapter.
@@ -36,16 +41,35 @@ impl adapter::Adapter for Adapter {
         let mut into = AccessOptions::of(url);
         into.run_as.clone_from(&request.run_as);
         into.password.file.clone_from(&request.password_file);
-        restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
+        let stored = Stored::open(snapshot).map_err(stopped)?;
+        if stored.is_physical() || request.replay.log.is_some() {
+            return restore_through(&stored, &into, request, stop).map_err(stopped);
+        }
+        restore(&stored, &into, request, stop).map_err(stopped)
     }
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
         prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
     }
+
+    fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
+        let after = Stored::open(snapshot).and_then(|stored| After::of(&stored)).map_err(stopped)?;
+        Ok(Some(Box::new(after)))
+    }
+
+    fn settle(
+        &self,
+        snapshot: &Snapshot,
+        root: &Path,
+        replay: &Replay,
+    ) -> Result<Option<Vec<String>>, AdapterError> {
+        let stored = Stored::open(snapshot).map_err(stopped)?;
+        physical::settle(&stored, root, replay, &|| false).map_err(stopped)
+    }
 }
 
-fn stopped(error: MariaDbError) -> AdapterError {
-    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
+pub(super) fn stopped(error: MariaDbError) -> AdapterError {
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::blamed(error.blame(), error) }
 }
 
 impl Capture for MariaDbOptions {
@@ -70,5 +94,35 @@ impl Capture for MariaDbOptions {
     /// Without it another server would not be noticed.
     fn memory(&self) -> Memory {
         Memory::Needed("the server that the source names is the right one")
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.log.clone()?;
+        Some(Arc::new(log))
+    }
+}
+
+impl Capture for PhysicalOptions {
+    fn begin(&self, run: &Run) -> Result<Begun, String> {
+        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let options = PhysicalOptions { known_identifier, dry_run: run.dry_run, ..self.clone() };
+        let source = Physical::new(options, run.told.clone());
+        let learned = source.learned();
+        let remember = Box::new(move || learned.identifier());
+        Ok(Begun { source: Box::new(source.source()), warnings: Vec::new(), remember })
+    }
+
+    fn covers(&self, found: &Discovered) -> bool {
+        found.kind == "mariadb" && discover::covers(&self.access.url, found)
+    }
+
+    /// Without it another server would not be noticed.
+    fn memory(&self) -> Memory {
+        Memory::Needed("the server that the source names is the right one")
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.log.clone()?;
+        Some(Arc::new(log))
     }
 }

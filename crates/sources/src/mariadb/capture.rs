@@ -4,6 +4,7 @@
 //! judged, the small files that need all of them follow. Waiting is done here, on the planner's thread.
 
 use super::access::{Access, AccessOptions};
+use super::binlog::BinlogOptions;
 use super::dump::{Dump, Held, Part, options as dump_options};
 use super::error::MariaDbError;
 use super::inventory::{self, Objects};
@@ -17,8 +18,8 @@ use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
 use crate::adapter::{Again, Told};
+use crate::stored::text_of;
 use crate::synthetic;
-use serde::Serialize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use vow_store::source::{Found, Source};
@@ -75,6 +76,8 @@ pub struct MariaDbOptions {
     pub known_identifier: Option<String>,
     /// Only say what would be dumped.
     pub dry_run: bool,
+    /// How its binary log is received, when it is.
+    pub log: Option<BinlogOptions>,
     /// Changes of the schema wait as well: the last try after some that met with one.
     pub hold_schema: bool,
 }
@@ -91,6 +94,7 @@ impl MariaDbOptions {
             lock: Lock::Auto,
             known_identifier: None,
             dry_run: false,
+            log: None,
             hold_schema: false,
         }
     }
@@ -161,6 +165,10 @@ impl Shared {
 pub struct Learned(Mutex<Option<String>>);
 
 impl Learned {
+    pub(crate) fn set(&self, identifier: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.to_owned());
+    }
+
     /// The server's system identifier, once it was seen.
     pub fn identifier(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -233,12 +241,12 @@ impl MariaDb {
             let (place, found) = (access.url.to_string(), identifier.clone());
             return Err(MariaDbError::OtherServer { place, found, expected: expected.clone() });
         }
-        *self.learned.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.clone());
+        self.learned.set(identifier);
         let mut found = Vec::new();
         let mut problem = |path: &str, text: String| found.push(Found::Problem { path: path.into(), text });
         let hidden = server::hidden(&server::privileges(&mut session, &go_on)?);
         hidden.into_iter().for_each(|text| problem(DATABASES, text));
-        if let Some(text) = self.lag(&server) {
+        if let Some(text) = server.behind(options.max_lag_secs) {
             problem(SERVER, text);
         }
         if options.dry_run {
@@ -263,18 +271,6 @@ impl MariaDb {
         let mut notes: Vec<_> = server.facts.databases.iter().map(one).collect();
         notes.push(Found::Note(format!("would dump users and roles into {SYSTEM}")));
         notes
-    }
-
-    fn lag(&self, server: &Server) -> Option<String> {
-        let limit = u64::from(self.options.max_lag_secs);
-        let behind = match server.lag_secs {
-            Some(lag) if lag <= limit => return None,
-            Some(lag) => format!("{lag} s"),
-            None => "nobody knows how far".into(),
-        };
-        Some(format!(
-            "the server is a replica that lies behind ({behind}; {limit} s are allowed): newer rows are missing"
-        ))
     }
 
     /// Holds the server still, takes the inventory, begins the dumps and the measuring, and lets go.
@@ -539,7 +535,7 @@ fn as_change(error: MariaDbError) -> MariaDbError {
 }
 
 /// Where the transaction of a session stands in the binary log.
-fn position(session: &mut Session) -> Result<Option<Position>, MariaDbError> {
+pub(crate) fn position(session: &mut Session) -> Result<Option<Position>, MariaDbError> {
     let rows = session.query("asking for the position", "SHOW STATUS LIKE 'binlog_snapshot_%'", &go_on)?;
     let value = |name: &str| {
         rows.iter()
@@ -600,6 +596,7 @@ impl Dumping {
             sequences,
             accounts: std::mem::take(&mut self.accounts),
             longest_statement_bytes,
+            physical: None,
         };
         shared.told.objects("database", truth.databases.len() as u64);
         for (kind, count) in &truth.kinds {
@@ -608,9 +605,9 @@ impl Dumping {
         shared.told.objects("account", truth.accounts.len() as u64);
         let file =
             |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
-        found.push(file(SERVER, document(&self.facts)?));
+        found.push(file(SERVER, text_of(&self.facts)?));
         found.push(file(SYSTEM, std::mem::take(&mut self.system)));
-        found.push(file(TRUTH, document(&truth)?));
+        found.push(file(TRUTH, text_of(&truth)?));
         Ok(found)
     }
 }
@@ -641,11 +638,4 @@ impl Source for MariaDb {
         }
         next
     }
-}
-
-fn document<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-    let mut bytes =
-        serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }

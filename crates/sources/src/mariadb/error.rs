@@ -1,8 +1,10 @@
 //! Why something with a MariaDB server was not done.
 
 use super::tools::ToolsError;
+use crate::adapter::{Blame, blame_of};
 use crate::process::ToolError;
 use crate::secret::SecretError;
+use crate::stored::StoredError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -86,23 +88,18 @@ pub enum MariaDbError {
     /// The schema was changed under the dump.
     #[error("somebody changed a table while it was dumped: {0}")]
     Changed(String),
-    /// What a snapshot holds does not fit together.
-    #[error("the snapshot's {what} cannot be used: {reason}")]
-    Snapshot {
-        /// Which part.
-        what: String,
-        /// Why.
-        reason: String,
-    },
     /// A restore would overwrite something, or has nothing to restore.
     #[error("{0}")]
     Refused(String),
     /// The scratch server failed.
     #[error("the scratch server {0}")]
     Scratch(String),
-    /// The snapshot cannot be read.
+    /// This machine lacks what the snapshot needs.
+    #[error("{0}")]
+    Blocked(String),
+    /// The snapshot cannot be used.
     #[error(transparent)]
-    Archive(#[from] vow_store::archive::ArchiveError),
+    Stored(#[from] StoredError),
     /// A file of ours failed.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -115,7 +112,18 @@ pub enum MariaDbError {
     },
 }
 
+impl From<vow_store::archive::ArchiveError> for MariaDbError {
+    fn from(error: vow_store::archive::ArchiveError) -> Self {
+        Self::Stored(error.into())
+    }
+}
+
 impl MariaDbError {
+    /// What a snapshot holds does not fit together.
+    pub(crate) fn content(what: &str, reason: impl Into<String>) -> Self {
+        Self::Stored(StoredError::Content { what: what.to_owned(), reason: reason.into() })
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
@@ -123,7 +131,23 @@ impl MariaDbError {
 
     /// Whether it only says that the run was asked to stop.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Tool(ToolError::Stopped))
+        match self {
+            Self::Tool(error) => matches!(error, ToolError::Stopped),
+            Self::Stored(error) => error.is_stopped(),
+            _ => false,
+        }
+    }
+
+    /// Whose fault it is that a snapshot was not restored.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Tools(_) | Self::Scratch(_) | Self::Blocked(_) | Self::Io { .. } => Blame::Machine,
+            Self::Tool(ToolError::Start { .. } | ToolError::Lost { .. }) => Blame::Machine,
+            Self::Tool(ToolError::Stopped) => Blame::Gone,
+            Self::Stored(StoredError::Archive(error)) => blame_of(error),
+            Self::Stored(StoredError::Write { .. }) => Blame::Machine,
+            _ => Blame::Snapshot,
+        }
     }
 
     /// The server's number, when it refused a statement.

@@ -100,6 +100,11 @@ pub(crate) fn tables(
 }
 
 impl Table {
+    /// The size of its rows in bytes, as the server estimates it.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// How it is measured when tables up to this size are summed up exactly.
     fn method(&self, exact_below_bytes: u64) -> (Method, Option<String>) {
         if self.bytes <= exact_below_bytes {

@@ -177,3 +177,15 @@ pub(crate) fn waiting(
     let mut rows = session.query("looking whether the dump waits", &format!("{WAITING}{more}"), stop)?;
     Ok(rows.pop().and_then(|row| row.into_iter().next()))
 }
+
+/// Whether somebody has waited for so long to hold the server still for a copy of its files.
+pub(crate) fn waiting_for_stage(
+    session: &mut Session,
+    secs: u64,
+    stop: Stop<'_>,
+) -> Result<bool, MariaDbError> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'BACKUP %' AND state LIKE 'Waiting for %' AND time >= {secs}"
+    );
+    Ok(session.value("looking whether the copy waits", &sql, stop)? != "0")
+}

@@ -5,6 +5,7 @@ use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
 use super::inventory;
 use super::measure;
+use super::physical;
 use super::reading::Statement;
 use super::scratch::Scratch;
 use super::script::{Kind, Script, Sink, Unit};
@@ -32,6 +33,9 @@ const NAMED: usize = 10;
 
 /// Restores all of a snapshot below `place` and compares it.
 pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, MariaDbError> {
+    if stored.is_physical() {
+        return physical::prove(stored, place, stop);
+    }
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
     let (scratch, lacking) = scratch(stored, place, proof.bytes, stop)?;
     proof.notes.extend(scratch.notes.iter().cloned());
@@ -68,12 +72,14 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
     Ok(prover.proof)
 }
 
-struct Prover<'p> {
-    stored: &'p Stored<'p>,
-    scratch: &'p Scratch,
-    stop: Stop<'p>,
-    same_version: bool,
-    proof: Proof,
+/// Compares what is in a scratch server with the truth.
+pub(crate) struct Prover<'p> {
+    pub(crate) stored: &'p Stored<'p>,
+    pub(crate) scratch: &'p Scratch,
+    pub(crate) stop: Stop<'p>,
+    /// Definitions are worded as they were.
+    pub(crate) same_version: bool,
+    pub(crate) proof: Proof,
 }
 
 impl Prover<'_> {
@@ -85,7 +91,7 @@ impl Prover<'_> {
         }
     }
 
-    fn objects(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
+    pub(crate) fn objects(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
         let truth = &self.stored.truth;
         let mut now = inventory::objects(session, &truth.databases, self.stop)?;
         for object in &truth.objects {
@@ -109,7 +115,9 @@ impl Prover<'_> {
             .filter(|object| object.digest.is_none())
             .map(|object| object.name.clone())
             .collect();
-        for (kind, database, name) in now.into_keys() {
+        // While files were copied others could make something.
+        let all_known = !self.stored.is_physical();
+        for (kind, database, name) in now.into_keys().filter(|_| all_known) {
             // Parts of what was made or changed while the dump ran.
             let owner = name.split('.').next().unwrap_or_default();
             if !changed.iter().any(|changed| changed == owner || changed.starts_with(&format!("{owner}."))) {
@@ -120,7 +128,10 @@ impl Prover<'_> {
     }
 
     /// Gives the tables whose content was compared in full and is the same.
-    fn tables(&mut self, session: &mut Session) -> Result<BTreeSet<(String, String)>, MariaDbError> {
+    pub(crate) fn tables(
+        &mut self,
+        session: &mut Session,
+    ) -> Result<BTreeSet<(String, String)>, MariaDbError> {
         let truth = &self.stored.truth;
         let now = measure::tables(session, &truth.databases, self.stop)?;
         let mut proven = BTreeSet::new();
@@ -144,7 +155,7 @@ impl Prover<'_> {
         Ok(proven)
     }
 
-    fn sequences(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
+    pub(crate) fn sequences(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
         for sequence in &self.stored.truth.sequences {
             let name = quoted_name(&sequence.database, &sequence.name);
             let sql = format!("SELECT next_not_cached_value FROM {name}");
@@ -156,7 +167,7 @@ impl Prover<'_> {
         Ok(())
     }
 
-    fn accounts(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
+    pub(crate) fn accounts(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
         let now = system::accounts(session, self.stop)?;
         for before in &self.stored.truth.accounts {
             let own =
@@ -179,7 +190,7 @@ impl Prover<'_> {
     }
 
     /// A view can come back and not work: its definer is gone, or what it selects from.
-    fn views(&mut self) -> Result<(), MariaDbError> {
+    pub(crate) fn views(&mut self) -> Result<(), MariaDbError> {
         let mut session = self.scratch.access.session(self.stop)?;
         for view in self.stored.truth.objects.iter().filter(|object| object.kind == "view") {
             let name = quoted_name(&view.database, &view.name);
@@ -195,7 +206,7 @@ impl Prover<'_> {
         Ok(())
     }
 
-    fn check_structure(&mut self) -> Result<(), MariaDbError> {
+    pub(crate) fn check_structure(&mut self) -> Result<(), MariaDbError> {
         if self.stored.truth.databases.is_empty() {
             return Ok(());
         }

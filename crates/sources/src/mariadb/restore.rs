@@ -336,7 +336,7 @@ impl Restorer<'_> {
     /// Users and roles; those that are there keep what they have.
     fn system(&mut self, session: &mut Session) -> Result<(), MariaDbError> {
         let existing = system::existing(session, self.stop)?;
-        let fitted = system::fitted(&self.stored.system()?, &existing);
+        let fitted = system::fitted(&self.stored.system(self.stop)?, &existing);
         for (statement, error) in load_plugins(self.access, &fitted.plugins, self.stop)? {
             self.out.problems.push(format!("{statement}: {error}"));
         }

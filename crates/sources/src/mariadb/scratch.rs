@@ -1,9 +1,11 @@
 //! A server of our own that is thrown away: in a private folder, on a socket only, without network, events, replication or a binary
-//! log. What is restored into it can reach nobody.
+//! log. What is restored into it can reach nobody. It is empty, or has the files of a server that was captured.
 
 use super::access::Access;
 use super::error::MariaDbError;
+use super::physical;
 use super::session::Stop;
+use super::stored::Stored;
 use super::tools::{Flavour, Tools};
 use super::truth::ServerFacts;
 use super::url::Url;
@@ -12,7 +14,7 @@ use crate::process::{Account, Launcher, Running, ToolError};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -45,6 +47,10 @@ const LIKE_SOURCE: &[&str] = &[
     "collation_server",
 ];
 
+/// What we connect as: what comes into the server may change the password of everybody else.
+pub(crate) const SCRATCH_ACCOUNT: &str = "'vow_scratch'@'localhost'";
+const SCRATCH_USER: &str = "vow_scratch";
+
 /// The server.
 pub struct Scratch {
     running: Option<Running>,
@@ -63,9 +69,49 @@ impl Scratch {
         bytes: u64,
         stop: Stop<'_>,
     ) -> Result<Self, MariaDbError> {
-        let scratch = Preparation::new(place, facts, bytes)?;
+        let scratch = Preparation::new(place, facts)?;
+        isolation::check_space(place, bytes).map_err(MariaDbError::Scratch)?;
         scratch.install(stop)?;
         scratch.run(&like_source(facts), stop)
+    }
+
+    /// Starts one below `place` from the files of the server that were captured.
+    pub(crate) fn of_files(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Self, MariaDbError> {
+        let scratch = Preparation::new(place, &stored.facts)?;
+        isolation::check_space(place, stored.stored_bytes()).map_err(MariaDbError::Scratch)?;
+        physical::unpack(stored, &scratch.tools, &scratch.launcher, &scratch.data, stop)?;
+        scratch.open(&stored.facts, stop)
+    }
+
+    /// Starts one with a data directory that stays. `data` belongs to the account that servers run as.
+    pub(crate) fn of_folder(
+        place: &Path,
+        data: &Path,
+        facts: &ServerFacts,
+        stop: Stop<'_>,
+    ) -> Result<Self, MariaDbError> {
+        let scratch = Preparation { data: data.to_owned(), ..Preparation::new(place, facts)? };
+        if !data.exists() {
+            scratch.install(stop)?;
+        }
+        scratch.open(facts, stop)
+    }
+
+    /// Ends it as one ends a server whose data directory is wanted. Our account is gone then.
+    pub(crate) fn shut_down(mut self, stop: Stop<'_>) -> Result<(), MariaDbError> {
+        let mut session = self.access.session(stop)?;
+        session.query("removing our account", &format!("DROP USER {SCRATCH_ACCOUNT}"), stop)?;
+        // It may be gone before it answers; whether it ended well its exit status says.
+        match session.query("ending the scratch server", "SHUTDOWN", stop) {
+            Ok(_) | Err(MariaDbError::Lost { .. }) => drop(session),
+            Err(error) => return Err(error),
+        }
+        let Some(running) = self.running.take() else { return Ok(()) };
+        let ended = running.wait(stop)?;
+        ended
+            .expect_success()
+            .map_err(|error| MariaDbError::Scratch(format!("did not end well: {error}")))?;
+        Ok(())
     }
 }
 
@@ -98,17 +144,17 @@ struct Preparation {
     launcher: Launcher,
     tools: Tools,
     folder: TempDir,
+    data: PathBuf,
 }
 
 impl Preparation {
-    fn new(place: &Path, facts: &ServerFacts, bytes: u64) -> Result<Self, MariaDbError> {
+    fn new(place: &Path, facts: &ServerFacts) -> Result<Self, MariaDbError> {
         // The server refuses to run as root.
         let account = isolation::account(&["mysql"]).map_err(MariaDbError::Scratch)?;
         let launcher = Launcher::new(Some(account.clone()));
         let flavour = Flavour::of(&format!("{} {}", facts.server_version, facts.version_comment));
         let tools = Tools::find(&launcher, None, flavour)?;
         tools.program("mariadbd")?;
-        isolation::check_space(place, bytes).map_err(MariaDbError::Scratch)?;
         let folder = tempfile::Builder::new().prefix("vow-my-").tempdir_in(place);
         let folder = folder.map_err(MariaDbError::io("make a private folder in", place))?;
         let prepared = [folder.path().to_owned(), folder.path().join("s"), folder.path().join("tmp")];
@@ -122,16 +168,17 @@ impl Preparation {
             })();
             made.map_err(MariaDbError::io("prepare", &path))?;
         }
-        Ok(Self { account, launcher, tools, folder })
+        let data = folder.path().join("data");
+        Ok(Self { account, launcher, tools, folder, data })
     }
 
-    fn path(&self, name: &str) -> std::path::PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Makes an empty data directory.
     fn install(&self, stop: Stop<'_>) -> Result<(), MariaDbError> {
-        let data = format!("--datadir={}", self.path("data").display());
+        let data = format!("--datadir={}", self.data.display());
         let mut command = match self.tools.flavour {
             Flavour::MariaDb => {
                 let mut command = self.launcher.command(&self.tools.program("mariadb-install-db")?);
@@ -152,29 +199,41 @@ impl Preparation {
         Ok(())
     }
 
+    /// Runs it with a data directory that has something in it.
+    fn open(self, facts: &ServerFacts, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
+        let settings = format!("{}{}", like_source(facts), physical::settings(&self.data)?);
+        self.run(&settings, stop)
+    }
+
     fn run(self, more: &str, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
-        let (data, socket, log) = (self.path("data"), self.path("s").join("s"), self.path("log"));
+        let (socket, log, init) = (self.path("s").join("s"), self.path("log"), self.path("init.sql"));
         let mysql_only = match self.tools.flavour {
             Flavour::MariaDb => "",
             Flavour::MySql => "mysqlx=OFF\n",
         };
         let settings = format!(
-            "{SETTINGS}{mysql_only}{more}datadir={}\nsocket={}\npid-file={}\nlog-error={}\ntmpdir={}\n",
-            data.display(),
+            "{SETTINGS}{mysql_only}{more}datadir={}\ninit-file={}\nsocket={}\npid-file={}\nlog-error={}\ntmpdir={}\n",
+            self.data.display(),
+            init.display(),
             socket.display(),
             self.path("pid").display(),
             log.display(),
             self.path("tmp").display()
         );
+        let account = format!(
+            "CREATE USER IF NOT EXISTS {SCRATCH_ACCOUNT};\nGRANT ALL PRIVILEGES ON *.* TO {SCRATCH_ACCOUNT} WITH GRANT OPTION;\n"
+        );
         let file = self.path("my.cnf");
-        fs::write(&file, settings)
-            .and_then(|()| self.launcher.give(&file))
-            .map_err(MariaDbError::io("write", &file))?;
+        for (file, text) in [(&init, account), (&file, settings)] {
+            fs::write(file, text)
+                .and_then(|()| self.launcher.give(file))
+                .map_err(MariaDbError::io("write", file))?;
+        }
         let server = self.tools.program("mariadbd")?;
         let (mut command, note) = isolation::isolated(&self.account, &self.launcher, &server);
         command.arg(format!("--defaults-file={}", file.display())).stdout(std::process::Stdio::null());
         let mut running = self.launcher.start(command)?;
-        let url = Url::of_socket(&socket, Some("root"));
+        let url = Url::of_socket(&socket, Some(SCRATCH_USER));
         let access = Access::trusted(url, self.tools, self.launcher)?;
         wait_until_ready(&mut running, &access, &socket, &log, stop)?;
         let notes = note.map(str::to_owned).into_iter().collect();

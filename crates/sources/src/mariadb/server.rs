@@ -58,6 +58,21 @@ pub(crate) struct Server {
     pub(crate) lag_secs: Option<u64>,
 }
 
+impl Server {
+    /// That it is a replica which lies behind further than allowed, as a sentence.
+    pub(crate) fn behind(&self, max_lag_secs: u32) -> Option<String> {
+        let limit = u64::from(max_lag_secs);
+        let behind = match self.lag_secs {
+            Some(lag) if lag <= limit => return None,
+            Some(lag) => format!("{lag} s"),
+            None => "nobody knows how far".into(),
+        };
+        Some(format!(
+            "the server is a replica that lies behind ({behind}; {limit} s are allowed): newer rows are missing"
+        ))
+    }
+}
+
 /// What the server has and what the account may.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Abilities {
@@ -91,7 +106,7 @@ fn global_privileges(grant: &str) -> Vec<String> {
         true => NEEDED
             .iter()
             .map(|(name, _)| *name)
-            .chain(["RELOAD", "SUPER", "PROCESS"])
+            .chain(["RELOAD", "SUPER", "PROCESS", "LOCK TABLES", "BINLOG MONITOR"])
             .map(str::to_owned)
             .collect(),
         false => names.split(',').map(|name| name.trim().to_owned()).collect(),

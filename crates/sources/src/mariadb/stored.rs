@@ -1,21 +1,24 @@
 //! A snapshot of a MariaDB server, to be restored from or proven.
 
+use super::access::Access;
 use super::capture::{SERVER, SYSTEM, TRUTH};
+use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
+use super::reading::Reading;
+use super::scratch::SCRATCH_ACCOUNT;
 use super::session::{Stop, parsed};
+use super::system;
 use super::truth::{SERVER_FORMAT, ServerFacts, TRUTH_FORMAT, Truth, VERSION};
 use crate::process::{Launcher, ToolError};
-use serde::de::DeserializeOwned;
-use std::io::{self, Write};
-use std::process::{ChildStdin, Command, Stdio};
+use crate::stored::{content, document};
+use std::io::{self, Read, Write};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use vow_store::archive::{ArchiveError, Snapshot};
-
-/// The documents are not read beyond this.
-const DOCUMENT_LIMIT_BYTES: u64 = 1 << 30;
 
 /// A snapshot and what it says about itself.
 pub struct Stored<'s> {
     snapshot: &'s Snapshot,
+    server: Option<&'s Access>,
     /// What must come back.
     pub truth: Truth,
     /// What the server was.
@@ -46,20 +49,29 @@ impl Filter for Everything {
 impl<'s> Stored<'s> {
     /// Reads the small files of the snapshot.
     pub fn open(snapshot: &'s Snapshot) -> Result<Self, MariaDbError> {
-        let truth: Truth = document(snapshot, TRUTH)?;
-        let facts: ServerFacts = document(snapshot, SERVER)?;
-        let known = [
-            (TRUTH, &truth.format, truth.version, TRUTH_FORMAT),
-            (SERVER, &facts.format, facts.version, SERVER_FORMAT),
-        ];
-        for (what, format, version, expected) in known {
-            if format != expected || version != VERSION {
-                let reason =
-                    format!("it is {format:?} version {version}, and this program knows version {VERSION}");
-                return Err(MariaDbError::Snapshot { what: what.into(), reason });
-            }
-        }
-        Ok(Self { snapshot, truth, facts })
+        let truth = document(snapshot, TRUTH, TRUTH_FORMAT, VERSION)?;
+        let facts = document(snapshot, SERVER, SERVER_FORMAT, VERSION)?;
+        Ok(Self { snapshot, server: None, truth, facts })
+    }
+
+    /// The same snapshot as it lies in a server, from where it is dumped; `truth` is what that server says about itself.
+    pub(crate) fn in_server<'a>(&'a self, server: &'a Access, truth: Truth) -> Stored<'a> {
+        Stored { snapshot: self.snapshot, server: Some(server), truth, facts: self.facts.clone() }
+    }
+
+    /// The server that it lies in.
+    pub(crate) fn server(&self) -> Option<&'s Access> {
+        self.server
+    }
+
+    /// The snapshot itself.
+    pub(crate) fn snapshot(&self) -> &'s Snapshot {
+        self.snapshot
+    }
+
+    /// Whether it holds the files of the server rather than dumps.
+    pub fn is_physical(&self) -> bool {
+        self.truth.physical.is_some()
     }
 
     /// The first characters of the snapshot's id.
@@ -76,6 +88,11 @@ impl<'s> Stored<'s> {
         })
     }
 
+    /// The size of all its files, in bytes.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.snapshot.info().manifest.counts.bytes
+    }
+
     /// The size that databases had, in bytes; of all of them without a name.
     pub(crate) fn bytes(&self, database: Option<&str>) -> u64 {
         let wanted = self.facts.databases.iter().filter(|row| database.is_none_or(|name| row.name == name));
@@ -83,12 +100,18 @@ impl<'s> Stored<'s> {
     }
 
     /// Users and roles, as SQL.
-    pub(crate) fn system(&self) -> Result<String, MariaDbError> {
+    pub(crate) fn system(&self, stop: Stop<'_>) -> Result<String, MariaDbError> {
+        let sql = match self.server {
+            Some(server) => system::dump(server, &mut server.session(stop)?, stop)?.0,
+            None => content(self.snapshot, SYSTEM)?,
+        };
         // Comments in it can be of any character set.
-        Ok(String::from_utf8_lossy(&read(self.snapshot, SYSTEM)?).into_owned())
+        let sql = String::from_utf8_lossy(&sql).into_owned();
+        Ok(if self.server.is_some() { without_ours(&sql) } else { sql })
     }
 
-    /// Runs a loader with the dumps of the snapshot as its input, straight from the vault and through a filter, until the first error.
+    /// Runs a loader with the dumps of the snapshot as its input, straight from the vault or from the server that it lies in, and
+    /// through a filter, until the first error.
     pub(crate) fn feed(
         &self,
         launcher: &Launcher,
@@ -96,6 +119,9 @@ impl<'s> Stored<'s> {
         filter: &mut dyn Filter,
         stop: Stop<'_>,
     ) -> Result<(), MariaDbError> {
+        if let Some(server) = self.server {
+            return from_server(server, &self.truth.databases, (launcher, command), filter, stop);
+        }
         feed(launcher, command, stop, |out| {
             for file in &self.truth.dumps {
                 let entry = self.snapshot.entry(file.as_bytes())?;
@@ -105,6 +131,60 @@ impl<'s> Stored<'s> {
             filter.finish(out).map_err(ArchiveError::Write)
         })
     }
+}
+
+/// Without the account that a scratch server has for us: each statement about it is a line.
+fn without_ours(sql: &str) -> String {
+    let is_ours = |line: &&str| line.replace('`', "'").contains(SCRATCH_ACCOUNT);
+    sql.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect()
+}
+
+/// Runs a loader with the dump of these databases of a server as its input.
+fn from_server(
+    server: &Access,
+    databases: &[String],
+    (launcher, loader): (&Launcher, Command),
+    filter: &mut dyn Filter,
+    stop: Stop<'_>,
+) -> Result<(), MariaDbError> {
+    if databases.is_empty() {
+        return Ok(());
+    }
+    let mut command = server.dump_command("all.cnf", &[])?;
+    command.args(dump_options(&server.tools, Part::Everything, false));
+    command.args(["--databases", "--"]).args(databases).stdout(Stdio::piped());
+    let mut dump = server.launcher.start(command)?;
+    let mut from = dump.stdout()?;
+    let mut reading = Reading::default();
+    feed(launcher, loader, stop, |out| {
+        pump(&mut from, &mut reading, filter, out, stop)?;
+        filter.finish(out).map_err(ArchiveError::Write)
+    })?;
+    drop(from);
+    dump.wait(stop)?.expect_success()?;
+    let whole = reading.finish().map(drop);
+    whole.map_err(|reason| MariaDbError::Dump(format!("that of the scratch server: {reason}")))
+}
+
+/// Hands a dump on. What cannot be read of it is no dump any more: its program fails as well.
+fn pump(
+    from: &mut ChildStdout,
+    reading: &mut Reading,
+    filter: &mut dyn Filter,
+    out: &mut ChildStdin,
+    stop: Stop<'_>,
+) -> Result<(), ArchiveError> {
+    let mut buffer = vec![0; 256 << 10];
+    while !stop() {
+        let read = match from.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) | Ok(0) => return Ok(()),
+            Ok(read) => read,
+        };
+        reading.feed(&buffer[..read]);
+        filter.pass(&buffer[..read], out).map_err(ArchiveError::Write)?;
+    }
+    Ok(())
 }
 
 /// Runs a loader whose input `write` writes.
@@ -168,26 +248,4 @@ impl Write for Through<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
-}
-
-fn document<T: DeserializeOwned>(snapshot: &Snapshot, path: &str) -> Result<T, MariaDbError> {
-    let bytes = read(snapshot, path)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| MariaDbError::Snapshot { what: path.to_owned(), reason: error.to_string() })
-}
-
-fn read(snapshot: &Snapshot, path: &str) -> Result<Vec<u8>, MariaDbError> {
-    let entry = snapshot.entry(path.as_bytes()).map_err(|error| match error {
-        ArchiveError::NoEntry { .. } => MariaDbError::Snapshot {
-            what: path.to_owned(),
-            reason: "it is missing: this is no snapshot of a MariaDB server".into(),
-        },
-        error => error.into(),
-    })?;
-    if entry.size > DOCUMENT_LIMIT_BYTES {
-        return Err(MariaDbError::Snapshot { what: path.to_owned(), reason: "it is too long".into() });
-    }
-    let mut bytes = Vec::new();
-    snapshot.content(&entry, &mut bytes)?;
-    Ok(bytes)
 }

@@ -38,14 +38,24 @@ pub(crate) fn scratch(
     stop: Stop<'_>,
 ) -> Result<(Scratch, Lacking), MariaDbError> {
     let scratch = Scratch::start(place, &stored.facts, bytes, stop)?;
+    let lacking = with_users(stored, &scratch, stop)?;
+    Ok((scratch, lacking))
+}
+
+/// Gives a scratch server the users of the snapshot.
+pub(crate) fn with_users(
+    stored: &Stored<'_>,
+    scratch: &Scratch,
+    stop: Stop<'_>,
+) -> Result<Lacking, MariaDbError> {
     let mut session = scratch.access.session(stop)?;
     let existing = system::existing(&mut session, stop)?;
     drop(session);
-    let fitted = system::fitted(&stored.system()?, &existing);
+    let fitted = system::fitted(&stored.system(stop)?, &existing);
     let failed = load_plugins(&scratch.access, &fitted.plugins, stop)?;
     let plugins = failed.into_iter().map(|(statement, error)| format!("{statement}: {error}")).collect();
     load_text(&scratch.access, &fitted.rest, None, stop)?;
-    Ok((scratch, Lacking { plugins, on_objects: fitted.on_objects }))
+    Ok(Lacking { plugins, on_objects: fitted.on_objects })
 }
 
 /// Loads what a filter lets through into the scratch server.
@@ -80,10 +90,19 @@ pub(crate) fn restore(
             quoted_name(&target, &table)
         )));
     }
-    let (scratch, lacking) = scratch(stored, &restorer.options.scratch, stored.bytes(Some(&database)), stop)?;
-    restorer.out.notes.extend(lacking.plugins);
-    load_scratch(stored, &scratch, &mut Extract::new(&database, &database, false), stop)?;
-    let mut job = Job { restorer, scratch: &scratch.access, database, table };
+    let own;
+    let access = match stored.server() {
+        Some(server) => server,
+        None => {
+            let bytes = stored.bytes(Some(&database));
+            let (started, lacking) = scratch(stored, &restorer.options.scratch, bytes, stop)?;
+            restorer.out.notes.extend(lacking.plugins);
+            load_scratch(stored, &started, &mut Extract::new(&database, &database, false), stop)?;
+            own = started;
+            &own.access
+        }
+    };
+    let mut job = Job { restorer, scratch: access, database, table };
     if target == home && is_there {
         job.replace(there, &home)?;
     } else {

@@ -44,6 +44,29 @@ pub struct Truth {
     pub accounts: Vec<Account>,
     /// The longest statement of the dump in bytes: servers and clients must allow that as `max_allowed_packet`.
     pub longest_statement_bytes: u64,
+    /// What is known of a copy of the server's files; nothing of dumps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub physical: Option<PhysicalTruth>,
+}
+
+/// What is known of a copy of the server's files.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PhysicalTruth {
+    /// What `mariadb-backup --version` said.
+    pub tool_version: String,
+    /// Files in the stream.
+    pub files: u64,
+    /// How far the log of InnoDB goes in it.
+    pub last_lsn: String,
+    /// Whether rows were counted and summed up in a transaction of the very moment that the copy is of. If not, only tables without
+    /// transactions were, that did not change meanwhile.
+    pub exact: bool,
+    /// Tables that were not counted, because they are too large or the moment was missed.
+    pub not_measured: u64,
+    /// Tables that come back empty: `database.table`.
+    pub empty: Vec<String>,
+    /// Tables without transactions that were written to while they were copied: `database.table`.
+    pub restless: Vec<String>,
 }
 
 /// A database that was left out.

@@ -17,6 +17,9 @@ use vow_store::listing::Kind;
 /// Pieces of the log taken beyond the moment: the clock of the server and that of the host may differ a little.
 const PIECES_BEYOND: usize = 2;
 
+/// What helps when the log does not reach far enough.
+const LATER: &str = "let `vow wal-receive` or `vow binlog-receive` send what the server has, or go as far as there is with --time latest";
+
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Until {
@@ -39,14 +42,14 @@ impl std::str::FromStr for Until {
     }
 }
 
-/// Brings the log that goes on from `snapshot` into `folder`.
+/// Brings the log that goes on from `snapshot` into a folder in `place`.
 pub(super) fn gather(
     cx: &Context,
     reading: &Reading,
     snapshot: &Snapshot,
     adapter: &dyn Adapter,
     until: Until,
-    folder: &Path,
+    place: &Path,
 ) -> Outcome<Replay> {
     let after = adapter
         .log_after(snapshot)
@@ -55,6 +58,7 @@ pub(super) fn gather(
         return Err(Failure::new(Exit::Usage, "no log goes on from this snapshot: it holds dumps or files")
             .hint("leave --time out, or choose a snapshot of a source with method = \"physical\""));
     };
+    let folder = &place.join(after.folder());
     if let (Until::Moment(moment), Ok(earliest)) = (until, after.earliest().parse::<Timestamp>())
         && moment < earliest
     {
@@ -97,6 +101,7 @@ pub(super) fn gather(
         ))
         .hint("choose a later snapshot, or a moment before the gap"));
     }
+    reached(&*after, folder, until)?;
     cx.ui.note(&format!("{} of the log go on from it", ui::plural(names.len() as u64, "file")));
     Ok(Replay {
         log: Some(folder.to_owned()),
@@ -105,6 +110,20 @@ pub(super) fn gather(
             Until::Moment(moment) => Some(in_utc(moment)),
         },
     })
+}
+
+/// Insists that the log tells everything up to the moment.
+fn reached(after: &dyn LogAfter, folder: &Path, until: Until) -> Outcome<()> {
+    let Until::Moment(moment) = until else { return Ok(()) };
+    let reaches = after.reaches(folder).map_err(|e| Failure::failed("the log cannot be read").because(&e))?;
+    match reaches {
+        Some(secs) if secs < moment.as_second() => Err(Failure::failed(format!(
+            "the log in the vaults does not reach {moment}: its last event is of {}",
+            Timestamp::from_second(secs).map_or_else(|_| format!("second {secs}"), |last| last.to_string())
+        ))
+        .hint(LATER)),
+        _ => Ok(()),
+    }
 }
 
 /// As a server understands it before it has read its table of time zones: without letters.
@@ -143,10 +162,9 @@ fn pieces<'r>(
             || format!("there is no snapshot of {}", after.source()),
             |(info, _)| format!("the newest piece is of {}", ui::local_time(info.manifest.finished)),
         );
-        return Err(Failure::failed(format!("the log in the vaults does not reach {moment}: {reaches}"))
-            .hint(
-                "let `vow wal-receive` send what the server has, or go as far as there is with --time latest",
-            ));
+        return Err(
+            Failure::failed(format!("the log in the vaults does not reach {moment}: {reaches}")).hint(LATER)
+        );
     };
     pieces.truncate(first + PIECES_BEYOND);
     Ok(pieces)

@@ -11,19 +11,16 @@ use super::super::session::{Session, Stop};
 use super::super::sql::literal;
 use super::facts::segment_bytes;
 use super::segment::{Segment, gaps};
+use super::stored::log_source;
 use crate::adapter::{AdapterError, Begun, Capture, Discovered, Log, Memory, Received, Receiving, Run};
 use crate::process::{Launcher, Running, one_line};
-use crate::synthetic;
-use rustix::fs::{AtFlags, CWD, statat};
+use crate::spooled::Files;
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use vow_store::listing::Kind;
-use vow_store::source::{Found, Item, Source, Stat};
 
 /// The type of snapshots that hold a log.
 pub const LOG_KIND: &str = "postgres-wal";
@@ -50,6 +47,14 @@ pub struct LogOptions {
 }
 
 impl Log for LogOptions {
+    fn source(&self, of: &str) -> String {
+        log_source(of)
+    }
+
+    fn kind(&self) -> &'static str {
+        LOG_KIND
+    }
+
     fn receive(&self, spool: &Path, stop: Stop<'_>) -> Result<Box<dyn Receiving>, AdapterError> {
         let spool = self.spool.clone().unwrap_or_else(|| spool.to_owned());
         Receiver::start(self.clone(), spool, stop)
@@ -79,7 +84,7 @@ impl Receiver {
         spool.prepare(&access.launcher)?;
         make_slot(&mut session, &options.slot, stop)?;
         let at_start = Some(look_at_slot(&access, &options.slot, stop)?);
-        let mut command = ending_with_us(&access);
+        let mut command = access.launcher.ending_with_us(&access.tools.program("pg_receivewal"));
         command.arg("-D").arg(&spool.folder).args(["-S", &options.slot, "--synchronous", "--no-loop", "-w"]);
         command.arg("-d").arg(access.url.conninfo());
         let running = access.launcher.start(command)?;
@@ -137,17 +142,6 @@ impl Receiving for Receiver {
     fn forget(&mut self) -> Result<(), AdapterError> {
         self.spool.forget().map_err(super::super::adapter::stopped)
     }
-}
-
-/// The receiver, so that it ends when this process is killed: one that stayed behind would keep the slot to itself.
-fn ending_with_us(access: &Access) -> Command {
-    let setpriv = Path::new("/usr/bin/setpriv");
-    if !setpriv.exists() {
-        return access.command("pg_receivewal");
-    }
-    let mut command = access.launcher.command(setpriv);
-    command.args(["--pdeathsig", "TERM", "--"]).arg(access.tools.program("pg_receivewal"));
-    command
 }
 
 /// What a slot holds back.
@@ -237,20 +231,14 @@ impl Spool {
             made.and_then(|()| launcher.give(folder)).map_err(PostgresError::io("make the spool", folder))?;
         }
         let account = launcher.account();
-        let reach = |path: &Path| {
-            let meta = fs::metadata(path)?;
-            Ok::<_, std::io::Error>(meta.uid() == account.uid || meta.mode() & 0o001 != 0 || account.uid == 0)
-        };
-        for above in folder.ancestors().skip(1) {
-            if !reach(above).map_err(PostgresError::io("look at", above))? {
-                return Err(PostgresError::Refused(format!(
-                    "the account {} cannot get into {}, where the log would be received; name another place with wal_spool",
-                    account.name,
-                    above.display()
-                )));
-            }
+        match account.cannot_enter(folder) {
+            None => Ok(()),
+            Some(above) => Err(PostgresError::Refused(format!(
+                "the account {} cannot get into {}, where the log would be received; name another place with wal_spool",
+                account.name,
+                above.display()
+            ))),
         }
-        Ok(())
     }
 
     /// Finished segments and histories that were not captured yet, by name.
@@ -334,7 +322,8 @@ impl Capture for Segments {
             spool.set_captured(&memo.last).ok()?;
             serde_json::to_string(memo).ok()
         });
-        let source = Box::new(Files { spool: Arc::clone(&self.spool), names: Some(names), problem });
+        let problems = problem.into_iter().collect();
+        let source = Box::new(Files::new(self.spool.folder.clone(), names, problems));
         Ok(Begun { source, warnings: Vec::new(), remember })
     }
 
@@ -369,38 +358,4 @@ fn missing(spool: &Spool, before: Option<&Memo>, names: &[String]) -> Option<Str
         name(first),
         name(gap.last)
     ))
-}
-
-/// The files of the spool as entries.
-struct Files {
-    spool: Arc<Spool>,
-    names: Option<Vec<String>>,
-    problem: Option<String>,
-}
-
-impl Source for Files {
-    fn next(&mut self) -> Result<Option<Vec<Found>>, String> {
-        let Some(names) = self.names.take() else { return Ok(None) };
-        let mut found = vec![Found::Item(synthetic::folder(b""))];
-        found.extend(self.problem.take().map(|text| Found::Problem { path: Vec::new(), text }));
-        let folder = super::staging::plain_folder(self.spool.folder.clone());
-        for name in names {
-            let path = self.spool.folder.join(&name);
-            let stat = statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|e| format!("cannot look at {}: {e}", path.display()))?;
-            let stat = Stat::from_raw(&stat);
-            if stat.kind != Kind::File {
-                return Err(format!("{} is not a file", path.display()));
-            }
-            let (path, name_bytes) = (name.clone().into_bytes(), name.len());
-            found.push(Found::Item(Item {
-                path,
-                stat,
-                folder: Arc::clone(&folder),
-                name_bytes,
-                ancestor: false,
-            }));
-        }
-        Ok(Some(found))
-    }
 }

@@ -3,15 +3,16 @@
 
 use super::super::error::PostgresError;
 use crate::process::Launcher;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, readlinkat, statat};
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use crate::spooled::place;
+use rustix::fs::{AtFlags, CWD, statat};
+use std::any::Any;
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vow_store::source::{Attributes, Folder, Found, Item, Stat};
+use vow_store::source::{Found, Item, Stat};
 
 /// Entries handed out at once.
 const BATCH: usize = 256;
@@ -105,7 +106,7 @@ impl Walk {
             if real.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
                 self.push_children(&real, &path)?;
             }
-            let folder = Arc::new(Place { path: parent, _staging: Some(Arc::clone(&self.staging)) });
+            let folder = place(parent, Some(Arc::clone(&self.staging) as Arc<dyn Any + Send + Sync>));
             let stat = Stat::from_raw(&stat);
             found.push(Found::Item(Item { path, stat, folder, name_bytes: name.len(), ancestor: false }));
         }
@@ -126,46 +127,6 @@ impl Walk {
 fn split(real: &Path) -> (PathBuf, Vec<u8>) {
     let parent = real.parent().unwrap_or(Path::new("/")).to_owned();
     (parent, real.file_name().unwrap_or_default().as_bytes().to_vec())
-}
-
-/// A folder of it.
-struct Place {
-    path: PathBuf,
-    _staging: Option<Arc<Staging>>,
-}
-
-/// A folder that stays.
-pub(super) fn plain_folder(path: PathBuf) -> Arc<dyn Folder> {
-    Arc::new(Place { path, _staging: None })
-}
-
-impl Place {
-    fn at(&self, name: &[u8]) -> PathBuf {
-        self.path.join(OsStr::from_bytes(name))
-    }
-}
-
-impl Folder for Place {
-    fn open_file(&self, name: &[u8]) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(File::from(openat(CWD, self.at(name), flags, Mode::empty())?))
-    }
-
-    fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
-        Ok(readlinkat(CWD, self.at(name), Vec::new())?.into_bytes())
-    }
-
-    fn attributes(&self, _name: &[u8]) -> io::Result<Attributes> {
-        Ok(Attributes::new())
-    }
-
-    fn attributes_of(&self, _file: &File) -> io::Result<Attributes> {
-        Ok(Attributes::new())
-    }
-
-    fn stat(&self, name: &[u8]) -> io::Result<Stat> {
-        Ok(Stat::from_raw(&statat(CWD, self.at(name), AtFlags::SYMLINK_NOFOLLOW)?))
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! MariaDB, with real servers: what is captured, what comes back, and everything that must not look like a success.
 
+mod binlog;
 mod coherence;
 mod failures;
 mod lies;
+mod physical;
 mod restored;
 mod secrets;
 

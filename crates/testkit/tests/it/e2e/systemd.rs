@@ -75,6 +75,23 @@ fn the_units_of_the_vault_are_hardened_and_systemd_takes_them() {
     assert!(!is_known || judged.code == Some(0), "{}", judged.story());
 }
 
+#[test]
+fn the_units_that_receive_logs_call_what_there_is_and_systemd_takes_them() {
+    let scratch = scratch();
+    for (name, command) in [("vow-wal@.service", "wal-receive"), ("vow-binlog@.service", "binlog-receive")] {
+        let text = std::fs::read_to_string(folder().join(name)).unwrap();
+        let start = unit(&text)[&("Service".to_owned(), "ExecStart".to_owned())].join(" ");
+        assert!(start.ends_with(&format!("vow.toml {command} %i")), "{start}");
+        let _ = run(Command::new(binary()).args([command, "--help"])).expect(0);
+        let file = scratch.path().join(name.replace('@', "@db"));
+        std::fs::write(&file, text.replace("/usr/local/bin/vow", &binary().display().to_string())).unwrap();
+        if Command::new("systemd-analyze").arg("--version").output().is_ok() {
+            let verified = run(Command::new("systemd-analyze").arg("verify").arg(&file)).expect(0);
+            assert!(!verified.said().contains(name), "{}", verified.story());
+        }
+    }
+}
+
 /// Opens a socket as systemd does, becomes the server, and leaves it to it.
 const HAND_OVER: &str = "
 import os, socket, sys

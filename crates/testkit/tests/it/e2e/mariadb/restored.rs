@@ -6,7 +6,7 @@ use vow_testkit::mariadb::Server;
 
 /// Says only where two scripts differ.
 #[track_caller]
-fn same_script(now: &str, before: &str, what: &str) {
+pub(super) fn same_script(now: &str, before: &str, what: &str) {
     let only = |a: &str, b: &str| {
         let lines: std::collections::HashSet<_> = b.lines().collect();
         a.lines().filter(|line| !lines.contains(line)).take(10).map(str::to_owned).collect::<Vec<_>>()

@@ -1,0 +1,238 @@
+//! The private folder that a binary log is received into, and what is finished there as a source.
+
+use super::super::error::MariaDbError;
+use super::events::{Ending, ending};
+use super::names::{LogName, missing};
+use crate::adapter::{Begun, Capture, Discovered, Memory, Run};
+use crate::process::Launcher;
+use crate::spooled::Files;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::BufReader;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Files in one snapshot: a spool that filled while no vault was there is sent in several.
+const FILES_AT_ONCE: usize = 64;
+/// Where the spool says what of it was captured.
+const CAPTURED: &str = "captured";
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Spool {
+    pub(super) folder: PathBuf,
+    /// Which server the log is of.
+    pub(super) identifier: String,
+    /// Files that were looked through, with their lengths then.
+    seen: Mutex<BTreeMap<String, Seen>>,
+}
+
+/// The length of a file when it was looked through, and what came of that.
+type Seen = (u64, Result<Ending, String>);
+
+/// What is in it.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    /// Finished and not captured, in their order.
+    pub(super) finished: Vec<LogName>,
+    /// What somebody must look at.
+    pub(super) problems: Vec<String>,
+}
+
+impl Spool {
+    pub(super) fn new(folder: PathBuf, identifier: String) -> Self {
+        Self { folder, identifier, seen: Mutex::default() }
+    }
+
+    /// Makes the folder; the account of the programs must get there.
+    pub(super) fn prepare(&self, launcher: &Launcher) -> Result<(), MariaDbError> {
+        let folder = &self.folder;
+        if !folder.exists() {
+            let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
+            made.and_then(|()| launcher.give(folder)).map_err(MariaDbError::io("make the spool", folder))?;
+        }
+        match launcher.account().cannot_enter(folder) {
+            None => Ok(()),
+            Some(above) => Err(MariaDbError::Refused(format!(
+                "the account {} cannot get into {}, where the log would be received; name another place with binlog_spool",
+                launcher.account().name,
+                above.display()
+            ))),
+        }
+    }
+
+    /// Every file of a log in it, in order.
+    pub(super) fn names(&self) -> Result<Vec<LogName>, MariaDbError> {
+        names_in(&self.folder)
+    }
+
+    /// What is finished: a file is when there is a later one, and when it is whole. `sizes` are those that the server says.
+    pub(super) fn look(&self, sizes: &BTreeMap<String, u64>) -> Result<Inside, MariaDbError> {
+        let captured = self.captured();
+        let mut names = self.names()?;
+        let newest = names.pop();
+        names.retain(|name| {
+            captured.as_ref().is_none_or(|last| name.base != last.base || name.number > last.number)
+        });
+        let mut inside = Inside::default();
+        for name in
+            names.into_iter().filter(|name| newest.as_ref().is_some_and(|newest| newest.base == name.base))
+        {
+            match self.whole(&name, sizes)? {
+                None => inside.finished.push(name),
+                Some(why) => {
+                    inside.problems.push(format!("{name} was not received whole: it {why}"));
+                    // What follows it goes on from nothing.
+                    break;
+                }
+            }
+        }
+        Ok(inside)
+    }
+
+    /// Why a file is not whole.
+    fn whole(&self, name: &LogName, sizes: &BTreeMap<String, u64>) -> Result<Option<String>, MariaDbError> {
+        let path = self.folder.join(name.to_string());
+        let file = fs::File::open(&path).map_err(MariaDbError::io("open", &path))?;
+        let length = file.metadata().map_err(MariaDbError::io("look at", &path))?.len();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.get(&name.to_string()).filter(|(before, _)| *before == length).cloned();
+        let (_, ending) = known.unwrap_or_else(|| {
+            let looked = (length, ending(BufReader::with_capacity(256 << 10, file)));
+            seen.insert(name.to_string(), looked.clone());
+            looked
+        });
+        Ok(match (ending, sizes.get(&name.to_string())) {
+            (Err(why), _) => Some(why),
+            (Ok(_), Some(size)) if *size == length => None,
+            (Ok(_), Some(size)) => Some(format!("has {length} bytes, and the server has {size}")),
+            (Ok(ending), None) if ending.is_closed => None,
+            // A server that crashed ends a file so; but then it would still have it.
+            (Ok(_), None) => {
+                Some("does not end as a server ends one, and the server does not have it any more".into())
+            }
+        })
+    }
+
+    /// Whether the server itself ended a file that is here.
+    pub(super) fn is_closed(&self, name: &LogName) -> bool {
+        let file = fs::File::open(self.folder.join(name.to_string())).map_err(|error| error.to_string());
+        file.and_then(|file| ending(BufReader::new(file))).is_ok_and(|ending| ending.is_closed)
+    }
+
+    /// The last file that was captured, as far as the spool knows.
+    pub(super) fn captured(&self) -> Option<LogName> {
+        let text = fs::read_to_string(self.folder.join(CAPTURED)).ok()?;
+        LogName::parse(text.trim())
+    }
+
+    fn set_captured(&self, last: &str) -> Result<(), MariaDbError> {
+        let (path, temporary) = (self.folder.join(CAPTURED), self.folder.join("captured.new"));
+        let write = || {
+            fs::write(&temporary, last)?;
+            fs::File::open(&temporary)?.sync_all()?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(MariaDbError::io("write", &path))
+    }
+
+    /// Removes what was captured.
+    pub(super) fn forget(&self) -> Result<(), MariaDbError> {
+        let Some(captured) = self.captured() else { return Ok(()) };
+        for name in self.names()?.into_iter().filter(|name| name.base == captured.base) {
+            if name.number <= captured.number {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, name: &LogName) -> Result<(), MariaDbError> {
+        let path = self.folder.join(name.to_string());
+        fs::remove_file(&path).map_err(MariaDbError::io("remove", &path))
+    }
+}
+
+/// Every file of a binary log in a folder, in order.
+pub(super) fn names_in(folder: &Path) -> Result<Vec<LogName>, MariaDbError> {
+    let list = || {
+        let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect::<std::io::Result<Vec<_>>>()
+    };
+    let all = list().map_err(MariaDbError::io("read", folder))?;
+    let mut names: Vec<_> = all.iter().filter_map(|name| LogName::parse(name)).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// What was captured last, as the next capture wants to know it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Memo {
+    identifier: String,
+    last: String,
+}
+
+/// Finished files as a source.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) spool: Arc<Spool>,
+    pub(super) sizes: BTreeMap<String, u64>,
+}
+
+impl Capture for Finished {
+    fn begin(&self, run: &Run) -> Result<Begun, String> {
+        let Inside { mut finished, mut problems } =
+            self.spool.look(&self.sizes).map_err(|e| e.to_string())?;
+        finished.truncate(FILES_AT_ONCE);
+        let before: Option<Memo> = run
+            .remembered
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|e| format!("the record of the binary log: {e}"))?;
+        problems.extend(before.and_then(|before| gap(&self.spool, &before, &finished)));
+        let memo = finished
+            .last()
+            .map(|last| Memo { identifier: self.spool.identifier.clone(), last: last.to_string() });
+        let spool = Arc::clone(&self.spool);
+        let remember = Box::new(move || {
+            let memo = memo.as_ref()?;
+            // Said here first: captured twice is no harm, removed without having been captured would be.
+            spool.set_captured(&memo.last).ok()?;
+            serde_json::to_string(memo).ok()
+        });
+        let mut names: Vec<_> = finished.iter().map(LogName::to_string).collect();
+        // The order of a listing; numbers can have more digits one day.
+        names.sort();
+        let source = Box::new(Files::new(self.spool.folder.clone(), names, problems));
+        Ok(Begun { source, warnings: Vec::new(), remember })
+    }
+
+    fn covers(&self, _found: &Discovered) -> bool {
+        false
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::Helps("a gap in the binary log before this would not be noticed now, but at a restore")
+    }
+}
+
+/// What is missing between the last capture and this one, as a sentence.
+fn gap(spool: &Spool, before: &Memo, finished: &[LogName]) -> Option<String> {
+    let advice = "no moment after it can be gone back to from an earlier snapshot; make a new one";
+    if before.identifier != spool.identifier {
+        return Some(format!(
+            "another server answers: its system identifier is {}, and the log before was of {}: {advice}",
+            spool.identifier, before.identifier
+        ));
+    }
+    let last = LogName::parse(&before.last)?;
+    let first = finished.first()?;
+    if first.base != last.base || first.number <= last.number {
+        return Some(format!("the binary log begins anew: {first} comes after {last}: {advice}"));
+    }
+    missing(&last.with(last.number + 1), finished).map(|gap| format!("{gap}: {advice}"))
+}
