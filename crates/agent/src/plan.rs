@@ -5,6 +5,7 @@ mod error;
 mod fault;
 mod file;
 mod find;
+mod groups;
 mod keys;
 mod rate;
 mod schedule;
@@ -15,6 +16,7 @@ pub use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
 pub use error::PlanError;
 pub use file::{check_name, parse};
 pub use find::find;
+pub use groups::GroupPlan;
 pub use shown::quoted;
 pub use sources::{DrillPlan, Settings};
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub vaults: Vec<VaultPlan>,
     /// What is captured.
     pub sources: Vec<SourcePlan>,
+    /// What is captured at one moment.
+    pub groups: Vec<GroupPlan>,
     /// Who is told.
     pub console: Option<ConsolePlan>,
     /// How the agent works.
@@ -162,7 +166,39 @@ impl Config {
     /// Every folder of Vow's own that this plan names: none of them is ever captured.
     pub fn own_paths(&self) -> Vec<PathBuf> {
         let vaults = self.vaults.iter().filter_map(VaultPlan::folder).map(Path::to_owned);
-        vaults.chain([self.state.clone(), self.keys.clone()]).collect()
+        vaults.chain([self.state.clone(), self.keys.clone()]).chain(self.own_console()).collect()
+    }
+
+    /// The console that `vow up` made beside the plan.
+    fn own_console(&self) -> Option<PathBuf> {
+        let folder = self.file.parent()?.join("console");
+        folder.join("console.toml").is_file().then_some(folder)
+    }
+
+    /// The group that a source is captured with; one of its own when it has hooks or a snapshot.
+    pub fn group_of(&self, source: &str) -> Option<&GroupPlan> {
+        self.groups.iter().find(|plan| plan.group.sources.iter().any(|name| name == source))
+    }
+
+    /// The source under whose name the agent captures this one: the first of its group.
+    pub fn leader_of<'n>(&'n self, source: &'n str) -> &'n str {
+        self.group_of(source).and_then(|plan| plan.group.sources.first()).map_or(source, String::as_str)
+    }
+
+    /// Sources of a plan as they are captured: whoever asks for one of a group asks for all of it.
+    pub fn gathered<'c>(&'c self, sources: &[&'c SourcePlan]) -> Vec<&'c SourcePlan> {
+        let mut all: Vec<&SourcePlan> = Vec::new();
+        for source in sources {
+            let names =
+                self.group_of(&source.name).map(|plan| plan.group.sources.as_slice()).unwrap_or_default();
+            let with = names.iter().filter_map(|name| self.sources.iter().find(|other| other.name == *name));
+            for one in if names.is_empty() { vec![*source] } else { with.collect() } {
+                if !all.iter().any(|other| other.name == one.name) {
+                    all.push(one);
+                }
+            }
+        }
+        all
     }
 
     /// No vault of the plan has this name.

@@ -72,6 +72,24 @@ pub struct Manifest {
     /// The program that wrote it.
     #[n(17)]
     pub software: String,
+    /// What was captured at the same moment.
+    #[n(18)]
+    pub group: Option<Group>,
+}
+
+/// What snapshots have in common that were captured at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Group {
+    /// Random: the same in all of them.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub id: [u8; 16],
+    /// The name it has in the plan.
+    #[n(1)]
+    pub name: String,
+    /// The moment, by the host's clock: a label.
+    #[n(2)]
+    pub moment: Nanos,
 }
 
 /// Whether everything that was asked for is in the snapshot.

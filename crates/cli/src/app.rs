@@ -53,6 +53,9 @@ enum Command {
     /// The limited child of a drill, in which files are parsed
     #[command(name = "__inspect", hide = true)]
     Inspect,
+    /// The inside of a drill that serves a site
+    #[command(name = "__site", hide = true)]
+    Site,
     WalReceive(wal_receive::Args),
     BinlogReceive(binlog_receive::Args),
     #[command(subcommand)]
@@ -126,6 +129,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Check(args) => check::run(cx, &args),
         Command::Drill(args) => drill::run(cx, &args),
         Command::Inspect => drill::inspect(),
+        Command::Site => drill::site(),
         Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::BinlogReceive(args) => binlog_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
@@ -155,3 +159,6 @@ fn usage(error: &clap::Error) -> Exit {
     let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
+
+#[cfg(test)]
+mod documents;

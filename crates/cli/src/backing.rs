@@ -1,6 +1,7 @@
 //! One run: every source of the plan that was asked for, into every level that can be reached.
 
 mod levels;
+mod moment;
 mod remembered;
 mod report;
 mod spooling;
@@ -15,6 +16,7 @@ use crate::hostkeys;
 use crate::level::is_passing;
 use crate::signals;
 use crate::ui::{Problems, Task, Ui};
+use moment::Moment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -73,6 +75,8 @@ pub(crate) struct Run {
     pub(crate) interrupted: bool,
     /// Its id.
     pub(crate) run: [u8; 16],
+    /// What an earlier run that was killed has left open, and could not be closed.
+    pub(crate) left_open: Vec<String>,
 }
 
 /// What came of one source.
@@ -97,12 +101,17 @@ pub(crate) struct SourceRun {
     pub(crate) shape: Option<Shape>,
     /// Objects of its truth, by kind.
     pub(crate) objects: BTreeMap<String, u64>,
+    /// Hooks that were run around it, a line for each.
+    pub(crate) hooks: Vec<String>,
+    /// What went wrong around it, though there may be a snapshot: a hook that failed, a file system that was not held.
+    pub(crate) troubles: Vec<String>,
     /// The level that took nothing any more in the midst of it, when that may pass.
     lost: Option<(String, Failure)>,
 }
 
 /// Runs the order. An error means that nothing was begun.
 pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
+    let left_open = if order.dry_run { Vec::new() } else { moment::settle(ui, order.config) };
     let keys = hostkeys::load(order.config)?;
     let mut levels = Levels::open(order.config, &keys.signing);
     levels.refuse_none()?;
@@ -111,18 +120,12 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
         levels.catch_up(ui);
     }
     let mut sources = Vec::new();
-    for plan in &order.sources {
+    let wanted = order.config.gathered(&order.sources);
+    for unit in moment::units(order.config, &wanted) {
         if signals::received().is_some() {
             break;
         }
-        if let Some(on_source) = order.on_source {
-            on_source.begins(&plan.name);
-        }
-        let source = one_source(ui, order, plan, &keys, &mut levels, order.run);
-        if let Some(on_source) = order.on_source {
-            on_source.ended(&source);
-        }
-        sources.push(source);
+        sources.extend(unit.capture(ui, order, &keys, &mut levels));
     }
     if !order.dry_run && signals::received().is_none() {
         levels.catch_up(ui);
@@ -132,9 +135,10 @@ pub(crate) fn run(ui: Ui, order: &Order<'_>) -> Outcome<Run> {
         source.levels = levels.outcomes(source.result.as_mut().ok());
     }
     let cut_short = sources.iter().any(|source| matches!(source.failure_exit(), Some(Exit::Signal(_))));
-    let interrupted = cut_short || sources.len() < order.sources.len();
+    let interrupted = cut_short || sources.len() < wanted.len();
     let (waits, contradictions) = (levels.waiting(), levels.contradictions());
-    Ok(Run { sources, levels, waits, contradictions, dry_run: order.dry_run, interrupted, run: order.run })
+    let (dry_run, run) = (order.dry_run, order.run);
+    Ok(Run { sources, levels, waits, contradictions, dry_run, interrupted, run, left_open })
 }
 
 /// Captures one source; once more, into the spool, when the last level that took it went away meanwhile.
@@ -144,11 +148,11 @@ fn one_source(
     plan: &SourcePlan,
     keys: &HostKeys,
     levels: &mut Levels,
-    run: [u8; 16],
+    moment: &Moment,
 ) -> SourceRun {
     loop {
         let takers = levels.takers();
-        let mut source = attempt(ui, order, plan, keys, &takers, run);
+        let mut source = attempt(ui, order, plan, keys, &takers, moment);
         let lost = source.lost.take();
         let Some((name, failure)) = lost else { return source };
         levels.lose(&name, failure);
@@ -167,13 +171,13 @@ fn attempt(
     plan: &SourcePlan,
     keys: &HostKeys,
     levels: &[Level],
-    run: [u8; 16],
+    moment: &Moment,
 ) -> SourceRun {
     let (started_secs, watch) = (now_secs(), Instant::now());
     let looker = (plan.kind == "files").then(|| Arc::new(Looker::new(&plan.capture.roots())));
     let task = Task::observed(ui, &plan.name, looker.clone().map(|looker| looker as Arc<dyn Observer>));
     let told = Told::default();
-    let mut result = capture(order, plan, keys, levels, run, &task, ui, &told);
+    let mut result = capture(order, plan, keys, levels, moment, &task, ui, &told);
     let problems = task.finish();
     let lost = match &mut result {
         Ok(report) => report.levels.iter().find_map(|level| lost(&level.name, level.outcome.as_ref().err()?)),
@@ -196,6 +200,8 @@ fn attempt(
         took_secs: watch.elapsed().as_secs_f64(),
         shape: looker.map(|looker| looker.shape()),
         objects: told.all(),
+        hooks: Vec::new(),
+        troubles: Vec::new(),
         lost,
     }
 }
@@ -226,7 +232,7 @@ fn capture(
     plan: &SourcePlan,
     keys: &HostKeys,
     levels: &[Level],
-    run: [u8; 16],
+    moment: &Moment,
     task: &Task,
     ui: Ui,
     told: &Told,
@@ -243,7 +249,9 @@ fn capture(
         compression: config.compression,
         dry_run: order.dry_run,
         software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
-        run,
+        run: order.run,
+        as_of: moment.as_of,
+        group: moment.group.clone(),
     };
     let back_up = |source: Box<dyn Source>| {
         let made = backup(source, &options, keys, &config.state, levels, &SystemClock, &task.monitor);
@@ -265,6 +273,7 @@ fn capture(
         remembered: remembered::load(config, plan, ui)?,
         told: told.clone(),
         again: Again::default(),
+        views: moment.views.clone(),
     };
     let (remember, report) = loop {
         let adapter::Begun { source, warnings, remember } =
@@ -310,6 +319,25 @@ impl SourceRun {
     /// Whether any level lacks the snapshot.
     pub(crate) fn lacks_level(&self) -> bool {
         self.levels.iter().any(|(_, outcome)| outcome.is_err())
+    }
+
+    /// One of which nothing was captured.
+    fn without(plan: &SourcePlan, failure: Failure) -> Self {
+        Self {
+            source: plan.name.clone(),
+            result: Err(failure),
+            problems: Problems::default(),
+            levels: Vec::new(),
+            spooled: false,
+            sequence: None,
+            started_secs: now_secs(),
+            took_secs: 0.0,
+            shape: None,
+            objects: BTreeMap::new(),
+            hooks: Vec::new(),
+            troubles: Vec::new(),
+            lost: None,
+        }
     }
 
     /// The exit code of its failure.

@@ -88,6 +88,9 @@ pub(crate) fn snapshot_value(info: &SnapshotInfo, vaults: &[&str]) -> Value {
         "added_bytes": manifest.counts.added_bytes,
         "errors": manifest.counts.errors,
         "software": manifest.software,
+        "group": manifest.group.as_ref().map(|group| json!({
+            "id": vow_base::id::hex(&group.id), "name": group.name, "moment": ui::rfc3339(group.moment),
+        })),
         "vaults": vaults,
     })
 }

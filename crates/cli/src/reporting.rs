@@ -55,7 +55,9 @@ fn of_source(config: &Config, plan: &SourcePlan, run: &Run, source: &SourceRun, 
         }
         Ok(made) => {
             report.outcome = match made.status {
-                Status::Ok if !source.lacks_level() && !source.spooled => Outcome::Ok,
+                Status::Ok if !source.lacks_level() && !source.spooled && source.troubles.is_empty() => {
+                    Outcome::Ok
+                }
                 _ => Outcome::Partial,
             };
             report.files = made.counts.files;
@@ -71,7 +73,10 @@ fn of_source(config: &Config, plan: &SourcePlan, run: &Run, source: &SourceRun, 
         }
     };
     report.snapshot = made.map(|id| id.to_string());
-    report.problems = source.problems.lines(NAMED_MAX).iter().map(|line| quoted(line)).collect();
+    let problems = source.troubles.iter().cloned().chain(source.problems.lines(NAMED_MAX));
+    report.problems = problems.take(NAMED_MAX).map(|line| quoted(&line)).collect();
+    let hooks: Vec<_> = source.hooks.iter().map(|line| quoted(line)).collect();
+    report.notes = hooks.into_iter().chain(report.notes).take(NAMED_MAX).collect();
     let level = |(name, outcome): &(String, Result<(), Failure>)| LevelReport {
         name: name.clone(),
         vault: run.levels.fingerprint(name).map(|fingerprint| fingerprint.to_string()),

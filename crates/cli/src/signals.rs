@@ -3,13 +3,17 @@
 use crate::exit::Exit;
 use crate::ui;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use vow_store::monitor::Monitor;
 
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 /// Set by the first signal: for whoever waits and cannot be told otherwise.
 static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// How many parts of the program are running hooks.
+static PAIRED: AtomicUsize = AtomicUsize::new(0);
+/// What is done before this process ends in the midst of something.
+static AT_EXIT: Mutex<Vec<Weak<AtExit>>> = Mutex::new(Vec::new());
 static RUNNING: Mutex<Vec<Weak<Monitor>>> = Mutex::new(Vec::new());
 
 /// Starts to listen. Called once, before anything is done.
@@ -28,9 +32,13 @@ pub(crate) fn install() {
             }
             stop_flag().store(true, Ordering::SeqCst);
             let again = RECEIVED.swap(signal, Ordering::SeqCst) != 0;
+            if again && PAIRED.load(Ordering::SeqCst) > 0 {
+                ui::diagnose("interrupted: hooks are being run, each for as long as the plan lets it");
+                continue;
+            }
             let monitors = running();
             if again || monitors.is_empty() {
-                std::process::exit(i32::from(Exit::Signal(signal).code()));
+                exit(i32::from(Exit::Signal(signal).code()));
             }
             ui::diagnose("interrupted: stopping at the next safe point; once more stops at once");
             monitors.iter().for_each(|monitor| monitor.cancel());
@@ -66,6 +74,41 @@ pub(crate) fn hold() -> Arc<Monitor> {
     let monitor = Arc::new(Monitor::silent());
     watch(&monitor);
     monitor
+}
+
+/// While this is held not even a second signal ends the process: hooks are being run, and the ones after must follow those before.
+pub(crate) struct Paired(());
+
+/// Holds it.
+pub(crate) fn paired() -> Paired {
+    PAIRED.fetch_add(1, Ordering::SeqCst);
+    Paired(())
+}
+
+impl Drop for Paired {
+    fn drop(&mut self) {
+        PAIRED.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What must not be left open, whatever ends this process.
+pub(crate) struct AtExit(Box<dyn Fn() + Send + Sync>);
+
+/// Does this before the process ends in the midst of something; not any more when the value is gone.
+pub(crate) fn at_exit(act: impl Fn() + Send + Sync + 'static) -> Arc<AtExit> {
+    let act = Arc::new(AtExit(Box::new(act)));
+    if let Ok(mut all) = AT_EXIT.lock() {
+        all.retain(|act| act.strong_count() > 0);
+        all.push(Arc::downgrade(&act));
+    }
+    act
+}
+
+/// Ends the process in the midst of something.
+pub(crate) fn exit(code: i32) -> ! {
+    let all: Vec<_> = AT_EXIT.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default();
+    all.iter().filter_map(Weak::upgrade).for_each(|act| (act.0)());
+    std::process::exit(code)
 }
 
 fn running() -> Vec<Arc<Monitor>> {

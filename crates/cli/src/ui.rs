@@ -117,7 +117,7 @@ fn to_stdout(text: &str) {
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush())
     });
     if let Err(error) = written {
-        std::process::exit(stdout_failed(&error));
+        crate::signals::exit(stdout_failed(&error));
     }
 }
 
@@ -133,7 +133,7 @@ fn stdout_failed(error: &io::Error) -> i32 {
 /// Ends the process when content that was written to stdout did not get there; other errors are the caller's.
 pub(crate) fn check_stdout(error: &io::Error) {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        std::process::exit(stdout_failed(error));
+        crate::signals::exit(stdout_failed(error));
     }
 }
 
@@ -155,6 +155,6 @@ pub(crate) fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         diagnose(&format!("error: vow stopped because of a fault in itself ({place}); please report it"));
-        std::process::exit(i32::from(Exit::Failed.code()));
+        crate::signals::exit(i32::from(Exit::Failed.code()));
     }));
 }

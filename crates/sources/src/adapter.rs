@@ -7,6 +7,8 @@ mod log;
 
 pub use log::{Log, LogAfter, Received, Receiving, Replay};
 
+use crate::files::View;
+use crate::question::Question;
 use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -44,6 +46,20 @@ pub trait Adapter: Sync {
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+
+    /// The same, and asks what came back what the plan wants to know of it. Plans ask only where there is something to ask.
+    ///
+    /// # Errors
+    /// As for [`Self::prove`].
+    fn prove_and_ask(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        _questions: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
+        self.prove(snapshot, place, stop)
+    }
 
     /// What a person has to do with the files of a snapshot that were restored into a folder.
     fn instructions(&self) -> &'static [&'static str] {
@@ -147,6 +163,11 @@ pub trait Capture: Debug + Send + Sync {
         self.excludes().contains(&part.name)
     }
 
+    /// What it reads file by file, and so could as well read from a snapshot of a file system ([`Run::views`]).
+    fn reads(&self) -> Option<Reads<'_>> {
+        None
+    }
+
     /// What it means that what was remembered is lost.
     fn memory(&self) -> Memory;
 
@@ -164,6 +185,17 @@ pub trait Capture: Debug + Send + Sync {
     fn prove(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Option<Result<Proof, AdapterError>> {
         None
     }
+}
+
+/// What is read file by file.
+#[derive(Debug, Clone, Copy)]
+pub struct Reads<'r> {
+    /// The roots: absolute paths.
+    pub paths: &'r [PathBuf],
+    /// Patterns of what is left out.
+    pub exclude: &'r [String],
+    /// Other file systems below the roots are left out.
+    pub one_file_system: bool,
 }
 
 /// What a source has its memory for.
@@ -194,6 +226,8 @@ pub struct Run {
     pub told: Told,
     /// For a run that fails because of something that passes.
     pub again: Again,
+    /// Folders that are read in snapshots of their file systems.
+    pub views: Vec<View>,
 }
 
 /// What a source tells of its truth while it is captured, without any content: for whoever judges runs without seeing data.

@@ -19,10 +19,12 @@ mod roots;
 mod special;
 mod sys;
 mod tally;
+mod views;
 mod walk;
 
 pub use adapter::Adapter;
 pub use exclude::LeftOut;
+pub use views::View;
 
 use exclude::Excludes;
 use pool::Pool;
@@ -30,6 +32,7 @@ use read::Context;
 use roots::{Names, Request};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use views::Views;
 use vow_store::source::{Found, Source};
 use walk::Walk;
 
@@ -53,6 +56,8 @@ pub struct FilesOptions {
     pub allow_empty: bool,
     /// Entries that each root had in the last snapshot, as [`RootCounts::get`] said then; absent or 0: none is known of.
     pub remembered: Vec<(PathBuf, u64)>,
+    /// Folders that are read elsewhere: in snapshots of their file systems.
+    pub views: Vec<View>,
 }
 
 /// Options that make no sense.
@@ -172,13 +177,15 @@ impl Start {
     fn walk(self) -> Result<Walk, String> {
         let Self { roots, never, excludes, options } = self;
         let pool = Arc::new(Pool::new(pool::raise_file_limit()));
+        let views = Views::new(&options.views)?;
         let request = Request {
             roots: &roots,
+            views: &views,
             remembered: &options.remembered,
             allow_empty: options.allow_empty,
             always_exclude: &never,
         };
-        let mut survey = roots::survey(&request, &pool)?;
+        let mut survey = roots::survey(&request)?;
         if !attributes::has_proc() {
             let text =
                 "/proc is not mounted: extended attributes of symbolic links and devices are not captured";

@@ -4,6 +4,7 @@
 //! engine's. Removing an adapter is removing its folder. `docs/sources.md` says how to add one.
 
 pub mod adapter;
+pub mod coherence;
 pub mod command;
 pub mod discover;
 pub mod etcd;
@@ -16,6 +17,7 @@ pub mod postgres;
 mod proc;
 pub mod process;
 mod program;
+pub mod question;
 pub mod redis;
 pub mod secret;
 mod spooled;

@@ -1,6 +1,7 @@
 //! Running the official tools: no shell, an environment of their own, another user where that is needed, and an error output that
 //! is kept short and free of secrets. A program that is let go of is killed and waited for.
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
@@ -315,7 +316,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already; then these do nothing.
+        if self.has_ended() {
+            return;
+        }
+        // With all that it has started: it leads a process group of its own, and was not waited for, so the number is still its own.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

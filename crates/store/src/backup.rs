@@ -44,9 +44,9 @@ use std::sync::mpsc::{Receiver, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use vow_base::ObjectId;
-use vow_base::clock::Clock;
+use vow_base::clock::{Clock, Nanos};
 use vow_base::disk::DiskError;
-use vow_base::manifest::{Counts, Status};
+use vow_base::manifest::{Counts, Group, Status};
 use vow_base::receipt::Receipt;
 use vow_base::sign::SigningKey;
 use vow_base::vault::{Deposit, VaultError};
@@ -95,6 +95,10 @@ pub struct BackupOptions {
     pub software: String,
     /// Id of the run.
     pub run: [u8; 16],
+    /// What is read is as it was at this moment, which lies before the run; `None`: as it is while it is read.
+    pub as_of: Option<Nanos>,
+    /// What is captured at the same moment; recorded.
+    pub group: Option<Group>,
 }
 
 /// What one level said.
@@ -217,8 +221,10 @@ pub fn backup(
     let session = SessionKey::generate()?;
     let blob = session.wrap(&options.recipients)?;
     let (outgoing, sealed) = sync_channel(2);
+    // What changed after the moment that is read may have the same ctime as a file of that moment.
+    let trusted = options.as_of.map_or(started, |moment| moment.min(started));
     let trust_before =
-        Time { secs: started.div_euclid(1_000_000_000), nanos: started.rem_euclid(1_000_000_000) as u32 };
+        Time { secs: trusted.div_euclid(1_000_000_000), nanos: trusted.rem_euclid(1_000_000_000) as u32 };
     let engine = Engine::new(
         options,
         monitor,

@@ -96,6 +96,7 @@ impl FakeHost {
             packs: list,
             index: index.id.0.to_vec().into(),
             software: format!("fixture {}", dice.roll()),
+            group: None,
         };
         let objects = packs.iter().cloned().chain(segments).chain([index]).collect();
         Snapshot { objects, manifest: self.seal(&content), content }

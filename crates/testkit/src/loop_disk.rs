@@ -1,4 +1,4 @@
-//! A file system of its own: ext4 on a loop file, whose power can be cut, or a small tmpfs. Needs root.
+//! A file system of its own: ext4 or btrfs on a loop file, whose power can be cut, or a small tmpfs. Needs root.
 
 use crate::shell::{run, tool};
 use std::fs::File;
@@ -32,6 +32,25 @@ impl Volume {
         std::fs::create_dir(volume.path()).expect("new");
         volume.mount();
         volume
+    }
+
+    /// A new btrfs of this size; `None` where the kernel has none.
+    #[track_caller]
+    pub fn btrfs(size_bytes: u64) -> Option<Self> {
+        // Where it is a module, asking for it loads it; what that says shows below.
+        let _ = Command::new("modprobe").arg("btrfs").output();
+        let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+        if !known.lines().any(|line| line.trim() == "btrfs") {
+            return None;
+        }
+        let scratch = crate::host::scratch();
+        let image = scratch.path().join("image");
+        File::create(&image).and_then(|file| file.set_len(size_bytes)).expect("a sparse file");
+        tool("/sbin/mkfs.btrfs", ["-q".as_ref(), image.as_os_str()]);
+        let volume = Self { scratch, image: Some(image) };
+        std::fs::create_dir(volume.path()).expect("new");
+        volume.mount();
+        Some(volume)
     }
 
     /// A new tmpfs with these mount options.

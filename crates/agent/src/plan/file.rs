@@ -2,6 +2,7 @@
 
 use super::agent;
 use super::fault::{Checked, Fault, fault, position, read};
+use super::groups;
 use super::keys::absolute;
 use super::sources::sources;
 use super::{Config, Place, PlanError, SourcePlan, Timing, VaultPlan, rate};
@@ -67,6 +68,7 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
     }
     let mut table = DeTable::parse(text)?;
     let folder = file.parent().unwrap_or(Path::new("/"));
+    let groups = groups::take(table.get_mut(), folder)?;
     let taken = agent::take(table.get_mut(), folder)?;
     let raw_sources = table.get_mut().remove("source");
     let raw: RawConfig = read(table)?;
@@ -98,6 +100,7 @@ fn parse_checked(text: &str, file: &Path, origin: &'static str) -> Checked<Confi
         compression: compression(host.compression.as_ref())?,
         vaults,
         sources: sources.into_iter().map(|(_, plan)| plan).collect(),
+        groups,
         console: taken.console,
         agent: taken.agent,
         timings: taken.timings,

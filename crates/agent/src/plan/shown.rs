@@ -1,9 +1,10 @@
 //! The configuration in effect, with every default, as TOML that can be read again.
 
-use super::{Config, Due, PingFrom, Place, SourcePlan, Timing, VaultPlan, rate};
+use super::{Config, Due, GroupPlan, PingFrom, Place, SourcePlan, Timing, VaultPlan, groups, rate};
 use std::fmt::Write;
 use std::path::Path;
 use vow_base::id::hex;
+use vow_sources::question::{Question, Wanted};
 use vow_store::session::Recipient;
 
 impl Config {
@@ -15,13 +16,11 @@ impl Config {
         host(&mut text, self);
         self.vaults.iter().for_each(|plan| vault(&mut text, plan));
         for plan in &self.sources {
-            source(&mut text, plan);
-            if let Some(timing) = self.timings.get(&plan.name) {
-                timed(&mut text, timing);
-            }
+            source(&mut text, self, plan);
             // Tables of their own come last: what stands behind them would be theirs.
             expected(&mut text, &plan.drill);
         }
+        self.groups.iter().filter(|plan| plan.declared).for_each(|plan| group(&mut text, self, plan));
         who_and_when(&mut text, self);
         text
     }
@@ -70,15 +69,39 @@ fn vault(text: &mut String, plan: &VaultPlan) {
     line!(text, "spool = {}", plan.spool);
 }
 
-fn source(text: &mut String, plan: &SourcePlan) {
+fn source(text: &mut String, config: &Config, plan: &SourcePlan) {
     line!(text, "\n[[source]]\nname = {}\ntype = {}", quoted(&plan.name), quoted(&plan.kind));
     for (key, value) in plan.settings.iter() {
         line!(text, "{key} = {value}");
     }
-    if let Some(schedule) = &plan.schedule {
+    let group = config.group_of(&plan.name);
+    if let Some(schedule) = plan.schedule.as_ref().filter(|_| !group.is_some_and(|group| group.declared)) {
         line!(text, "schedule = {}", quoted(schedule));
     }
+    if let Some(timing) = config.timings.get(&plan.name) {
+        if !group.is_some_and(|group| group.declared) {
+            timed(text, timing);
+        }
+        told(text, timing);
+    }
+    if let Some(group) = group.filter(|group| !group.declared) {
+        groups::shown(text, &group.group);
+    }
     drill(text, &plan.drill);
+}
+
+fn group(text: &mut String, config: &Config, plan: &GroupPlan) {
+    let group = &plan.group;
+    line!(text, "\n[[group]]\nname = {}", quoted(&group.name));
+    line!(text, "sources = {}", list(group.sources.iter().map(String::as_str)));
+    let first = config.sources.iter().find(|source| group.sources.first() == Some(&source.name));
+    if let Some(schedule) = first.and_then(|source| source.schedule.as_ref()) {
+        line!(text, "schedule = {}", quoted(schedule));
+    }
+    if let Some(timing) = first.and_then(|source| config.timings.get(&source.name)) {
+        timed(text, timing);
+    }
+    groups::shown(text, group);
 }
 
 fn drill(text: &mut String, plan: &super::DrillPlan) {
@@ -86,9 +109,16 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }
+    if let Some(site) = &plan.site {
+        let most = site.changed_at_most_percent.map(|most| format!(", changed_at_most_percent = {most}"));
+        let start = list(site.start.iter().map(String::as_str));
+        let (root, most) = (quoted(&site.root), most.unwrap_or_default());
+        line!(text, "site = {{ root = {root}, start = {start}, screenshot = {}{most} }}", site.screenshot);
+    }
 }
 
 fn expected(text: &mut String, plan: &super::DrillPlan) {
+    plan.questions.iter().for_each(|question| asked(text, question));
     for rule in &plan.expect {
         line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
         if let Some(bytes) = rule.larger_than_bytes {
@@ -106,7 +136,27 @@ fn expected(text: &mut String, plan: &super::DrillPlan) {
     }
 }
 
-/// The keys of a source that are about time.
+fn asked(text: &mut String, question: &Question) {
+    line!(text, "\n[[source.expect]]\nsql = {}", quoted(&question.sql));
+    if let Some(database) = &question.database {
+        line!(text, "database = {}", quoted(database));
+    }
+    match &question.wanted {
+        Wanted::True => {}
+        Wanted::Equals(wanted) => {
+            line!(text, "equals = {}", quoted(wanted));
+        }
+        Wanted::Between(least, most) => {
+            for (key, bound) in [("at_least", least), ("at_most", most)] {
+                if let Some(bound) = bound {
+                    line!(text, "{key} = {bound}");
+                }
+            }
+        }
+    }
+}
+
+/// The keys of a source, or of a group, that are about when it is due.
 fn timed(text: &mut String, timing: &Timing) {
     if let Some(zone) = timing.calendar.as_ref().and_then(|calendar| calendar.zone_name()) {
         line!(text, "time_zone = {}", quoted(zone));
@@ -122,6 +172,10 @@ fn timed(text: &mut String, timing: &Timing) {
         Some(late) => term(late),
     };
     line!(text, "catch_up = \"{catch_up}\"");
+}
+
+/// Who is told of a source.
+fn told(text: &mut String, timing: &Timing) {
     match &timing.ping {
         Some(PingFrom::Plan(_, url)) => {
             line!(text, "ping_url = {}", quoted(url));

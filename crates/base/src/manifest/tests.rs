@@ -20,6 +20,7 @@ fn sample() -> Manifest {
         packs: PackList { depth: 0, count: 1, ids: vec![5; 32].into() },
         index: vec![6; 32].into(),
         software: "vow 0.1.0".into(),
+        group: None,
     }
 }
 

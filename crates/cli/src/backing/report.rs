@@ -15,10 +15,15 @@ pub(crate) fn status_of(run: &Run) -> &'static str {
         return "failed";
     }
     let whole = |source: &SourceRun| {
-        !source.lacks_level() && source.result.as_ref().is_ok_and(|report| report.status == Status::Ok)
+        !source.lacks_level()
+            && source.troubles.is_empty()
+            && source.result.as_ref().is_ok_and(|report| report.status == Status::Ok)
     };
     let waits = run.waits.as_ref().map_or(1, |waits| waits.snapshots);
-    let sound = run.sources.iter().all(whole) && run.contradictions.is_empty() && waits == 0;
+    let sound = run.sources.iter().all(whole)
+        && run.contradictions.is_empty()
+        && waits == 0
+        && run.left_open.is_empty();
     if sound { "ok" } else { "partial" }
 }
 
@@ -53,6 +58,7 @@ pub(crate) fn summary(run: &Run) -> Value {
         "snapshots": snapshots,
         "spool": spool(run),
         "findings": findings,
+        "left_open": run.left_open,
     })
 }
 
@@ -86,6 +92,8 @@ fn snapshot(source: &SourceRun) -> Value {
             "levels": levels,
             "spooled": source.spooled,
             "notes": report.notes,
+            "hooks": source.hooks,
+            "troubles": source.troubles,
         }),
         Err(failure) => json!({
             "id": null,
@@ -188,6 +196,7 @@ fn row(source: &SourceRun) -> Vec<String> {
 }
 
 fn print_troubles(ui: Ui, source: &SourceRun) {
+    source.troubles.iter().for_each(|text| ui.warn(&format!("{}: {}", source.source, plain(text))));
     let report = match &source.result {
         Err(failure) => return trouble(ui, &source.source, failure),
         Ok(report) => report,

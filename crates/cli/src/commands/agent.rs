@@ -53,6 +53,7 @@ pub(crate) fn serve(cx: &Context, once: bool, config: &Config) -> Outcome<Exit> 
     hangup.map_err(|e| Failure::failed("signals cannot be listened for").because(&e))?;
     // The first signal stops this process only where something is held: its runs must end first.
     let _held = signals::hold();
+    machine::settle(config.state.clone());
     let machine = HostMachine::new(cx.ui, &config.file, config.origin)?;
     let load = machine.loader();
     let connect: Arc<dyn Connect> = Arc::new(ConsoleLink::new(Box::new(load), signals::stop_flag()));

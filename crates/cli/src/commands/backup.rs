@@ -42,7 +42,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         Some(Some(run)) => run,
         Some(None) => return Err(Failure::new(Exit::Usage, "--run-id takes 32 hexadecimal digits")),
     };
-    let sources = config.sources_named(&args.sources)?;
+    let sources = config.gathered(&config.sources_named(&args.sources)?);
     let pings = (!args.dry_run).then(|| Pings::new(cx.ui, &config, &run));
     let order = Order {
         sources: sources.clone(),

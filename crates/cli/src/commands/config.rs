@@ -7,10 +7,11 @@ use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::level;
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use vow_agent::plan::{Config, Place, SourcePlan, VaultPlan};
+use std::path::{Path, PathBuf};
+use vow_agent::plan::{Config, GroupPlan, Place, SourcePlan, VaultPlan};
 use vow_base::id::hex;
 use vow_base::sign::SigningKey;
+use vow_sources::coherence::{self, Hook, How};
 use vow_store::session::Recipient;
 
 /// Look at the configuration
@@ -58,6 +59,7 @@ fn check(cx: &Context, config: &Config) -> Exit {
             }
         }
     }
+    problems.extend(config.groups.iter().flat_map(|plan| group_problems(config, plan)));
     let status = if problems.is_empty() { "ok" } else { "problems" };
     cx.ui.json(&json!({
         "message_type": "summary",
@@ -79,6 +81,25 @@ fn check(cx: &Context, config: &Config) -> Exit {
         found => cx.ui.say(&format!("{}: {found} problems", config.file.display())),
     }
     if problems.is_empty() { Exit::Done } else { Exit::Problems }
+}
+
+/// Hooks that are not there, and paths that cannot be held still.
+fn group_problems(config: &Config, plan: &GroupPlan) -> Vec<String> {
+    let group = &plan.group;
+    let hooks = group.hooks.before.iter().chain(&group.hooks.after).filter_map(|hook| hook.0.first());
+    let missing = hooks.filter(|program| program.starts_with('/') && !Path::new(program).exists());
+    let mut problems: Vec<_> =
+        missing.map(|program| format!("{}: there is no hook {program}", group.name)).collect();
+    if let Some(how) = &group.snapshot {
+        let sources = config.sources.iter().filter(|source| group.sources.contains(&source.name));
+        let reads: Vec<_> =
+            sources.filter_map(|source| Some((source.name.as_str(), source.capture.reads()?))).collect();
+        match coherence::look(how, &reads) {
+            Ok(more) => problems.extend(more.into_iter().map(|text| format!("{}: {text}", group.name))),
+            Err(error) => problems.push(format!("{}: {error}", group.name)),
+        }
+    }
+    problems
 }
 
 fn vault_problem(plan: &VaultPlan, host: Option<&SigningKey>) -> Option<String> {
@@ -125,6 +146,20 @@ fn value(config: &Config) -> Value {
         }
         value
     };
+    let words = |hooks: &[Hook]| hooks.iter().map(|hook| json!(hook.0)).collect::<Vec<_>>();
+    let group = |plan: &GroupPlan| {
+        let group = &plan.group;
+        json!({
+            "name": group.name,
+            "sources": group.sources,
+            "declared": plan.declared,
+            "before": words(&group.hooks.before),
+            "after": words(&group.hooks.after),
+            "before_may_fail": group.hooks.before_may_fail,
+            "hook_secs": group.hooks.limit_secs,
+            "snapshot": group.snapshot.as_ref().map(How::word),
+        })
+    };
     json!({
         "message_type": "config",
         "file": text(&config.file),
@@ -140,5 +175,6 @@ fn value(config: &Config) -> Value {
         },
         "vaults": config.vaults.iter().map(vault).collect::<Vec<_>>(),
         "sources": config.sources.iter().map(source).collect::<Vec<_>>(),
+        "groups": config.groups.iter().map(group).collect::<Vec<_>>(),
     })
 }

@@ -4,6 +4,7 @@ mod into;
 mod log;
 
 use crate::app::Context;
+use crate::commands::snapshots::group_shown;
 use crate::entries::{shown, snapshot_line};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -134,6 +135,13 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 
 /// What a snapshot lacks, no restore brings back.
 fn warn_of_gaps(cx: &Context, snapshot: &Snapshot) {
+    if let Some(group) = &snapshot.info().manifest.group {
+        cx.ui.note(&format!(
+            "it is of the group {}, captured {}: what belongs to it has the same in `vow snapshots`",
+            group_shown(group),
+            ui::local_time(group.moment),
+        ));
+    }
     let gaps = &snapshot.root().problems;
     if let Some((path, text)) = gaps.first() {
         cx.ui.warn(&format!(

@@ -7,6 +7,8 @@ use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, Place, ReadArgs, Reading};
 use crate::ui::{self, Table, plain};
 use serde_json::json;
+use vow_base::id::hex;
+use vow_base::manifest::Group;
 use vow_store::archive::{ArchiveError, SnapshotInfo};
 
 /// List snapshots, and which vaults have them
@@ -28,13 +30,13 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     }
     let values: Vec<_> = listed.iter().map(|(info, places)| snapshot_value(info, &names(places))).collect();
     cx.ui.json(&json!({"message_type": "snapshots", "snapshots": values, "problems": problems}));
-    let mut table = Table::new(
-        &["id", "received", "snapshot", "status", "files", "bytes", "added", "vaults"],
-        &[4, 5, 6],
-    );
+    let mut head = vec!["id", "received", "snapshot", "status", "files", "bytes", "added", "vaults"];
+    let with_groups = listed.iter().any(|(info, _)| info.manifest.group.is_some());
+    head.extend(with_groups.then_some("group"));
+    let mut table = Table::new(&head, &[4, 5, 6]);
     for (info, places) in &listed {
         let counts = info.manifest.counts;
-        table.row(vec![
+        let mut row = vec![
             info.id.short(),
             ui::local_time(info.receipt.received),
             plain(&info.name()),
@@ -43,7 +45,9 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
             ui::bytes(counts.bytes),
             ui::bytes(counts.added_bytes),
             names(places).join(","),
-        ]);
+        ];
+        row.extend(with_groups.then(|| info.manifest.group.as_ref().map_or_else(String::new, group_shown)));
+        table.row(row);
     }
     if listed.is_empty() {
         cx.ui.line("there are no snapshots");
@@ -51,6 +55,11 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         table.lines().iter().for_each(|line| cx.ui.line(line));
     }
     Ok(if problems.is_empty() && reading.unreachable.is_empty() { Exit::Done } else { Exit::Partial })
+}
+
+/// What was captured at one moment has the same here.
+pub(crate) fn group_shown(group: &Group) -> String {
+    format!("{} {}", plain(&group.name), &hex(&group.id)[..8])
 }
 
 fn names<'p>(places: &[&'p Place]) -> Vec<&'p str> {

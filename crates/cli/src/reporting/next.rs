@@ -13,5 +13,6 @@ pub(crate) fn next_secs(config: &Config, source: &str, now_secs: i64) -> Option<
 /// How much later than its schedule it begins.
 pub(crate) fn delay_secs(config: &Config, source: &str, timing: &Timing) -> i64 {
     let most = u32::try_from(timing.jitter.as_secs()).unwrap_or(u32::MAX);
-    spread(&format!("{}/{}", config.tenant, config.host), source, most)
+    // Sources of one group begin together.
+    spread(&format!("{}/{}", config.tenant, config.host), config.leader_of(source), most)
 }

@@ -88,10 +88,12 @@ impl OnSource for Pings {
                     "{status}: {} files, {} bytes, {} new, {} problems",
                     counts.files, counts.bytes, counts.added_bytes, counts.errors
                 );
-                let lines: Vec<_> = std::iter::once(line).chain(source.problems.lines(20)).collect();
+                let more = source.troubles.iter().cloned().chain(source.problems.lines(20));
+                let lines: Vec<_> = std::iter::once(line).chain(more).collect();
                 let no_level =
                     report.snapshot.is_some() && report.levels.iter().all(|level| level.outcome.is_err());
-                let good = report.status == Status::Ok && !no_level && !source.spooled;
+                let good =
+                    report.status == Status::Ok && !no_level && !source.spooled && source.troubles.is_empty();
                 (if good { Ping::Success } else { Ping::Fail }, lines.join("\n"))
             }
         };

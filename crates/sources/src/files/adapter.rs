@@ -2,7 +2,8 @@
 
 use super::{Files, FilesOptions, record};
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop, Within,
+    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Reads, Request, Restored, Run, Stop,
+    Within,
 };
 use std::path::{Path, PathBuf};
 use vow_store::archive::Snapshot;
@@ -47,6 +48,7 @@ impl Capture for FilesOptions {
         let mut options = FilesOptions {
             allow_empty: run.allow_empty,
             remembered: remembered.ok().flatten().unwrap_or_default(),
+            views: run.views.clone(),
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX),
             ..self.clone()
         };
@@ -67,6 +69,11 @@ impl Capture for FilesOptions {
 
     fn excludes(&self) -> Vec<String> {
         self.exclude.clone()
+    }
+
+    fn reads(&self) -> Option<Reads<'_>> {
+        let Self { paths, exclude, one_file_system, .. } = self;
+        Some(Reads { paths, exclude, one_file_system: *one_file_system })
     }
 
     /// What is found on a machine is found because copying its files is not enough.

@@ -3,6 +3,7 @@
 use super::attributes;
 use super::pool::Pool;
 use super::sys::{self, Seen};
+use super::views::Window;
 use rustix::fd::OwnedFd;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -26,33 +27,43 @@ pub(crate) struct Dir {
     /// Device and inode: what is opened later must be the same.
     identity: (u64, u64),
     flags: OFlags,
+    /// It is read elsewhere: opened by a path of its own.
+    enters: bool,
+    /// The view that it lies in.
+    window: Option<Arc<Window>>,
     fd: Mutex<Option<Arc<OwnedFd>>>,
     pool: Arc<Pool>,
 }
 
 impl Dir {
-    /// Opens a directory: `name` in `parent`, or the root of the file system. One that is not `readable` only serves to reach
-    /// what is below it, which takes no permission to list it.
+    /// Opens a directory: `name` in `parent`, or the root of the file system; or else where a view has it. One that is not `readable`
+    /// only serves to reach what is below it, which takes no permission to list it.
     pub(crate) fn open(
         parent: Option<Arc<Dir>>,
         name: Box<[u8]>,
+        view: Option<&Arc<Window>>,
         readable: bool,
         pool: &Arc<Pool>,
     ) -> Result<(Arc<Self>, Arc<OwnedFd>), Errno> {
         let flags = OFlags::DIRECTORY | if readable { OFlags::RDONLY } else { OFlags::PATH };
-        let attempt = || match &parent {
-            Some(parent) => sys::open_at(&parent.fd()?, &name, flags),
-            None => sys::open_top(flags),
+        let attempt = || match (view, &parent) {
+            (Some(window), _) => window.open(flags),
+            (None, Some(parent)) => sys::open_at(&parent.fd()?, &name, flags),
+            (None, None) => sys::open_top(flags),
         };
         let fd = with_room(pool, attempt)?;
         let Seen::Entry(stat) = sys::stat_at(&fd, b"")? else { return Err(Errno::NOTDIR) };
         let fd = Arc::new(fd);
+        let above = || parent.as_ref().and_then(|parent| parent.window.as_ref());
+        let window = view.or_else(above).cloned();
         let dir = Arc::new_cyclic(|myself| Self {
             myself: myself.clone(),
             parent,
             name,
             identity: (stat.device, stat.inode),
             flags,
+            enters: view.is_some(),
+            window,
             fd: Mutex::new(Some(Arc::clone(&fd))),
             pool: Arc::clone(pool),
         });
@@ -60,9 +71,26 @@ impl Dir {
         Ok((dir, fd))
     }
 
-    /// Device and inode.
-    pub(crate) fn identity(&self) -> (u64, u64) {
-        self.identity
+    /// Its device, as it is shown.
+    pub(crate) fn device(&self) -> u64 {
+        self.window.as_ref().map_or(self.identity.0, |window| window.device(self.identity.0))
+    }
+
+    /// Whether nothing changes in it: it is read in a snapshot of its file system.
+    pub(crate) fn is_held(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.held)
+    }
+
+    /// Whether it stands where a snapshot has nothing, because another subvolume lies there (`BTRFS_EMPTY_SUBVOL_DIR_OBJECTID`).
+    pub(crate) fn is_gap(&self, fd: &OwnedFd) -> bool {
+        const GAP: u64 = 2;
+        const BTRFS: u32 = 0x9123_683e;
+        self.is_held() && !self.enters && self.identity.1 == GAP && sys::file_system_type(fd) == BTRFS
+    }
+
+    /// What was seen in it, as it is shown.
+    pub(crate) fn show(&self, seen: Seen) -> Seen {
+        self.window.as_ref().map_or(seen, |window| window.show(seen))
     }
 
     /// The directory it lies in.
@@ -97,9 +125,10 @@ impl Dir {
             chain.push(dir);
         }
         while let Some(dir) = chain.pop() {
-            let attempt = || match &above {
-                Some(parent) => sys::open_at(parent, &dir.name, dir.flags),
-                None => sys::open_top(dir.flags),
+            let attempt = || match (&dir.window, &above) {
+                (Some(window), _) if dir.enters => window.open(dir.flags),
+                (_, Some(parent)) => sys::open_at(parent, &dir.name, dir.flags),
+                (_, None) => sys::open_top(dir.flags),
             };
             let opened = with_room(&self.pool, attempt)?;
             dir.check(&opened)?;
@@ -192,7 +221,7 @@ impl Folder for Dir {
     }
 
     fn stat(&self, name: &[u8]) -> io::Result<Stat> {
-        match sys::stat_at(self.fd()?, name)? {
+        match self.show(sys::stat_at(self.fd()?, name)?) {
             Seen::Entry(stat) => Ok(stat),
             Seen::Socket => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a socket now")),
         }

@@ -1,6 +1,8 @@
 //! Where to go: the roots, the ways to them and the places never to enter, as a tree of names from the file system's root.
 
+use super::views::Window;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A place in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +14,7 @@ struct Node {
     root: Option<u32>,
     wanted: bool,
     never: bool,
+    window: Option<Arc<Window>>,
 }
 
 /// The tree. Only paths that matter are in it, so a directory without a place in it has none below either.
@@ -43,6 +46,12 @@ impl Plan {
     pub(crate) fn add_never(&mut self, path: &[Vec<u8>]) {
         let place = path.iter().fold(Self::TOP, |place, name| self.child_or_new(place, name));
         self.node_mut(place).never = true;
+    }
+
+    /// Adds a folder that is read elsewhere.
+    pub(crate) fn add_window(&mut self, window: &Arc<Window>) {
+        let place = window.names().iter().fold(Self::TOP, |place, name| self.child_or_new(place, name));
+        self.node_mut(place).window = Some(Arc::clone(window));
     }
 
     fn want(&mut self, path: &[Vec<u8>]) -> Place {
@@ -80,6 +89,11 @@ impl Plan {
     /// The root that is here.
     pub(crate) fn root(&self, place: Place) -> Option<u32> {
         self.node(place).root
+    }
+
+    /// The view that begins here.
+    pub(crate) fn window(&self, place: Option<Place>) -> Option<&Arc<Window>> {
+        self.node(place?).window.as_ref()
     }
 
     /// Whether a root or a link is here or below.

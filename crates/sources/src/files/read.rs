@@ -114,20 +114,24 @@ impl Context {
         let path = |parent: &Option<Arc<Dir>>, name: &[u8]| {
             parent.as_ref().map_or_else(Vec::new, |dir| path::join(&dir.path(), name))
         };
-        let opened = match Dir::open(parent.clone(), name.clone(), scope.root.is_some(), &self.pool) {
+        let view = self.plan.window(scope.place);
+        let opened = match Dir::open(parent.clone(), name.clone(), view, scope.root.is_some(), &self.pool) {
             Err(errno) => {
                 outcome.problem(path(&parent, &name), refusal(errno));
                 // A root further below may be reachable all the same.
                 let on_the_way = scope.root.is_some() && self.leads_on(scope);
                 scope.root = None;
-                on_the_way.then(|| Dir::open(parent, name, false, &self.pool).ok()).flatten()
+                on_the_way.then(|| Dir::open(parent, name, view, false, &self.pool).ok()).flatten()
             }
             Ok(opened) => Some(opened),
         };
         let Some((dir, fd)) = opened else { return };
         outcome.dir = Some(Arc::clone(&dir));
         if scope.explicit {
-            scope.device = dir.identity().0;
+            scope.device = dir.device();
+        } else if scope.root.is_some() && dir.is_gap(&fd) {
+            outcome.problem(dir.path(), NO_SNAPSHOT);
+            scope.root = None;
         } else if scope.root.is_some() && self.is_boundary(&dir, &fd, scope, outcome) {
             scope.root = None;
         }
@@ -155,8 +159,8 @@ impl Context {
 
     /// Whether another file system begins here that the walk stays out of.
     fn is_boundary(&self, dir: &Dir, fd: &OwnedFd, scope: Scope, outcome: &mut Outcome) -> bool {
-        let (device, _) = dir.identity();
-        if dir.parent().is_none_or(|parent| parent.identity().0 == device) {
+        let device = dir.device();
+        if dir.parent().is_none_or(|parent| parent.device() == device) {
             return false;
         }
         if let Some(kind) = special::kernel_file_system(fd, || dir.path()) {
@@ -187,8 +191,17 @@ impl Context {
         if let Some(errno) = error {
             outcome.problem(dir.path(), refusal(errno));
         }
-        if let Some((server, source)) = special::live_database(&names).or_else(|| in_use::server(fd, &names))
-        {
+        // All files of a moment are what a server finds after a power cut: it knows what to do with them.
+        let held = dir.is_held();
+        let in_use = || if held { None } else { in_use::server(fd, &names) };
+        let found = special::live_database(&names).or_else(in_use);
+        if let Some((server, source)) = found.filter(|_| held && scope.explicit) {
+            let text = format!(
+                "is the data directory of {server}, captured as it was in one moment: a server that is started on it recovers as after a \
+                 power cut. That is no dump that was checked: have a source of type {source} as well"
+            );
+            outcome.note(&dir.path(), &text);
+        } else if let Some((server, source)) = found {
             let text = format!(
                 "is the data directory of {server}: not captured as files; use a source of type {source}"
             );
@@ -204,7 +217,7 @@ impl Context {
             outcome.tally.cache(|| dir.path());
             return Names::of([special::CACHE_TAG].into_iter());
         }
-        self.without_databases(dir, fd, *scope, names, outcome)
+        if held { names } else { self.without_databases(dir, fd, *scope, names, outcome) }
     }
 
     /// The names without SQLite databases in use. One that was asked for by name stays.
@@ -257,6 +270,7 @@ impl Context {
             if scope.root.is_none() && !is_wanted {
                 continue;
             }
+            let view = self.plan.window(place);
             // Only where the directory does not say what it is, since that decides whether a pattern hides it.
             let early = (hint == Hint::Unknown).then(|| sys::stat_at(&fd, name));
             let mut root = explicit.or(scope.root);
@@ -269,10 +283,11 @@ impl Context {
                 }
                 root = None;
             }
-            let seen = match (hint, early) {
-                (Hint::Socket, _) => Ok(Seen::Socket),
-                (_, Some(seen)) => seen,
-                (_, None) => sys::stat_at(&fd, name),
+            let seen = match (view, hint, early) {
+                (Some(window), _, _) => window.stat(),
+                (None, Hint::Socket, _) => Ok(Seen::Socket),
+                (None, _, Some(seen)) => seen.map(|seen| dir.show(seen)),
+                (None, _, None) => sys::stat_at(&fd, name).map(|seen| dir.show(seen)),
             };
             let stat = match seen {
                 Ok(Seen::Entry(stat)) => stat,
@@ -305,6 +320,9 @@ impl Context {
         }
     }
 }
+
+/// Neither in the snapshot nor read live: it would not be of the moment.
+const NO_SNAPSHOT: &str = "is a subvolume of which there is no snapshot: its contents are not captured";
 
 const OWN: &str = "holds Vow's own data: not captured";
 

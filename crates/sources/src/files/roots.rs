@@ -1,19 +1,16 @@
 //! The roots, looked at before anything is captured: one that is gone, or empty though it had content, is most likely a file
 //! system that is not mounted, and a snapshot of that would look like a success.
 
-use super::folder::Dir;
 use super::names;
 use super::plan::Plan;
-use super::pool::Pool;
 use super::sys::{self, Seen};
 use super::tally::number;
-use rustix::fd::OwnedFd;
+use super::views::Views;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use vow_store::listing::Kind;
 use vow_store::listing::entry::display_path;
 use vow_store::source::Stat;
@@ -44,6 +41,7 @@ pub(crate) struct Request<'a> {
     pub(crate) remembered: &'a [(PathBuf, u64)],
     pub(crate) allow_empty: bool,
     pub(crate) always_exclude: &'a [Names],
+    pub(crate) views: &'a Views,
 }
 
 /// What was found.
@@ -57,19 +55,20 @@ pub(crate) struct Survey {
 }
 
 /// Looks at all roots.
-pub(crate) fn survey(request: &Request<'_>, pool: &Arc<Pool>) -> Result<Survey, String> {
+pub(crate) fn survey(request: &Request<'_>) -> Result<Survey, String> {
     let mut found = Survey { plan: Plan::new(), notes: Vec::new(), targets: Vec::new(), never: Vec::new() };
+    request.views.iter().for_each(|window| found.plan.add_window(window));
     for names in request.always_exclude {
         found.plan.add_never(names);
         // One that does not exist yet is known by its path alone.
-        if let Ok((target, stat)) = resolve(names, &mut Vec::new()) {
+        if let Ok((target, stat)) = resolve(request.views, names, &mut Vec::new()) {
             found.plan.add_never(&target);
             found.never.push((stat.device, stat.inode));
         }
     }
     let mut troubles = Vec::new();
     for (path, names) in request.roots {
-        match found.add(request, path, names, pool) {
+        match found.add(request, path, names) {
             Ok(target) => found.targets.push(target),
             Err(trouble) => troubles.push(trouble),
         }
@@ -78,18 +77,12 @@ pub(crate) fn survey(request: &Request<'_>, pool: &Arc<Pool>) -> Result<Survey, 
 }
 
 impl Survey {
-    fn add(
-        &mut self,
-        request: &Request<'_>,
-        path: &Path,
-        names: &Names,
-        pool: &Arc<Pool>,
-    ) -> Result<Option<Names>, String> {
+    fn add(&mut self, request: &Request<'_>, path: &Path, names: &Names) -> Result<Option<Names>, String> {
         let shown = display_path(&names.join(&b'/'));
         let known = |(remembered, _): &&(PathBuf, u64)| names_of(remembered).as_ref() == Some(names);
         let before = request.remembered.iter().find(known).map_or(0, |(_, count)| *count);
         let mut links = Vec::new();
-        let resolved = resolve(names, &mut links);
+        let resolved = resolve(request.views, names, &mut links);
         for link in &links {
             self.plan.add_link(link);
         }
@@ -107,7 +100,7 @@ impl Survey {
         if self.plan.is_within_never(&target) || self.never.contains(&(stat.device, stat.inode)) {
             return Err(format!("{shown} holds Vow's own data, which is never captured: name another path"));
         }
-        if before > 0 && stat.kind == Kind::Dir && is_empty(&target, pool) {
+        if before > 0 && stat.kind == Kind::Dir && is_empty(request.views, &target) {
             let (was, entries) = (number(before), if before == 1 { "entry" } else { "entries" });
             if !request.allow_empty {
                 return Err(format!(
@@ -158,20 +151,14 @@ impl Survey {
 }
 
 /// Whether a directory can be read and has no entry. One that cannot be read is a problem that the walk reports.
-fn is_empty(names: &Names, pool: &Arc<Pool>) -> bool {
-    let open = || {
-        let (mut dir, mut fd) = Dir::open(None, b"/"[..].into(), names.is_empty(), pool)?;
-        for (level, name) in names.iter().enumerate() {
-            let is_last = level + 1 == names.len();
-            (dir, fd) = Dir::open(Some(dir), name[..].into(), is_last, pool)?;
-        }
-        names::has_entries(&*fd)
-    };
-    matches!(open(), Ok(false))
+fn is_empty(views: &Views, names: &Names) -> bool {
+    let opened = views.open(names, OFlags::RDONLY | OFlags::DIRECTORY);
+    opened.is_ok_and(|fd| matches!(names::has_entries(&fd), Ok(false)))
 }
 
 /// Where a path really is, and what is there. Adds the symbolic links on the way, each with its own real path.
-fn resolve(names: &Names, links: &mut Vec<Names>) -> Result<(Names, Stat), (Names, Errno)> {
+fn resolve(views: &Views, names: &Names, links: &mut Vec<Names>) -> Result<(Names, Stat), (Names, Errno)> {
+    let open = |names: &Names| views.open(names, OFlags::PATH | OFlags::DIRECTORY);
     let mut here = Names::new();
     let mut todo: VecDeque<Vec<u8>> = names.iter().cloned().collect();
     let mut folder = open(&here)?;
@@ -185,7 +172,11 @@ fn resolve(names: &Names, links: &mut Vec<Names>) -> Result<(Names, Stat), (Name
         }
         here.push(name);
         let name = &here[here.len() - 1];
-        let stat = at(&here, sys::stat_at(&folder, name))?;
+        let seen = match views.exactly(&here) {
+            Some(window) => window.stat(),
+            None => sys::stat_at(&folder, name).map(|seen| shown(views, &here, seen)),
+        };
+        let stat = at(&here, seen)?;
         if stat.kind == Kind::Symlink {
             let target = at_call(&here, rustix::fs::readlinkat(&folder, &**name, Vec::new()))?.into_bytes();
             if links.len() == MOST_LINKS {
@@ -205,16 +196,18 @@ fn resolve(names: &Names, links: &mut Vec<Names>) -> Result<(Names, Stat), (Name
         }
         last = stat;
         if !todo.is_empty() {
-            folder = at_call(&here, sys::open_at(&folder, name, OFlags::PATH | OFlags::DIRECTORY))?;
+            folder = match views.exactly(&here) {
+                Some(window) => at_call(&here, window.open(OFlags::PATH | OFlags::DIRECTORY))?,
+                None => at_call(&here, sys::open_at(&folder, name, OFlags::PATH | OFlags::DIRECTORY))?,
+            };
         }
     }
     Ok((here, last))
 }
 
-fn open(names: &Names) -> Result<OwnedFd, (Names, Errno)> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY;
-    let top = at_call(names, sys::open_top(flags))?;
-    names.iter().try_fold(top, |folder, name| at_call(names, sys::open_at(&folder, name, flags)))
+/// What was seen at a place, with the device that the live file system has.
+fn shown(views: &Views, names: &Names, seen: Seen) -> Seen {
+    views.around(names).map_or(seen, |window| window.show(seen))
 }
 
 fn at(names: &Names, seen: Result<Seen, Errno>) -> Result<Stat, (Names, Errno)> {

@@ -392,6 +392,7 @@ impl Maker {
             packs,
             index: Vec::new().into(),
             software: "test".into(),
+            group: None,
         };
         self.accept(manifest)
     }

@@ -98,6 +98,7 @@ pub(super) fn commit(
         packs,
         index: join_ids(&chain.segments).into(),
         software: options.software.clone(),
+        group: options.group.clone(),
     };
     let stored = manifest.seal(&keys.signing);
     let id = ObjectId::of(&stored);

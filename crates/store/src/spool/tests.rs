@@ -33,6 +33,7 @@ fn manifest(sequence: u64, packs: &[&[u8]]) -> (ObjectId, Vec<u8>) {
         packs: PackList::build(&ids).0,
         index: Vec::new().into(),
         software: "a test".into(),
+        group: None,
     };
     let stored = content.seal(&key());
     (ObjectId::of(&stored), stored)

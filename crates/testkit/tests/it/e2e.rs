@@ -2,6 +2,7 @@
 
 mod bucket;
 mod cable;
+mod coherence;
 mod command;
 mod console;
 mod damage;

@@ -15,6 +15,7 @@ use vow_agent::schedule::{Calendar, Job, Plan, Start, What, spread};
 use vow_base::id::hex;
 use vow_base::sign::random_run_id;
 use vow_protocol::report::{Body, Expected};
+use vow_sources::coherence;
 
 /// The job that looks the host over.
 const AUDIT: &str = "audit";
@@ -127,12 +128,19 @@ impl Machine for HostMachine {
         let run = self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&start.key);
         let (What::Backup, Some(run)) = (what, run) else { return };
         self.with_plan(|config| {
-            let spoke = last_run(&config.state, &start.key).is_some_and(|last| last.run == run);
-            let plan = config.sources.iter().find(|plan| plan.name == start.key);
-            let Some(plan) = plan.filter(|_| !spoke) else { return };
+            let first: Vec<_> = config.sources.iter().filter(|plan| plan.name == start.key).collect();
+            let spoke =
+                |plan: &SourcePlan| last_run(&config.state, &plan.name).is_some_and(|last| last.run == run);
+            let silent: Vec<_> = config.gathered(&first).into_iter().filter(|plan| !spoke(plan)).collect();
+            if silent.is_empty() {
+                return;
+            }
             let why = format!("the run ended without a word of its own: {}", exited.reason());
-            let report = of_lost(config, plan, &run, start.attempt, exited.began_secs, &why);
-            keep_runs(self.ui, config, vec![report]);
+            let report =
+                |plan: &&SourcePlan| of_lost(config, plan, &run, start.attempt, exited.began_secs, &why);
+            keep_runs(self.ui, config, silent.iter().map(report).collect());
+            // Programs that it has made stand still must not wait for the next one.
+            settle(config.state.clone());
         });
     }
 
@@ -141,9 +149,30 @@ impl Machine for HostMachine {
     }
 }
 
+/// Closes what a run that was killed has left open, beside everything else: a hook may take its time.
+pub(super) fn settle(state: PathBuf) {
+    let close = move || {
+        for left in coherence::settle(&coherence::folder(&state)) {
+            let group = left.group;
+            tracing::warn!(
+                group,
+                "a run that was killed had left hooks or snapshots open; they are closed now"
+            );
+            left.heard.iter().for_each(|heard| tracing::warn!(group, "{}", heard.line()));
+            left.removed.iter().for_each(|name| tracing::warn!(group, "removed the snapshot {name}"));
+            left.problems.iter().for_each(|text| tracing::error!(group, "{text}"));
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("settle".into()).spawn(close) {
+        tracing::error!("what a killed run may have left open waits for the next run: {error}");
+    }
+}
+
 /// What a plan says to the agent.
 pub(super) fn orders(config: &Config) -> Orders {
-    let mut jobs: Vec<_> = config.sources.iter().map(|source| backup(config, source)).collect();
+    // One of a group brings the others with it.
+    let leads = |source: &&SourcePlan| config.leader_of(&source.name) == source.name;
+    let mut jobs: Vec<_> = config.sources.iter().filter(leads).map(|source| backup(config, source)).collect();
     let looks = config.console.is_some().then(|| Due::At(AUDIT_SCHEDULE.into()));
     for (key, what, due) in [
         (AUDIT, What::Audit, config.agent.audit.clone().or(looks)),

@@ -69,37 +69,42 @@ pub(super) fn gather(
         .hint("choose an earlier snapshot: `vow snapshots` lists them"));
     }
     let pieces = pieces(reading, snapshot.info(), &*after, until)?;
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .recursive(true)
-        .create(folder)
-        .map_err(|e| Failure::io("make", folder, e))?;
     let mut names = BTreeSet::new();
+    let mut files = Vec::new();
     for (info, places) in &pieces {
         let piece = open_first(cx, info, places)?;
+        let mut wanted = Vec::new();
         for entry in piece.entries(None) {
             let entry = entry?;
             let Ok(name) = String::from_utf8(entry.path.clone()) else { continue };
-            if entry.kind != Kind::File
-                || name.contains('/')
-                || !after.wants(&name)
-                || !names.insert(name.clone())
-            {
-                continue;
+            let mut is_new = || !name.contains('/') && after.wants(&name) && names.insert(name.clone());
+            if entry.kind == Kind::File && is_new() {
+                wanted.push((name, entry));
             }
-            // Never half a file under a name that the server takes.
-            let (path, temporary) = (folder.join(&name), folder.join(format!("{name}.new")));
-            let mut file = fs::File::create(&temporary).map_err(|e| Failure::io("write", &temporary, e))?;
-            piece.content(&entry, &mut file)?;
-            fs::rename(&temporary, &path).map_err(|e| Failure::io("write", &path, e))?;
         }
+        files.push((piece, wanted));
     }
     let names: Vec<_> = names.into_iter().collect();
+    // Before anything is written.
     if let Some(missing) = after.missing(&names) {
         return Err(Failure::failed(format!(
             "{missing}: that moment cannot be gone back to from this snapshot"
         ))
         .hint("choose a later snapshot, or a moment before the gap"));
+    }
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(folder)
+        .map_err(|e| Failure::io("make", folder, e))?;
+    for (piece, wanted) in &files {
+        for (name, entry) in wanted {
+            // Never half a file under a name that the server takes.
+            let (path, temporary) = (folder.join(name), folder.join(format!("{name}.new")));
+            let mut file = fs::File::create(&temporary).map_err(|e| Failure::io("write", &temporary, e))?;
+            piece.content(entry, &mut file)?;
+            fs::rename(&temporary, &path).map_err(|e| Failure::io("write", &path, e))?;
+        }
     }
     reached(&*after, folder, until)?;
     cx.ui.note(&format!("{} of the log go on from it", ui::plural(names.len() as u64, "file")));

@@ -15,8 +15,9 @@ fn look(dir: &Path, roots: &[&str], remembered: &[(&str, u64)], allow_empty: boo
         remembered: &remembered,
         allow_empty,
         always_exclude: &[names(&at("vault"))],
+        views: &Views::default(),
     };
-    survey(&request, &Arc::new(Pool::new(64)))
+    survey(&request)
 }
 
 fn fixture() -> tempfile::TempDir {

@@ -1,7 +1,8 @@
 //! etcd, with a real server: a snapshot, its proof, and tools that cut or lie.
 
 use super::sources::{back_up, document, fails, host_of, open, prove, script};
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vow_testkit::{host, shell};
@@ -97,5 +98,46 @@ fn a_snapshot_comes_back_and_one_that_is_cut_makes_none() {
         fails(&host, &[says]);
     }
     let (host, _folder) = host_of("etcd", "url = \"http://127.0.0.1:1\"");
+    fails(&host, &["etcdctl failed"]);
+}
+
+/// Goes between a client and the server, and kills the server when so much of its answer has passed.
+fn killing_proxy(server: &Server, after_bytes: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (target, pid) = (server.url.trim_start_matches("http://").to_owned(), server.child.id());
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(upstream) = TcpStream::connect(&target) else { continue };
+            let pass = |mut from: TcpStream, mut to: TcpStream, limit: usize| {
+                std::thread::spawn(move || {
+                    let (mut buffer, mut passed) = ([0; 16 << 10], 0);
+                    while let Ok(read @ 1..) = from.read(&mut buffer) {
+                        passed += read;
+                        if passed > limit {
+                            shell::tool("kill", ["-9", &pid.to_string()]);
+                            break;
+                        }
+                        if to.write_all(&buffer[..read]).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = (from.shutdown(std::net::Shutdown::Both), to.shutdown(std::net::Shutdown::Both));
+                })
+            };
+            pass(client.try_clone().unwrap(), upstream.try_clone().unwrap(), usize::MAX);
+            pass(upstream, client, after_bytes);
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_server_that_is_killed_in_the_middle_makes_no_snapshot() {
+    let server = Server::start();
+    for n in 0..40 {
+        let _ = server.ctl(&["put", &format!("key{n}"), &format!("{n} ").repeat(20_000)]).expect(0);
+    }
+    let (host, _folder) = host_of("etcd", &format!("url = \"{}\"", killing_proxy(&server, 300_000)));
     fails(&host, &["etcdctl failed"]);
 }

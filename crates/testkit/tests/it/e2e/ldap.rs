@@ -122,3 +122,35 @@ fn entries_and_configuration_come_back_and_what_is_cut_makes_no_snapshot() {
         fails(&host, &[says]);
     }
 }
+
+/// `slapcat` reads the database by itself, so a server that dies meanwhile takes nothing with it.
+#[test]
+fn a_server_that_is_killed_in_the_middle_changes_nothing() {
+    let mut server = Server::start();
+    let mut entries =
+        "dn: dc=acme,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: Acme\ndc: acme\n\n"
+            .to_owned();
+    for n in 0..400 {
+        entries += &format!(
+            "dn: cn=person {n},dc=acme,dc=example\nobjectClass: person\ncn: person {n}\nsn: {n}\n\n"
+        );
+    }
+    let _ = server.client("ldapadd", &[], &entries).expect(0);
+    let tools = server.folder.path().join("tools");
+    fs::create_dir(&tools).unwrap();
+    let killing = format!(
+        "case \"$*\" in *' -b '*) $REAL \"$@\" | (head -c 4000; kill -9 {}; cat);; *) exec $REAL \"$@\";; esac",
+        server.child.id()
+    );
+    for program in ["slapadd", "slapd"] {
+        script(&tools, program, &format!("/usr/sbin/{program}"), "exec $REAL \"$@\"");
+    }
+    script(&tools, "slapcat", "/usr/sbin/slapcat", &killing);
+    let lines = format!("config = \"{}\"\ntools = \"{}\"", server.config().display(), tools.display());
+    let (host, _folder) = host_of("ldap", &lines);
+    let _ = back_up(&host).expect(0);
+    assert!(!server.child.wait().unwrap().success(), "it was killed");
+    assert_eq!(document(&host, "truth.json")["suffixes"][0]["entries"], 401);
+    let proof = prove(&host, "ldap");
+    assert!(proof.holds(), "{proof:?}");
+}

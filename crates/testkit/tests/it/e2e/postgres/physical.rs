@@ -201,6 +201,7 @@ fn a_slot_that_holds_back_too_much_and_a_gap_are_said() {
     let (host, _folder) =
         physical(&server, &format!("wal = true\nwal_spool = \"{spool}\"\nwal_max_lag = \"1 MiB\""));
     server.sql("postgres", "select pg_create_physical_replication_slot('vow_db', true)");
+    let _ = back_up(&host).expect_one_of(&[0, 3]);
     server.sql(
         "postgres",
         "create table t as select i, md5(i::text) from generate_series(1, 50000) i; select pg_switch_wal()",
@@ -231,4 +232,15 @@ fn a_slot_that_holds_back_too_much_and_a_gap_are_said() {
     until_sent(&host, &server);
     let done = receiver.kill();
     assert!(done.said().contains("gap"), "{}", done.story());
+    // Nothing is written when the log does not reach.
+    let target = host::scratch();
+    let target = target.path().join("restored");
+    let to = target.display().to_string();
+    let base = host.run(["snapshots", "--json"]).expect(0).summary();
+    let base =
+        base["snapshots"].as_array().unwrap().iter().find(|one| one["source"] == "db").unwrap()["id"].clone();
+    let refused =
+        open(&host, &["restore", base.as_str().unwrap(), "--target", &to, "--time", "latest"]).expect(1);
+    assert!(refused.said().contains("the log lacks"), "{}", refused.story());
+    assert!(!target.exists(), "nothing is written");
 }
