@@ -2,4 +2,3 @@
 
 mod commands;
 mod scene;
-mod vaults;
