@@ -98,7 +98,7 @@ impl Capture for MariaDbOptions {
         let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
         let options =
             Self { known_identifier, dry_run: run.dry_run, hold_schema: run.again.is_last, ..self.clone() };
-        let source = MariaDb::new(options, run.again.clone());
+        let source = MariaDb::new(options, run.again.clone(), run.told.clone());
         let learned = source.learned();
         let remember = Box::new(move || learned.identifier());
         Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })

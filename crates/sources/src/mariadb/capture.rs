@@ -18,7 +18,7 @@ use super::sql::quoted_name;
 use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
-use crate::adapter::Again;
+use crate::adapter::{Again, Told};
 use crate::stored::text_of;
 use crate::synthetic;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,6 +106,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     again: Again,
+    told: Told,
 }
 
 #[derive(Default)]
@@ -224,9 +225,10 @@ fn go_on() -> bool {
 }
 
 impl MariaDb {
-    /// The source of these options. A run that fails because tables were changed asks for another.
-    pub fn new(options: MariaDbOptions, again: Again) -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again };
+    /// The source of these options. A run that fails because tables were changed asks for another; one that
+    /// holds tells how many objects of each kind its truth has.
+    pub fn new(options: MariaDbOptions, again: Again, told: Told) -> Self {
+        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again, told };
         Self { options, shared: Arc::new(shared), learned: Arc::default(), stage: Stage::New }
     }
 
@@ -469,6 +471,11 @@ impl Dumping {
             longest_statement_bytes,
             physical: None,
         };
+        shared.told.objects("database", truth.databases.len() as u64);
+        for (kind, count) in &truth.kinds {
+            shared.told.objects(kind, *count);
+        }
+        shared.told.objects("account", truth.accounts.len() as u64);
         let file =
             |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
         found.push(file(SERVER, text_of(&self.facts)?));

@@ -5,6 +5,7 @@ mod bucket;
 mod cable;
 mod coherence;
 mod command;
+mod console;
 mod damage;
 mod drill;
 mod etcd;
