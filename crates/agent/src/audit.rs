@@ -4,6 +4,7 @@
 //! itself: packages, caches, what is in memory), or *unknown*, which is a finding. `docs/audit.md` has the rules for people.
 
 mod coverage;
+mod devices;
 mod places;
 mod services;
 mod sizes;

@@ -11,4 +11,5 @@ pub mod proofs;
 pub mod rotation;
 pub mod sabotage;
 pub mod scratch;
+pub mod site;
 pub mod source;

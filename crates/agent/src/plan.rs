@@ -166,7 +166,13 @@ impl Config {
     /// Every folder of Vow's own that this plan names: none of them is ever captured.
     pub fn own_paths(&self) -> Vec<PathBuf> {
         let vaults = self.vaults.iter().filter_map(VaultPlan::folder).map(Path::to_owned);
-        vaults.chain([self.state.clone(), self.keys.clone()]).collect()
+        vaults.chain([self.state.clone(), self.keys.clone()]).chain(self.own_console()).collect()
+    }
+
+    /// The console that `vow up` made beside the plan.
+    fn own_console(&self) -> Option<PathBuf> {
+        let folder = self.file.parent()?.join("console");
+        folder.join("console.toml").is_file().then_some(folder)
     }
 
     /// The group that a source is captured with; one of its own when it has hooks or a snapshot.

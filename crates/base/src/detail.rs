@@ -36,6 +36,9 @@ pub struct Detail {
     /// Stored bytes of another vault's ledger entry.
     #[n(5)]
     pub head: ByteVec,
+    /// Stored bytes of the signed proof that a mark [`Mark::Attested`] rests on.
+    #[n(6)]
+    pub proof: Option<ByteVec>,
 }
 
 /// What a person or a drill said of a snapshot.
@@ -60,6 +63,9 @@ pub enum Mark {
     /// It is not doubted any more.
     #[n(5)]
     Cleared,
+    /// A drill host said from afar, and signed, that it restored it and found what the truth says.
+    #[n(6)]
+    Attested,
 }
 
 /// The order of `Detail::objects`.
@@ -69,7 +75,15 @@ impl Detail {
     /// A detail with a sentence for people and nothing else.
     pub fn new(note: impl Into<String>) -> Self {
         let (objects, head) = (std::array::from_fn(|_| ByteVec::from(Vec::new())), ByteVec::from(Vec::new()));
-        Self { version: VERSION, note: note.into(), objects, mark: None, text: String::new(), head }
+        Self {
+            version: VERSION,
+            note: note.into(),
+            objects,
+            mark: None,
+            text: String::new(),
+            head,
+            proof: None,
+        }
     }
 
     /// The same, about these objects.
@@ -93,6 +107,13 @@ impl Detail {
     #[must_use]
     pub fn with_text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
+        self
+    }
+
+    /// The same, with the signed proof that the mark rests on.
+    #[must_use]
+    pub fn with_proof(mut self, stored: &[u8]) -> Self {
+        self.proof = Some(stored.to_vec().into());
         self
     }
 
@@ -140,6 +161,17 @@ mod tests {
         let read = Detail::from_stored(&detail.to_stored()).expect("just written");
         assert_eq!(read, detail);
         assert_eq!(read.objects(), objects);
+    }
+
+    #[test]
+    fn a_proof_is_kept_and_one_without_is_written_as_before() {
+        let plain = Detail::new("x").with_mark(Mark::Proven);
+        let with = Detail::new("x").with_mark(Mark::Attested).with_proof(b"signed");
+        assert_eq!(Detail::from_stored(&with.to_stored()), Ok(with));
+        // Fields that are not used take no room: what older programs wrote reads the same.
+        let stored = plain.to_stored();
+        assert_eq!(stored[MAGIC.len()] & 0x1f, 6, "a map of six");
+        assert_eq!(Detail::from_stored(&stored), Ok(plain));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     agent, audit, backup, binlog_receive, cat, check, completions, config, console, diff, discover, drill,
-    export, find, init, key, ls, man, mount, restore, serve, snapshots, sqlite_helper, up, vault,
+    export, find, init, key, ls, man, mount, report, restore, serve, snapshots, sqlite_helper, up, vault,
     wal_receive,
 };
 use crate::exit::Exit;
@@ -53,6 +53,9 @@ enum Command {
     /// The limited child of a drill, in which files are parsed
     #[command(name = "__inspect", hide = true)]
     Inspect,
+    /// The inside of a drill that serves a site
+    #[command(name = "__site", hide = true)]
+    Site,
     WalReceive(wal_receive::Args),
     BinlogReceive(binlog_receive::Args),
     #[command(subcommand)]
@@ -63,6 +66,8 @@ enum Command {
     Vault(vault::Command),
     #[command(subcommand)]
     Console(console::Command),
+    #[command(subcommand)]
+    Report(report::Command),
     Serve(serve::Args),
     #[command(hide = true)]
     SqliteHelper(sqlite_helper::Args),
@@ -126,6 +131,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Check(args) => check::run(cx, &args),
         Command::Drill(args) => drill::run(cx, &args),
         Command::Inspect => drill::inspect(),
+        Command::Site => drill::site(),
         Command::WalReceive(args) => wal_receive::run(cx, &args),
         Command::BinlogReceive(args) => binlog_receive::run(cx, &args),
         Command::Key(command) => key::run(cx, &command),
@@ -133,6 +139,7 @@ fn run(cx: &Context, command: Command) -> Outcome<Exit> {
         Command::Agent(args) => agent::run(cx, &args),
         Command::Vault(command) => vault::run(cx, &command),
         Command::Console(command) => console::run(cx, &command),
+        Command::Report(command) => report::run(cx, &command),
         Command::Serve(args) => serve::run(cx, &args),
         Command::SqliteHelper(args) => sqlite_helper::run(&args),
         Command::Completions(args) => completions::run(cx, &args),
@@ -155,3 +162,6 @@ fn usage(error: &clap::Error) -> Exit {
     let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
+
+#[cfg(test)]
+mod documents;

@@ -24,7 +24,7 @@ pub use pages::{Entry, LedgerPage};
 pub use retry::{RealTiming, Retry, Timing};
 
 use crate::limits::{ANSWER_JSON_LIMIT_BYTES, PACE_WINDOW, PROTOCOL};
-use crate::path::Route;
+use crate::path::{Route, Spot};
 use crate::tls;
 use crate::token::{Address, JoinSecret};
 use crate::wire::{About, Join, Joined, Status};
@@ -40,7 +40,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use vow_base::sign::SigningKey;
 use vow_base::vault::VaultError;
-use vow_base::{Fingerprint, HostId};
+use vow_base::{Fingerprint, HostId, ObjectId};
 
 const JSON: &str = "application/json";
 const OCTETS: &str = "application/octet-stream";
@@ -183,6 +183,17 @@ impl RemoteVault {
     pub fn witness(&self, stored: &[u8]) -> Result<(), VaultError> {
         let request = self.inner.post(Route::Witness, Bytes::copy_from_slice(stored), OCTETS);
         self.inner.ask(&request, "use for another vault's head", &[StatusCode::NO_CONTENT]).map(|_| ())
+    }
+
+    /// Adds a signed proof of a snapshot of this host; gives the entry of the ledger that has it. The same proof may be sent again.
+    pub fn prove(&self, host: &HostId, stored: &[u8]) -> Result<Entry, VaultError> {
+        let what = "use for a proof";
+        let route = Route::Host(*host, Spot::Proof(ObjectId::of(stored)));
+        let limit_bytes = vow_base::receipt::ENVELOPE.limit_bytes as u64;
+        let posted = self.inner.post(route, Bytes::copy_from_slice(stored), OCTETS);
+        let request = Request { method: Method::PUT, limit_bytes, ..posted };
+        let answer = self.inner.ask(&request, what, &[StatusCode::OK, StatusCode::CREATED])?;
+        self.inner.entry(answer.body, what)
     }
 
     /// Its health.

@@ -18,6 +18,8 @@ pub const HOSTS_MAX: usize = 100_000;
 /// Names of tenants and hosts have at most this many characters.
 pub const NAME_MAX_CHARS: usize = 63;
 
+/// The longest signed proof that a vault takes, in bytes; those of what was found right have some 1,000.
+pub const PROOF_LIMIT_BYTES: usize = 64 << 10;
 /// The longest request body in JSON, in bytes: a full question about what is missing takes 670,000.
 pub const REQUEST_JSON_LIMIT_BYTES: usize = 1 << 20;
 /// The longest answer in JSON, in bytes: a full page of entries of the longest kind takes 5.5 million.

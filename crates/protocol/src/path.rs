@@ -46,6 +46,8 @@ pub enum Spot {
     Missing(Kind),
     /// `{kind}/{id}`: one object.
     Object(Kind, ObjectId),
+    /// `proofs/{id}`: a signed proof, under the SHA-256 of its bytes.
+    Proof(ObjectId),
 }
 
 /// The routes without a variable part.
@@ -78,6 +80,7 @@ impl Route {
             ("snapshots", None, None) => Spot::Snapshots,
             ("introduction", None, None) => Spot::Introduction,
             (kind, None, None) => Spot::Objects(KindWord::of_word(kind)?.0),
+            ("proofs", Some(id), None) => Spot::Proof(ObjectId(digits(id)?)),
             (kind, Some("missing"), None) => Spot::Missing(KindWord::of_word(kind)?.0),
             (kind, Some(id), None) => Spot::Object(KindWord::of_word(kind)?.0, ObjectId(digits(id)?)),
             _ => return None,
@@ -104,6 +107,7 @@ impl fmt::Display for Route {
             Spot::Objects(kind) => f.write_str(kind.folder()),
             Spot::Missing(kind) => write!(f, "{}/missing", kind.folder()),
             Spot::Object(kind, id) => write!(f, "{}/{id}", kind.folder()),
+            Spot::Proof(id) => write!(f, "proofs/{id}"),
         }
     }
 }

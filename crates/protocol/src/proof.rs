@@ -43,8 +43,22 @@ pub struct ProofRecord {
     /// Kinds of damage that this drill was shown, when it was tested itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sabotaged: Vec<String>,
+    /// Pictures of pages of the site that was served from the snapshot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub screenshots: Vec<Screenshot>,
     /// `vow 0.1.0`.
     pub software: String,
+}
+
+/// A picture of a page; itself it stays with the drill host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Screenshot {
+    /// The page.
+    pub start: String,
+    /// SHA-256 of the picture, 64 hexadecimal digits.
+    pub sha256: String,
+    /// The share of its pixels that differ from those of the last drill's, from 0 to 1.
+    pub changed: Option<f64>,
 }
 
 impl ProofRecord {
@@ -112,6 +126,7 @@ mod tests {
             next: "0000000000000000".into(),
             whole_restore_secs: 1.5,
             sabotaged: Vec::new(),
+            screenshots: Vec::new(),
             software: "vow test".into(),
         }
     }

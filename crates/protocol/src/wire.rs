@@ -18,6 +18,8 @@ pub enum Role {
     Write,
     /// A restorer: read everything of one host or one tenant.
     Restore,
+    /// A drill host: add signed proofs of snapshots of one host or one tenant.
+    Prove,
     /// Another vault: read everything.
     Replicate,
     /// A console: read receipts and health of everything.
@@ -26,13 +28,14 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Write, Self::Restore, Self::Replicate, Self::Console];
+    pub const ALL: [Self; 5] = [Self::Write, Self::Restore, Self::Prove, Self::Replicate, Self::Console];
 
     /// Its word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Write => "write",
             Self::Restore => "restore",
+            Self::Prove => "prove",
             Self::Replicate => "replicate",
             Self::Console => "console",
         }

@@ -8,6 +8,7 @@ mod log;
 pub use log::{Log, LogAfter, Received, Receiving, Replay};
 
 use crate::files::View;
+use crate::question::Question;
 use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -45,6 +46,20 @@ pub trait Adapter: Sync {
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
+
+    /// The same, and asks what came back what the plan wants to know of it. Plans ask only where there is something to ask.
+    ///
+    /// # Errors
+    /// As for [`Self::prove`].
+    fn prove_and_ask(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        _questions: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
+        self.prove(snapshot, place, stop)
+    }
 
     /// What a person has to do with the files of a snapshot that were restored into a folder.
     fn instructions(&self) -> &'static [&'static str] {

@@ -9,6 +9,7 @@ mod devices;
 mod homes;
 mod machine;
 mod mounts;
+mod network;
 mod packages;
 mod places;
 mod services;
@@ -20,12 +21,15 @@ pub use devices::Device;
 pub use homes::Home;
 pub use machine::{Machine, Unseen};
 pub use mounts::{Mount, MountKind};
+pub use network::Peer;
 pub use packages::{Package, Packages};
 pub use places::Place;
 pub use services::Service;
 pub use web::WebRoot;
 
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// What is on a machine.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -50,6 +54,10 @@ pub struct Inventory {
     pub packages: Packages,
     /// Volumes of containers and pods.
     pub volumes: Vec<Volume>,
+    /// Addresses of this machine.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Ports of other machines that it is connected to.
+    pub peers: BTreeSet<Peer>,
     /// What could not be looked at.
     pub unseen: Vec<Unseen>,
     /// How long looking took.
@@ -71,6 +79,8 @@ pub fn look(machine: &Machine) -> Inventory {
         homes: homes::look(machine),
         packages: packages::look(machine),
         volumes: containers::look(machine),
+        addresses: network::addresses(machine),
+        peers: network::peers(machine),
         unseen: Vec::new(),
         seconds: 0.0,
     };

@@ -1,7 +1,7 @@
 //! What scratch servers of every kind need: room, an account that may be used, and no network to reach anybody by.
 
 use crate::process::{Account, Launcher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// Twice the data's size is wanted free: indexes are built by sorting.
@@ -43,32 +43,31 @@ pub(crate) fn account(names: &[&str]) -> Result<Account, String> {
 
 /// A command that runs as this account in a network of its own, where that can be had: foreign tables and the like then reach nobody.
 /// Gives a note where it cannot.
+///
+/// Root makes that network itself; under a service manager that took the right to do so away, the account makes it, in a user name space.
 pub(crate) fn isolated(
     account: &Account,
     launcher: &Launcher,
     server: &Path,
 ) -> (Command, Option<&'static str>) {
-    let unshare = PathBuf::from("/usr/bin/unshare");
-    let (starter, options): (Launcher, Vec<String>) = match rustix::process::geteuid().is_root() {
-        true => {
-            let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
-            (
-                Launcher::default(),
-                ["--net", "--setgid", &gid, "--setuid", &uid, "--"].map(str::to_owned).into(),
-            )
-        }
-        false => {
-            (launcher.clone(), ["--user", "--map-current-user", "--net", "--"].map(str::to_owned).into())
-        }
-    };
-    let mut probe = starter.command(&unshare);
-    probe.args(&options).arg("/bin/true");
-    let works = starter.output(probe, 1 << 16, &|| false).is_ok_and(|(_, ended)| ended.status.success());
-    if !works {
-        let note = "the scratch server shares this machine's network: unshare does not work here";
-        return (launcher.command(server), Some(note));
+    let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
+    let by_root = ["--net", "--setgid", &gid, "--setuid", &uid, "--"];
+    let by_account = ["--user", "--map-current-user", "--net", "--"];
+    let mut ways: Vec<(Launcher, &[&str])> = vec![(launcher.clone(), &by_account)];
+    if rustix::process::geteuid().is_root() {
+        ways.insert(0, (Launcher::default(), &by_root));
     }
-    let mut command = starter.command(&unshare);
-    command.args(&options).arg(server).env("HOME", &account.home);
-    (command, None)
+    for (starter, options) in ways {
+        let unshare = Path::new("/usr/bin/unshare");
+        let mut probe = starter.command(unshare);
+        probe.args(options).arg("/bin/true");
+        let works = starter.output(probe, 1 << 16, &|| false).is_ok_and(|(_, ended)| ended.status.success());
+        if works {
+            let mut command = starter.command(unshare);
+            command.args(options).arg(server).env("HOME", &account.home);
+            return (command, None);
+        }
+    }
+    let note = "the scratch server shares this machine's network: unshare does not work here";
+    (launcher.command(server), Some(note))
 }

@@ -17,6 +17,7 @@ pub mod postgres;
 mod proc;
 pub mod process;
 mod program;
+pub mod question;
 pub mod redis;
 pub mod secret;
 mod spooled;

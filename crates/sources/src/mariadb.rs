@@ -7,6 +7,7 @@
 
 mod access;
 mod adapter;
+mod begin;
 mod binlog;
 mod capture;
 mod discover;
@@ -19,8 +20,10 @@ mod measure;
 mod moment;
 mod physical;
 mod prove;
+mod question;
 mod reading;
 mod restore;
+mod sabotage;
 mod scratch;
 mod script;
 mod server;

@@ -15,6 +15,7 @@ mod moment;
 mod patience;
 mod physical;
 mod prove;
+mod question;
 mod readback;
 mod restore;
 mod sabotage;

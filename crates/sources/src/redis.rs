@@ -13,6 +13,7 @@ mod facts;
 mod prove;
 mod rdb;
 mod restore;
+mod sabotage;
 mod scratch;
 mod truth;
 mod url;

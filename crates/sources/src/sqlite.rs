@@ -4,12 +4,15 @@
 //! locks. So vow itself only looks at files, and a [`helper`], the same program with a hidden command, works with SQLite.
 
 mod adapter;
+mod ask;
 mod capture;
 mod copy;
 mod find;
 pub mod helper;
 mod inspect;
 mod place;
+mod prove;
+mod sabotage;
 mod truth;
 
 pub use adapter::Adapter;

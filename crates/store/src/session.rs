@@ -1,5 +1,6 @@
 //! Session keys and the age recipients they are wrapped for. F2 of the design: one random key per run, wrapped once.
 
+pub mod challenge;
 mod credential;
 
 pub use credential::restore_credential;

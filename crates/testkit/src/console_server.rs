@@ -23,6 +23,13 @@ impl ConsoleServer {
     #[track_caller]
     #[must_use]
     pub fn made(dir: &Path) -> Self {
+        Self::made_with(dir, "")
+    }
+
+    /// The same with more settings.
+    #[track_caller]
+    #[must_use]
+    pub fn made_with(dir: &Path, settings: &str) -> Self {
         let keep = |words: &str, more: &[&str]| {
             let mut command = vow();
             shell::run(command.arg("console").args(words.split(' ')).arg("--dir").arg(dir).args(more))
@@ -34,6 +41,9 @@ impl ConsoleServer {
             &["--address", "https://127.0.0.1:1", "--listen-hosts", nowhere, "--listen-web", nowhere],
         )
         .expect(0);
+        let file = dir.join("console.toml");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{text}\n{settings}\n")).unwrap();
         let token = keep("token add test", &["--role", "administrator", "--quiet"])
             .expect(0)
             .text()
@@ -49,12 +59,40 @@ impl ConsoleServer {
             panic!("{e}: {line:?}\n{}", fs::read_to_string(dir.with_extension("log")).unwrap_or_default())
         });
         let hosts = ready["hosts"][0].as_str().unwrap();
-        let file = dir.join("console.toml");
         let settings = fs::read_to_string(&file)
             .unwrap()
             .replace("https://127.0.0.1:1\"", &format!("https://{hosts}\""));
         fs::write(&file, settings).unwrap();
         Self { dir: dir.to_owned(), web: ready["web"][0].as_str().unwrap().to_owned(), token, child }
+    }
+
+    /// Where browsers and programs reach it.
+    pub fn web(&self) -> &str {
+        &self.web
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end; its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Waits until the open tickets are as they should be; what they say is shown when that does not come.
+    #[track_caller]
+    pub fn wait_for(&self, what: &str, there: impl Fn(&[(String, String)]) -> bool) {
+        let until = std::time::Instant::now() + Duration::from_secs(120);
+        loop {
+            let open = self.tickets();
+            if there(&open) {
+                return;
+            }
+            assert!(std::time::Instant::now() < until, "{what}: {open:#?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// `vow console WORDS --dir DIR …`.

@@ -29,6 +29,7 @@ mod local;
 mod lock;
 mod objects;
 mod pages;
+pub mod proofs;
 mod remembered;
 pub mod replicate;
 pub mod retention;

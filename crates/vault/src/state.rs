@@ -83,6 +83,8 @@ pub struct SnapshotState {
     pub marks: Vec<Marked>,
     /// Of one that expired: what it was.
     pub remembered: Option<Remembered>,
+    /// Signed proofs that marks rest on: the SHA-256 of their stored bytes, and the position of the entry that has each.
+    pub proofs: Vec<(ObjectId, u64)>,
 }
 
 /// A mark that was put on a snapshot.
@@ -196,7 +198,10 @@ impl State {
             }
             Event::Marked => {
                 if let Some(mark) = detail.and_then(|detail| detail.mark) {
+                    let proof =
+                        detail.and_then(|detail| detail.proof.as_ref()).map(|stored| ObjectId::of(stored));
                     for snapshot in self.host(entry).named(&objects) {
+                        snapshot.proofs.extend(proof.map(|id| (id, at)));
                         snapshot.marks.push(Marked { position: at, time, mark });
                     }
                 }
@@ -254,6 +259,7 @@ impl HostState {
             expired: None,
             marks: Vec::new(),
             remembered: None,
+            proofs: Vec::new(),
         });
     }
 

@@ -138,6 +138,7 @@ pub fn ledger(host: &Host<'_>, sizer: &Sizer) -> Vec<Entry> {
         }
     }
     entries.extend(services(host));
+    entries.extend(super::devices::entries(host.inventory));
     entries
 }
 

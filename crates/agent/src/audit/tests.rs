@@ -1,3 +1,5 @@
+mod appearing;
+
 use super::*;
 use jiff::civil::date;
 use proptest::prelude::*;

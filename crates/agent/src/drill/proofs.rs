@@ -104,6 +104,11 @@ impl Proofs {
         self.key.public()
     }
 
+    /// The key itself: a vault that takes proofs knows the drill host by it.
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
     /// A secret that decides the order in which samples are read.
     pub fn rotation_key(&self) -> [u8; 32] {
         vow_base::id::sha256(&[&b"vow drill rotation"[..], &*self.key.seed()].concat())

@@ -159,16 +159,28 @@ fn remove(path: &Path) -> Result<usize, ScratchError> {
     }
 }
 
-/// Processes whose working folder is below `path`: servers work in their data folder.
+/// Processes whose working folder is below `path`, as servers' is, or that were started with a path in it among their arguments.
 fn processes_in(path: &Path) -> Vec<rustix::process::Pid> {
     let own = std::process::id();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let works_there = |pid: &i32| {
         u32::try_from(*pid) != Ok(own)
-            && fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(path))
+            && (fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(path))
+                || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| names(&words, path)))
     };
     pids.filter(works_there).filter_map(rustix::process::Pid::from_raw).collect()
+}
+
+/// Whether one of these arguments is a path below `path`, or has one behind a `=`.
+fn names(cmdline: &[u8], path: &Path) -> bool {
+    let path = path.as_os_str().as_encoded_bytes();
+    cmdline.split(|byte| *byte == 0).any(|word| {
+        let value = word.iter().position(|byte| *byte == b'=').map_or(&word[..0], |at| &word[at + 1..]);
+        [word, value]
+            .iter()
+            .any(|word| word.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/')))
+    })
 }
 
 fn mounts_below(path: &Path) -> Vec<PathBuf> {

@@ -1,16 +1,20 @@
 //! One drill: one snapshot from one level, restored and compared as its type asks for.
 
+use super::content::inspector::Program;
 use super::expect::{Expect, Expectations};
 use super::files::{self, FilesError, Found, Inspector, Options, Tamper};
 use super::rotation::Rotation;
 use super::scratch::{Place, ScratchError};
+use super::site::{self, Site};
 use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use vow_base::Fingerprint;
 use vow_base::id::hex;
 use vow_base::sign::PublicKey;
+use vow_protocol::proof::Screenshot;
 use vow_protocol::report::{NAMED_MAX, ProofReport, Verdict};
 use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Capture, Proof, Tried, blame_of};
+use vow_sources::question::Question;
 use vow_store::archive::{ArchiveError, Snapshot, SnapshotInfo};
 use vow_store::monitor::Monitor;
 
@@ -43,6 +47,10 @@ pub struct Order<'o> {
     pub restore_target_secs: Option<u64>,
     /// What the plan expects of its files.
     pub expect: &'o [Expect],
+    /// What the plan asks of its databases.
+    pub questions: &'o [Question],
+    /// The site of the plan, and the program that is the inside of looking at it.
+    pub site: Option<(&'o Site, &'o Program)>,
     /// The source as the plan has it, where the plan is: it may know how its own snapshots are proven.
     pub capture: Option<&'o dyn Capture>,
 }
@@ -70,6 +78,8 @@ pub struct Drilled {
     pub whole_restore_secs: f64,
     /// After how many drills of this size every byte was read.
     pub term_drills: u64,
+    /// Pictures of its site.
+    pub screenshots: Vec<Screenshot>,
 }
 
 /// Why there is no result at all.
@@ -161,6 +171,7 @@ pub fn drill(order: &Order<'_>, monitor: &Monitor) -> Result<Drilled, DrillError
         next: order.rotation.next(),
         whole_restore_secs: 0.0,
         term_drills: order.rotation.term_drills(),
+        screenshots: Vec::new(),
     };
     if let Some(text) = older(info, order.newest_known) {
         drilled.problems.push(text);
@@ -169,6 +180,7 @@ pub fn drill(order: &Order<'_>, monitor: &Monitor) -> Result<Drilled, DrillError
         Some(adapter) if adapter.kind() != FILES => drilled.database(order, adapter, monitor)?,
         Some(_) => {
             drilled.files(order, monitor)?;
+            drilled.site(order, monitor)?;
         }
         None => {
             drilled.files(order, monitor)?;
@@ -222,6 +234,7 @@ impl Drilled {
             next: 0,
             whole_restore_secs: 0.0,
             term_drills: 0,
+            screenshots: Vec::new(),
         }
     }
 
@@ -289,6 +302,38 @@ impl Drilled {
         Ok(found)
     }
 
+    fn site(&mut self, order: &Order<'_>, monitor: &Monitor) -> Result<(), DrillError> {
+        let Some((site, program)) = order.site else { return Ok(()) };
+        if self.share < 1.0 {
+            self.notes.push("the site was not looked at: this drill reads a part of the files".into());
+            return Ok(());
+        }
+        let looked = site::look(site, order.snapshot, program, order.scratch, &|| monitor.is_cancelled());
+        if monitor.is_cancelled() {
+            return Err(DrillError::Stopped);
+        }
+        match looked {
+            Ok(mut looked) => {
+                self.report.compared += looked.compared;
+                self.problems.append(&mut looked.problems);
+                self.report.blocked.append(&mut looked.blocked);
+                self.notes.append(&mut looked.notes);
+                self.screenshots = looked.screenshots;
+                Ok(())
+            }
+            Err(ArchiveError::Write(error)) => {
+                self.report.blocked.push(format!("the site could not be written out: {error}"));
+                Ok(())
+            }
+            Err(error) if matches!(blame_of(&error), Blame::Gone | Blame::Identity) => Err(error.into()),
+            // The files were read a moment ago, and said what is wrong with them.
+            Err(error) => {
+                self.problems.push(format!("the site cannot be restored: {error}"));
+                Ok(())
+            }
+        }
+    }
+
     fn database(
         &mut self,
         order: &Order<'_>,
@@ -306,7 +351,8 @@ impl Drilled {
         let began = Instant::now();
         let stop = || monitor.is_cancelled();
         let by_plan = order.capture.and_then(|capture| capture.prove(order.snapshot, place.path(), &stop));
-        let proven = by_plan.unwrap_or_else(|| adapter.prove(order.snapshot, place.path(), &stop));
+        let proven = by_plan
+            .unwrap_or_else(|| adapter.prove_and_ask(order.snapshot, place.path(), order.questions, &stop));
         let secs = began.elapsed().as_secs_f64();
         drop(place);
         let proof = match proven {

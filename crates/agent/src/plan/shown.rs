@@ -4,6 +4,7 @@ use super::{Config, Due, GroupPlan, PingFrom, Place, SourcePlan, Timing, VaultPl
 use std::fmt::Write;
 use std::path::Path;
 use vow_base::id::hex;
+use vow_sources::question::{Question, Wanted};
 use vow_store::session::Recipient;
 
 impl Config {
@@ -108,9 +109,16 @@ fn drill(text: &mut String, plan: &super::DrillPlan) {
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }
+    if let Some(site) = &plan.site {
+        let most = site.changed_at_most_percent.map(|most| format!(", changed_at_most_percent = {most}"));
+        let start = list(site.start.iter().map(String::as_str));
+        let (root, most) = (quoted(&site.root), most.unwrap_or_default());
+        line!(text, "site = {{ root = {root}, start = {start}, screenshot = {}{most} }}", site.screenshot);
+    }
 }
 
 fn expected(text: &mut String, plan: &super::DrillPlan) {
+    plan.questions.iter().for_each(|question| asked(text, question));
     for rule in &plan.expect {
         line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
         if let Some(bytes) = rule.larger_than_bytes {
@@ -124,6 +132,26 @@ fn expected(text: &mut String, plan: &super::DrillPlan) {
         }
         if let Some(least) = rule.count_at_least {
             line!(text, "count_at_least = {least}");
+        }
+    }
+}
+
+fn asked(text: &mut String, question: &Question) {
+    line!(text, "\n[[source.expect]]\nsql = {}", quoted(&question.sql));
+    if let Some(database) = &question.database {
+        line!(text, "database = {}", quoted(database));
+    }
+    match &question.wanted {
+        Wanted::True => {}
+        Wanted::Equals(wanted) => {
+            line!(text, "equals = {}", quoted(wanted));
+        }
+        Wanted::Between(least, most) => {
+            for (key, bound) in [("at_least", least), ("at_most", most)] {
+                if let Some(bound) = bound {
+                    line!(text, "{key} = {bound}");
+                }
+            }
         }
     }
 }

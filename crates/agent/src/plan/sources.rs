@@ -53,12 +53,13 @@ struct Common {
     schedule: Option<Spanned<String>>,
     #[serde(default)]
     expect: Vec<Spanned<drill::RawExpect>>,
+    site: Option<Spanned<drill::RawSite>>,
     restore_target: Option<Spanned<String>>,
     drill_within: Option<Spanned<String>>,
 }
 
 /// Their names.
-const COMMON: &[&str] = &["name", "type", "schedule", "expect", "restore_target", "drill_within"];
+const COMMON: &[&str] = &["name", "type", "schedule", "expect", "site", "restore_target", "drill_within"];
 
 /// The keys of a source besides the common ones.
 type DeKeys<'k> = Spanned<DeTable<'k>>;

@@ -1,6 +1,7 @@
 //! `vow console …`.
 
 pub(crate) mod at;
+mod audit;
 mod hosts;
 mod init;
 pub(crate) mod join;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Vault(vault::Command),
     #[command(subcommand)]
     Ping(ping::Command),
+    Audit(audit::Args),
+    Policy(audit::PolicyArgs),
     Tickets(tickets::ListArgs),
     Ticket(tickets::ShowArgs),
     Ack(tickets::AckArgs),
@@ -54,6 +57,8 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
         Command::Hosts(args) => hosts::run(cx, args),
         Command::Vault(command) => vault::run(cx, command),
         Command::Ping(command) => ping::run(cx, command),
+        Command::Audit(args) => audit::run(cx, args),
+        Command::Policy(args) => audit::policy(cx, args),
         Command::Tickets(args) => tickets::list(cx, args),
         Command::Ticket(args) => tickets::show(cx, args),
         Command::Ack(args) => tickets::ack(cx, args),

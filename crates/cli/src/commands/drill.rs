@@ -215,6 +215,7 @@ impl<'c> Drills<'c> {
         let plan = reading.config.as_ref().and_then(|config| planned(config, info));
         let unchecked = Arc::new(Unchecked::default());
         let program = inspect_program()?;
+        let site_program = Program { argument: "__site", ..program.clone() };
         let inspectors =
             || Box::new(ChildInspector::new(program.clone(), unchecked.clone())) as Box<dyn Inspector>;
         let known = self.proofs.newest_sequence(&asset.0, &asset.1).max(target.newest_known);
@@ -237,6 +238,8 @@ impl<'c> Drills<'c> {
                 newest_known: known.filter(|_| target.is_newest),
                 restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
                 expect: plan.map_or(&[], |plan| &plan.drill.expect),
+                questions: plan.map_or(&[], |plan| &plan.drill.questions),
+                site: plan.and_then(|plan| plan.drill.site.as_ref()).map(|site| (site, &site_program)),
                 capture: plan
                     .filter(|plan| plan.kind == info.manifest.source_type)
                     .map(|plan| plan.capture.as_ref()),
@@ -311,13 +314,14 @@ impl<'c> Drills<'c> {
             share: drilled.share,
             next: format!("{next:016x}"),
             whole_restore_secs: drilled.whole_restore_secs,
+            screenshots: drilled.screenshots.clone(),
             sabotaged: proven.tried.iter().map(|one| one.name.to_owned()).collect(),
             software: concat!("vow ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
         let stored = self.proofs.add(&record)?;
         telling::keep(self.cx, reading, Some(info), &drilled.report);
         if drilled.report.verdict == Verdict::Proven && drilled.share >= 1.0 {
-            let note = ledger::enter(reading, info, &drilled.report, &self.proofs.public(), &stored);
+            let note = ledger::enter(reading, info, &drilled.report, self.proofs.key(), &stored);
             proven.ledger = note;
         }
         Ok(())
@@ -339,6 +343,13 @@ fn inspect_program() -> Outcome<Program> {
 /// The limited child itself.
 pub(crate) fn inspect() -> Outcome<Exit> {
     child::run().map_err(|error| Failure::failed("the child of a drill stops").because(&error))?;
+    Ok(Exit::Done)
+}
+
+/// The inside of looking at a site.
+pub(crate) fn site() -> Outcome<Exit> {
+    vow_agent::drill::site::inner::run()
+        .map_err(|error| Failure::failed("the site cannot be served").because(&error))?;
     Ok(Exit::Done)
 }
 

@@ -1,8 +1,10 @@
 //! `vow key`.
 
+mod challenge;
 mod list;
 mod new;
 mod prove;
+mod rewrap;
 
 use super::snapshots::Listed;
 use crate::app::Context;
@@ -16,7 +18,10 @@ use std::collections::BTreeMap;
 pub(crate) enum Command {
     New(new::Args),
     List(list::Args),
+    Challenge(challenge::Args),
     Prove(prove::Args),
+    Accept(challenge::AcceptArgs),
+    Rewrap(rewrap::Args),
 }
 
 /// Runs one of them.
@@ -24,7 +29,10 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
     match command {
         Command::New(args) => new::run(cx, args),
         Command::List(args) => list::run(cx, args),
+        Command::Challenge(args) => challenge::run(cx, args),
         Command::Prove(args) => prove::run(cx, args),
+        Command::Accept(args) => challenge::accept(cx, args),
+        Command::Rewrap(args) => rewrap::run(cx, args),
     }
 }
 

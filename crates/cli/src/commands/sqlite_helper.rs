@@ -20,6 +20,7 @@ pub(crate) struct Args {
 enum Asked {
     Copy,
     Check,
+    Ask,
 }
 
 /// Does it.
@@ -27,6 +28,7 @@ pub(crate) fn run(args: &Args) -> Outcome<Exit> {
     let task = match args.task {
         Asked::Copy => Task::Copy,
         Asked::Check => Task::Check,
+        Asked::Ask => Task::Ask,
     };
     let mut out = std::io::stdout().lock();
     help(task, &args.path, args.exact_below_bytes, &args.scratch, &mut out)

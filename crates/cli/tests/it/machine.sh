@@ -1,7 +1,8 @@
-# A fresh machine for `vow up`: an own root with the programs of this one, two PostgreSQL servers, a SQLite database, a user.
-# Runs in name spaces of its own, which take everything with them when it ends. $1: folder for results. $2: the binary.
+# A fresh machine for `vow up`: an own root with the programs of this one, a user, a few files.
+# Runs in name spaces of its own, which take everything with them when it ends. $1: folder
+# for results, which is /out there. $2: the binary. $3: what is run there, by sh.
 set -eu
-out=$1 vow=$2
+out=$1 vow=$2 inside=$3
 mkdir "$out/top"
 mount -t tmpfs tmpfs "$out/top"
 mkdir -p "$out/top/lower" "$out/top/upper" "$out/top/work" "$out/top/root"
@@ -23,37 +24,10 @@ cd "$out/top/root"
 mount --bind /usr usr
 mount --bind /dev dev
 mount -t proc proc proc
-mkdir -p out
+mkdir -p out media/usb
 mount --bind "$out" out
 ip link set lo up
+echo '127.0.0.1 localhost vault.example.net far.example.net console.example.net' >etc/hosts
 
-cat >run/inside <<'EOF'
-set -eu
-bin=$(ls -d /usr/lib/postgresql/*/bin | tail -1)
-as() { setpriv --reuid="$1" --regid="$1" --init-groups --reset-env sh -c "$2"; }
-mkdir /run/postgresql /run/locked
-chown postgres /run/postgresql /run/locked
-as postgres "$bin/initdb -A peer -D /var/lib/postgresql/main && $bin/initdb -A peer -D /var/lib/postgresql/locked" >/out/postgres.log 2>&1
-echo 'local all all reject' >/var/lib/postgresql/locked/pg_hba.conf
-for name in main locked; do
-    folder=/run/postgresql; [ $name = main ] || folder=/run/locked
-    as postgres "$bin/pg_ctl -D /var/lib/postgresql/$name -W -o \"-k $folder -c listen_addresses=''\" -l /var/lib/postgresql/$name/log start" >>/out/postgres.log 2>&1
-done
-tries=0
-until as postgres "$bin/psql -h /run/postgresql -c 'CREATE DATABASE orders'" >>/out/postgres.log 2>&1; do
-    tries=$((tries + 1)); [ $tries -lt 300 ] || { cat /out/postgres.log >&2; exit 1; }
-    sleep 0.2
-done
-as postgres "$bin/psql -h /run/postgresql orders -c 'CREATE TABLE lines AS SELECT n FROM generate_series(1, 1000) n'" >>/out/postgres.log 2>&1
-until [ -S /run/locked/.s.PGSQL.5432 ]; do sleep 0.2; done
-sqlite3 /var/lib/app/app.db 'CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)'
-# HOME, as a login of root has it.
-up() { env -i HOME=/root USER=root PATH=/usr/sbin:/usr/bin:/sbin:/bin /run/vow --json up --once; }
-code=0; up >/out/root.json 2>/out/errors || code=$?; echo $code >/out/root.code
-cp /var/lib/vow/vow.toml /out/root.toml
-code=0; up >/out/again.json 2>>/out/errors || code=$?; echo $code >/out/again.code
-cp /var/lib/vow/vow.toml /out/again.toml
-code=0; as ada '/run/vow --json up --once' >/out/ada.json 2>>/out/errors || code=$?; echo $code >/out/ada.code
-cp /home/ada/.local/share/vow/vow.toml /out/ada.toml
-EOF
+cp "$inside" run/inside
 exec chroot . sh /run/inside

@@ -6,6 +6,7 @@ mod bad_config;
 mod bad_input;
 mod console;
 mod damage;
+mod documents;
 mod happy;
 mod host;
 mod init;

@@ -48,7 +48,7 @@ pub(super) async fn tenant(State(app): State<Arc<App>>, who: Who, Path(id): Path
             @if who.role.may(Right::Work) {
                 form.inline method="post" { (layout::token(&who)) input type="hidden" name="do" value="audit"; button.second type="submit" { "Audit now" } }
             }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th { "Check" } th { "What it asks" } th.number { "Passed" } th.number { "Open" } th.number { "Unknown" } th.number { "Accepted" } } }
                 tbody { @for (name, asks) in CHECKS {
                     @let of = |answer| result.checked.iter().filter(|one| one.check == name && one.answer == answer).count();

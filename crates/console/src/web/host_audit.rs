@@ -89,7 +89,7 @@ fn unknown(document: &Value) -> Markup {
         section.card {
             h2 { "What nobody covers" small { (unknown.len()) " things, " (bytes(sum)) } }
             @if unknown.is_empty() { p.none { "Nothing that is known." } }
-            @if !unknown.is_empty() { div.scroll { table {
+            @if !unknown.is_empty() { div.scroll tabindex="0" { table {
                 thead { tr { th { "What" } th { "Where" } th.number { "Bytes" } } }
                 tbody { @for entry in unknown.iter().take(SHOWN_MAX) {
                     tr { td { (word(entry, "what")) } td { (word(entry, "path")) } td.number { (least(entry)) (bytes(number(entry, "bytes"))) } }
@@ -104,7 +104,7 @@ fn exclusions(document: &Value) -> Markup {
     html! {
         @if !all.is_empty() { section.card {
             h2 { "What patterns leave out" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th { "Source" } th { "Pattern" } th.number { "Files" } th.number { "Bytes" } th { "Newest" } } }
                 tbody { @for one in all.iter().take(SHOWN_MAX) {
                     tr {

@@ -34,6 +34,7 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
     let body = html! {
         (layout::trail(&[("/".into(), "Fleet".into()), (format!("/tenants/{}", host.tenant_id), host.tenant.clone())]))
         h1 { (plain(&host.name)) " " @if host.closed_secs.is_some() { (chip("idle", "closed")) } @else { (severity(host.severity)) } }
+        @if !open.is_empty() { section.card id="tickets" { h2 { "Open tickets" } (tickets::items(&open, now)) } }
         section.card {
             (layout::facts(&[
                 ("Last heard", maybe_ago(host.heard_secs, now)),
@@ -44,7 +45,6 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
                 ("Nothing expected until", html! { @match host.quiet_until_secs.filter(|until| *until > now) { Some(until) => (stamp(until)), None => "—" } }),
             ]))
         }
-        @if !open.is_empty() { section.card id="tickets" { h2 { "Open tickets" } (tickets::items(&open, now)) } }
         section.card { h2 { "The last " (DAYS) " days" } (legend()) (strip(&days.iter().collect::<Vec<_>>(), day_of(now))) }
         section.card {
             h2 { "Sources" }

@@ -34,6 +34,7 @@ pub(super) async fn fleet(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     let body = html! {
         h1 { "Fleet" }
         (numbers(&mut conn, who.scope, app.now()).await?)
+        (worst(&mut conn, who.scope, app.now()).await?)
         (hosts_card(&mut conn, who.scope, &asked, "/", app.now()).await?)
     };
     Ok(layout::page("Fleet", "/", &who, body))
@@ -53,6 +54,24 @@ async fn numbers(conn: &mut Conn, scope: Scope, now: i64) -> Result<Markup, Erro
             li.note { a href="/tickets" { b { (count(open.iter().sum())) } span { "open tickets" } } }
             li class=(if debt > 0 { "warn" } else { "good" }) {
                 a href="/proofs" { b { (count(proven.proven)) " of " (count(proven.sources)) } span { "sources proven in 35 days" } }
+            }
+        }
+    })
+}
+
+/// Tickets that are shown before anything is asked.
+const WORST: i64 = 5;
+
+/// What is wrong now, since when, and what to do: for whoever was just woken.
+async fn worst(conn: &mut Conn, scope: Scope, now: i64) -> Result<Markup, Error> {
+    let found = rows::list(conn, scope, &rows::Wanted::default(), WORST, 0).await?;
+    let number = rows::count(conn, scope, &rows::Wanted::default()).await?;
+    Ok(html! {
+        @if !found.is_empty() {
+            section.card {
+                h2 { "What is wrong" small { "worst first" } }
+                (tickets::items(&found, now))
+                @if number > WORST { p { a href="/tickets" { "All " (count(number)) " tickets" } } }
             }
         }
     })

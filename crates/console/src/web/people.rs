@@ -41,7 +41,7 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
         section.card {
             h2 { "Users" }
             div.scroll { table.wrap {
-                thead { tr { th { "Name" } th { "Role" } th { "Tenant" } th { "Second factor" } th { "Last login" } th {} } }
+                thead { tr { th { "Name" } th { "Role" } th { "Tenant" } th { "Second factor" } th { "Last login" } th { "Change" } } }
                 tbody { @for user in &users { tr {
                     td { (plain(&user.name)) @if user.disabled_secs.is_some() { " " (chip("idle", "shut out")) } }
                     td data-label="Role" { (user.role) }
@@ -90,7 +90,7 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
             section.card {
                 h2 { "Tokens of programs" }
                 div.scroll { table.wrap {
-                    thead { tr { th { "Name" } th { "Role" } th { "Made by" } th { "Ends" } th { "Last used" } th {} } }
+                    thead { tr { th { "Name" } th { "Role" } th { "Made by" } th { "Ends" } th { "Last used" } th { "Change" } } }
                     tbody { @for token in &tokens { tr {
                         td { (plain(&token.name)) }
                         td data-label="Role" { (token.role) }

@@ -28,14 +28,14 @@ pub(super) async fn list(State(app): State<Arc<App>>, who: Who) -> Page {
             section.card {
                 h2 { "Restorability debt" small { "the longest first" } }
                 @if debts.is_empty() { p.none { "No source has a level yet." } }
-                div.scroll { table {
+                div.scroll { table.wrap {
                     thead { tr { th { "Source" } th { "Level" } th { "Unproven for" } th { "Last drill" } } }
                     tbody { @for debt in &debts {
                         tr {
                             td { a href={ "/sources/" (debt.source_id) } { (plain(&debt.host)) " / " (plain(&debt.name)) } div.soft { (plain(&debt.tenant)) } }
-                            td { (plain(&debt.level)) }
-                            td { @match debt.proven_secs { Some(at) => (span(now - at)), None => (chip("warn", "never proven")) } }
-                            td { (verdict(debt.drill_verdict.as_deref().unwrap_or(""))) @if debt.drilled_secs.is_some() { " " (maybe_ago(debt.drilled_secs, now)) } }
+                            td data-label="Level" { (plain(&debt.level)) }
+                            td data-label="Unproven for" { @match debt.proven_secs { Some(at) => (span(now - at)), None => (chip("warn", "never proven")) } }
+                            td data-label="Last drill" { (verdict(debt.drill_verdict.as_deref().unwrap_or(""))) @if debt.drilled_secs.is_some() { " " (maybe_ago(debt.drilled_secs, now)) } }
                         }
                     } }
                 } }
@@ -43,14 +43,14 @@ pub(super) async fn list(State(app): State<Arc<App>>, who: Who) -> Page {
             section.card {
                 h2 { "Newest drills" }
                 @if newest.is_empty() { p.none { "No drill was reported. `vow drill` on a machine with an identity makes the first." } }
-                div.scroll { table {
+                div.scroll { table.wrap {
                     thead { tr { th { "When" } th { "Source" } th { "Result" } th.number { "Restored in" } } }
                     tbody { @for proof in &newest {
                         tr {
                             td.keep { a href={ "/proofs/" (proof.id) } { (ago(proof.body.started_secs, now)) } }
-                            td { (plain(&proof.host)) " / " (plain(&proof.source)) div.soft { (plain(&proof.tenant)) ", from " (plain(&proof.body.level)) } }
-                            td { (verdict(proofs::verdict_word(proof.body.verdict))) }
-                            td.number { (duration(proof.body.restore_secs)) }
+                            td data-label="Source" { (plain(&proof.host)) " / " (plain(&proof.source)) div.soft { (plain(&proof.tenant)) ", from " (plain(&proof.body.level)) } }
+                            td data-label="Result" { (verdict(proofs::verdict_word(proof.body.verdict))) }
+                            td.number data-label="Restored in" { (duration(proof.body.restore_secs)) }
                         }
                     } }
                 } }

@@ -32,6 +32,11 @@ pub(super) async fn run(State(app): State<Arc<App>>, who: Who, Path(id): Path<i6
             (format!("/sources/{}", run.source_id), run.source.clone()),
         ]))
         h1 { "Run of " (stamp(run.started_secs)) " " (outcome(&run.outcome)) }
+        @if let Some((report, _)) = &details {
+            @if let Some(error) = &report.error {
+                section.card { h2 { "Why there is no snapshot" } p { (plain(error)) } @if let Some(hint) = &report.hint { p { b { "Next step: " } (plain(hint)) } } }
+            }
+        }
         section.card {
             (layout::facts(&[
                 ("Tenant, host, source", html! { (plain(&run.tenant)) " / " (plain(&run.host)) " / " (plain(&run.source)) }),
@@ -45,16 +50,13 @@ pub(super) async fn run(State(app): State<Arc<App>>, who: Who, Path(id): Path<i6
                 ("Judged", html! { @match run.healthy { Some(true) => (chip("good", "healthy")), Some(false) => (chip("bad", "doubted")), None => "not yet" } }),
                 ("Rules that spoke", html! { @if run.spoke.is_empty() { "none" } @else { (run.spoke.replace(' ', ", ")) } }),
                 ("Snapshot", html! { @match &run.snapshot { Some(manifest) => code { (short(manifest)) }, None => "none" } }),
-                ("Copies", html! { @match &snapshot { Some(found) => { @for copy in found.copies.iter().filter(|copy| copy.gone_secs.is_none()) { (plain(&copy.vault)) " " } } None => "—" } }),
+                ("Copies", html! { @match &snapshot { Some(found) if found.copies.iter().any(|copy| copy.gone_secs.is_none()) => { @for copy in found.copies.iter().filter(|copy| copy.gone_secs.is_none()) { (plain(&copy.vault)) " " } } _ => "none yet" } }),
             ]))
             @if let Some(learning) = &run.learning { p.soft { (plain(learning)) } }
         }
         @match &details {
             None => p.none { "The report of this run is no longer kept." },
             Some((report, output)) => {
-                @if let Some(error) = &report.error {
-                    section.card { h2 { "Why there is no snapshot" } p { (plain(error)) } @if let Some(hint) = &report.hint { p.soft { "Next step: " (plain(hint)) } } }
-                }
                 (list("What could not be captured", &report.problems))
                 (list("Notes", &report.notes))
                 (levels(&report.levels))

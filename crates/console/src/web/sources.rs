@@ -65,13 +65,13 @@ pub(super) async fn source(
         ]))
         h1 { (plain(&source.name)) " " small { (plain(&source.source_type)) } " "
             @if source.gone_secs.is_some() { (chip("idle", "no longer in the plan")) } @else { (severity(source.severity)) } }
+        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, now)) } }
         @if let Some(newest) = kept.first() {
             section.card {
                 h2 { "The newest snapshot" small { code { (short(&newest.manifest)) } } }
                 (ladder(newest, &levels, now))
             }
         }
-        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, now)) } }
         section.card {
             (layout::facts(&[
                 ("Last run", html! { (outcome(source.last_outcome.as_deref().unwrap_or(""))) " " (maybe_ago(source.last_started_secs, now)) }),

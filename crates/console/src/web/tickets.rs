@@ -92,6 +92,7 @@ pub(super) fn items(tickets: &[Ticket], now: i64) -> Markup {
                     div.said {
                         a href={ "/tickets/" (ticket.id) } { (plain(&ticket.sentence)) }
                         small { (plain(&ticket.key.tenant)) " · " (plain(&ticket.key.subject.to_string())) " · " (ticket.key.rule.word()) @if ticket.flapping { " · opens and closes again and again" } }
+                        @if ticket.status == Status::Open { small.next { b { "Next step: " } (plain(&ticket.next_step)) } }
                     }
                     div.side.soft {
                         @match ticket.status { Status::Open => { "since " (ago(ticket.since_secs, now)) } Status::Closed => { "closed " @match ticket.closed_secs { Some(at) => (ago(at, now)), None => "" } } }
@@ -120,7 +121,7 @@ pub(super) async fn ticket(State(app): State<Arc<App>>, who: Who, Path(id): Path
     }
     let body = html! {
         (layout::trail(&trail(&ticket, &leads)))
-        h1 { (plain(&ticket.sentence)) }
+        h1.sentence { (plain(&ticket.sentence)) }
         section.card {
             p { (ticket_severity(ticket.severity)) " " @if ticket.status == Status::Closed { (super::draw::chip("idle", "closed")) } " " @if ticket.flapping { (super::draw::chip("warn", "opens and closes again and again")) } }
             p { b { "Next step: " } (plain(&ticket.next_step)) }

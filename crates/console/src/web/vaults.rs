@@ -97,6 +97,11 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
     let body = html! {
         (layout::trail(&[("/vaults".into(), "Vaults".into())]))
         h1 { (plain(&vault.name)) " " (state(&vault)) }
+        @if let Some(how) = vault.set_back.as_ref().or(vault.error.as_ref()) {
+            section.card { h2 { "What is wrong" } p { (plain(how)) }
+                @if vault.set_back.is_some() { p { b { "Next step: " } "find out who restored or changed it before anything is removed anywhere. When you know why: " code { "vow console vault read-anew " (plain(&vault.name)) } } }
+            }
+        }
         section.card {
             (layout::facts(&[
                 ("Address", html! { (plain(&vault.address)) }),
@@ -106,18 +111,18 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
                 ("Ledger read to", html! { (count(vault.position)) " " code { (short(vault.head.as_deref().unwrap_or("—"))) } }),
                 ("Kept snapshots compared", maybe_ago(Some(vault.reconciled_secs).filter(|at| *at > 0), now)),
                 ("Everything read again", maybe_ago(vault.scrubbed_secs, now)),
-                ("Space", html! { @match (vault.free_bytes, vault.total_bytes) { (Some(free), Some(total)) => { (bytes(free)) " free of " (bytes(total)) } _ => "without an end" } }),
+                ("Space", html! { @match (vault.free_bytes, vault.total_bytes) { (Some(free), Some(total)) => { (bytes(free)) " free of " (bytes(total)) } _ => { @if vault.status.is_some() { "without an end" } @else { "not known yet" } } } }),
                 ("Forecast", html! { (left(&outlook)) @if outlook.per_day > 0.0 { ", " (bytes(outlook.per_day as i64)) " a day" } }),
             ]))
         }
-        @if let Some(how) = vault.set_back.as_ref().or(vault.error.as_ref()) { section.card { h2 { "What is wrong" } p { (plain(how)) } } }
         @if !status.findings.is_empty() {
             section.card { h2 { "What the vault itself has found" } ul.list { @for finding in &status.findings { li { (plain(&finding.message)) " " span.soft { (plain(&finding.kind)) ", since " (stamp(finding.since / 1_000_000_000)) } } } } }
         }
         section.card { (Chart { title: "Space in use, and in 30 days", points, ahead, limit, write: |value| bytes(value as i64) }.draw()) }
         section.card {
             h2 { "Hosts" small { "the largest first" } }
-            div.scroll { table {
+            @if hosts.is_empty() { p.none { "No host has anything here, as far as this console knows." } }
+            @else { div.scroll { table {
                 thead { tr { th { "Host" } th.number { "Snapshots" } th.number { "Stored" } th { "Newest" } } }
                 tbody { @for host in &hosts {
                     tr {
@@ -127,7 +132,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
                         td { (maybe_ago(host.last_commit_secs, now)) }
                     }
                 } }
-            } }
+            } } }
         }
     };
     Ok(layout::page(&vault.name, "/vaults", &who, body))

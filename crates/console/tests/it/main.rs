@@ -4,10 +4,12 @@
 mod audits;
 mod document;
 mod faults;
+mod fuzzed;
 mod history;
 mod importers;
 mod ingest;
 mod login;
+mod looks;
 mod notify;
 mod over_tls;
 mod pages;

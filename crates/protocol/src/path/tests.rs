@@ -12,6 +12,7 @@ fn route() -> impl Strategy<Value = Route> {
         Just(Spot::Receipts),
         Just(Spot::Snapshots),
         Just(Spot::Introduction),
+        any::<[u8; 32]>().prop_map(|id| Spot::Proof(ObjectId::from_raw(id))),
         kind().prop_map(Spot::Objects),
         kind().prop_map(Spot::Missing),
         (kind(), any::<[u8; 32]>()).prop_map(|(kind, id)| Spot::Object(kind, ObjectId::from_raw(id))),

@@ -3,6 +3,7 @@
 use super::machine::Machine;
 use super::mounts::Mount;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// A disk, a part of one, a mapped device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct Device {
     pub mounted: Vec<String>,
     /// Bytes taken on it, when it is mounted.
     pub used_bytes: Option<u64>,
+    /// What uses it without a mount or a holder: `swap`, `btrfs`, `loop`, `empty drive`.
+    pub used_as: Option<String>,
 }
 
 const SECTOR_BYTES: u64 = 512;
@@ -28,6 +31,7 @@ const SECTOR_BYTES: u64 = 512;
 /// What disks there are.
 pub(super) fn look(machine: &Machine, mounts: &[Mount]) -> Vec<Device> {
     let mut devices = Vec::new();
+    let users = Users::look(machine);
     for name in machine.names("/sys/block") {
         let name = name.to_string_lossy().into_owned();
         // Memory, and loops without a file, are no disks.
@@ -35,12 +39,18 @@ pub(super) fn look(machine: &Machine, mounts: &[Mount]) -> Vec<Device> {
             continue;
         }
         let folder = format!("/sys/block/{name}");
-        let Some(disk) = one(machine, &folder, &name, None, mounts) else { continue };
+        let Some(disk) = one(machine, &folder, &name, None, (mounts, &users)) else { continue };
         devices.push(disk);
         for part in machine.names(&folder) {
             let part = part.to_string_lossy().into_owned();
             if part.starts_with(&name) {
-                devices.extend(one(machine, &format!("{folder}/{part}"), &part, Some(&name), mounts));
+                devices.extend(one(
+                    machine,
+                    &format!("{folder}/{part}"),
+                    &part,
+                    Some(&name),
+                    (mounts, &users),
+                ));
             }
         }
     }
@@ -52,7 +62,7 @@ fn one(
     folder: &str,
     name: &str,
     part_of: Option<&str>,
-    mounts: &[Mount],
+    (mounts, users): (&[Mount], &Users),
 ) -> Option<Device> {
     let read = |file: &str| machine.text(format!("{folder}/{file}")).map(|text| text.trim().to_owned());
     let size_bytes = read("size")?.parse::<u64>().ok()?.saturating_mul(SECTOR_BYTES);
@@ -60,7 +70,10 @@ fn one(
     if size_bytes == 0 {
         return None;
     }
-    let on_it: Vec<_> = mounts.iter().filter(|mount| mount.device == device).collect();
+    // Some file systems have a number of their own, and name their device.
+    let file = format!("/dev/{name}");
+    let on_it: Vec<_> =
+        mounts.iter().filter(|mount| mount.device == device || mount.source == file).collect();
     let holders = machine.names(format!("{folder}/holders"));
     Some(Device {
         name: read("dm/name").map_or_else(|| name.to_owned(), |mapped| format!("mapper/{mapped}")),
@@ -70,5 +83,40 @@ fn one(
         holders: holders.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
         mounted: on_it.iter().map(|mount| mount.point.clone()).collect(),
         used_bytes: on_it.iter().find_map(|mount| mount.used_bytes),
+        used_as: users.of(name, &file),
     })
+}
+
+/// Who uses devices besides mounts and holders.
+struct Users {
+    swaps: BTreeSet<String>,
+    btrfs: BTreeSet<String>,
+}
+
+impl Users {
+    fn look(machine: &Machine) -> Self {
+        let swaps = machine.text("/proc/swaps").unwrap_or_default();
+        let swaps =
+            swaps.lines().skip(1).filter_map(|line| line.split_ascii_whitespace().next()).map(str::to_owned);
+        // Of a file system on several devices only one is in the list of mounts.
+        let pools = machine.names("/sys/fs/btrfs");
+        let members = pools
+            .iter()
+            .flat_map(|pool| machine.names(std::path::Path::new("/sys/fs/btrfs").join(pool).join("devices")));
+        Self {
+            swaps: swaps.collect(),
+            btrfs: members.map(|name| name.to_string_lossy().into_owned()).collect(),
+        }
+    }
+
+    fn of(&self, name: &str, file: &str) -> Option<String> {
+        let word = match name {
+            _ if self.swaps.contains(file) => "swap",
+            _ if self.btrfs.contains(name) => "btrfs",
+            _ if name.starts_with("loop") => "loop",
+            _ if name.starts_with("sr") || name.starts_with("fd") => "empty drive",
+            _ => return None,
+        };
+        Some(word.to_owned())
+    }
 }

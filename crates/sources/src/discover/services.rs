@@ -149,6 +149,20 @@ pub(super) fn listening(text: &str) -> Vec<Socket> {
     text.lines().skip(1).filter_map(one).collect()
 }
 
+/// Connections of `/proc/net/tcp` and `tcp6`: the port here, and address and port there.
+pub(super) fn established(text: &str) -> Vec<(u16, IpAddr, u16)> {
+    let one = |line: &str| {
+        let words: Vec<_> = line.split_ascii_whitespace().collect();
+        let ((_, here), (address, there)) = (words.get(1)?.split_once(':')?, words.get(2)?.split_once(':')?);
+        if *words.get(3)? != "01" {
+            return None;
+        }
+        let port = |digits| u16::from_str_radix(digits, 16).ok();
+        Some((port(here)?, address_of(address)?, port(there)?))
+    };
+    text.lines().skip(1).filter_map(one).collect()
+}
+
 /// Words of 32 bits in the machine's own order.
 fn address_of(digits: &str) -> Option<IpAddr> {
     let word =

@@ -7,14 +7,16 @@ use super::discover;
 use super::error::MariaDbError;
 use super::live::restore_through;
 use super::physical::{self, Physical, PhysicalOptions};
-use super::prove::prove;
+use super::prove::prove_and_ask;
 use super::restore::restore;
+use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
     self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
-    Run, Stop, Within,
+    Run, Stop, Tried, Within,
 };
+use crate::question::Question;
 use std::path::Path;
 use std::sync::Arc;
 use vow_store::archive::Snapshot;
@@ -49,7 +51,26 @@ impl adapter::Adapter for Adapter {
     }
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
-        prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+        self.prove_and_ask(snapshot, place, &[], stop)
+    }
+
+    fn prove_and_ask(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        questions: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
+        prove_and_ask(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
+    }
+
+    fn sabotage(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        stop: Stop<'_>,
+    ) -> Result<Vec<Tried>, AdapterError> {
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
@@ -77,7 +98,7 @@ impl Capture for MariaDbOptions {
         let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
         let options =
             Self { known_identifier, dry_run: run.dry_run, hold_schema: run.again.is_last, ..self.clone() };
-        let source = MariaDb::new(options, run.again.clone());
+        let source = MariaDb::new(options, run.again.clone(), run.told.clone());
         let learned = source.learned();
         let remember = Box::new(move || learned.identifier());
         Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })

@@ -4,8 +4,9 @@
 //! judged, the small files that need all of them follow. Waiting is done here, on the planner's thread.
 
 use super::access::{Access, AccessOptions};
+use super::begin::Begin;
 use super::binlog::BinlogOptions;
-use super::dump::{Dump, Held, Part, options as dump_options};
+use super::dump::Dump;
 use super::error::MariaDbError;
 use super::inventory::{self, Objects};
 use super::measure::{self, Table};
@@ -17,7 +18,7 @@ use super::sql::quoted_name;
 use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
-use crate::adapter::Again;
+use crate::adapter::{Again, Told};
 use crate::stored::text_of;
 use crate::synthetic;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,6 +106,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     again: Again,
+    told: Told,
 }
 
 #[derive(Default)]
@@ -123,6 +125,11 @@ impl Shared {
     /// A dump came to its end.
     pub(crate) fn dumped(&self, contents: Contents) {
         self.with(|state| state.contents.push(contents));
+    }
+
+    /// The tables were measured.
+    pub(super) fn measured(&self, measured: Vec<TableTruth>) {
+        self.with(|state| state.measured = Some(measured));
     }
 
     /// Something failed; the first reason counts.
@@ -218,9 +225,10 @@ fn go_on() -> bool {
 }
 
 impl MariaDb {
-    /// The source of these options. A run that fails because tables were changed asks for another.
-    pub fn new(options: MariaDbOptions, again: Again) -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again };
+    /// The source of these options. A run that fails because tables were changed asks for another; one that
+    /// holds tells how many objects of each kind its truth has.
+    pub fn new(options: MariaDbOptions, again: Again, told: Told) -> Self {
+        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again, told };
         Self { options, shared: Arc::new(shared), learned: Arc::default(), stage: Stage::New }
     }
 
@@ -412,139 +420,6 @@ fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
     found
 }
 
-/// What is needed to begin.
-struct Begin<'b> {
-    access: &'b Arc<Access>,
-    shared: &'b Arc<Shared>,
-    options: &'b MariaDbOptions,
-    server: &'b Server,
-    tables: &'b [Table],
-    sequences: Vec<(String, String)>,
-}
-
-/// What has begun.
-struct Began {
-    dumps: Vec<(&'static str, Dump)>,
-    taken: String,
-    position: Option<Position>,
-    stop_measuring: Arc<AtomicBool>,
-}
-
-impl Begin<'_> {
-    fn begin(
-        &self,
-        mut hold: Hold,
-        reading: Option<ReadLock>,
-        keep_schema: bool,
-        databases: &[String],
-        without: &[(String, String)],
-    ) -> Result<Began, MariaDbError> {
-        let split = self.options.lock == Lock::Auto && !without.is_empty();
-        let mut truth = self.access.session(&go_on)?;
-        truth.query("beginning", "START TRANSACTION WITH CONSISTENT SNAPSHOT", &go_on)?;
-        let taken = truth.value("asking for the time", "SELECT UTC_TIMESTAMP(6)", &go_on)?;
-        let position = if self.server.can.position { position(&mut truth)? } else { None };
-        let mut dumps = Vec::new();
-        if !databases.is_empty() {
-            if split {
-                dumps.push((LOCKED, self.dump(LOCKED, Part::Locked, databases, &self.not_locked())?));
-            }
-            let ignored = if split { without } else { &[] };
-            dumps.push((DATABASES, self.dump(DATABASES, Part::Everything, databases, ignored)?));
-        }
-        for (_, dump) in &mut dumps {
-            dump.begun(hold.session(), &go_on)?;
-        }
-        reading.map_or(Ok(()), |reading| reading.end(&go_on))?;
-        let held = match split || keep_schema || self.options.lock == Lock::All {
-            true => Some(Arc::new(Held::new(hold))),
-            false => {
-                hold.end(&go_on)?;
-                None
-            }
-        };
-        if let (Some(held), Some((_, first))) = (&held, dumps.first_mut()) {
-            first.holding(Arc::clone(held));
-        }
-        let stop_measuring = self.measure(truth, held)?;
-        Ok(Began { dumps, taken, position, stop_measuring })
-    }
-
-    /// What is not dumped while writing waits.
-    fn not_locked(&self) -> Vec<(String, String)> {
-        let with = self.tables.iter().filter(|table| table.transactional);
-        let mut ignored: Vec<_> = with.map(|table| (table.database.clone(), table.name.clone())).collect();
-        ignored.extend(self.sequences.iter().cloned());
-        ignored
-    }
-
-    fn dump(
-        &self,
-        file: &'static str,
-        part: Part,
-        databases: &[String],
-        ignored: &[(String, String)],
-    ) -> Result<Dump, MariaDbError> {
-        let mut command = self.access.dump_command(&format!("{file}.cnf"), ignored)?;
-        command.args(dump_options(&self.access.tools, part, self.server.can.position));
-        command.arg("--databases").arg("--").args(databases);
-        Dump::start(self.access, self.shared, file, command, self.options.lock_wait_secs)
-    }
-
-    /// Measures in the background: first what is only still while it is held.
-    fn measure(&self, mut truth: Session, held: Option<Arc<Held>>) -> Result<Arc<AtomicBool>, MariaDbError> {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (shared, stop, tables) = (Arc::clone(self.shared), Arc::clone(&stopped), self.tables.to_vec());
-        let limit = self.options.exact_below_bytes;
-        let history = self.access.tools.dumps_with("--dump-history");
-        let still = self.options.lock != Lock::None;
-        let mut plain = self.access.session(&go_on)?;
-        std::thread::spawn(move || {
-            let stop = || stop.load(Ordering::Relaxed);
-            let measured = (|| {
-                let mut out = Vec::new();
-                for table in tables.iter().filter(|table| !table.transactional && still) {
-                    out.push(table.measure(&mut plain, limit, history, &stop)?);
-                }
-                drop(held);
-                for table in tables.iter().filter(|table| table.transactional) {
-                    // Locks of a table go with the savepoint: changes of the schema must not wait for all the others.
-                    truth.query("measuring", "SAVEPOINT vow", &stop)?;
-                    out.push(table.measure(&mut truth, limit, history, &stop)?);
-                    truth.query("measuring", "ROLLBACK TO SAVEPOINT vow", &stop)?;
-                }
-                Ok(out)
-            })();
-            match measured {
-                Ok(measured) => shared.with(|state| state.measured = Some(measured)),
-                Err(error) => shared.failed(&as_change(error)),
-            }
-        });
-        Ok(stopped)
-    }
-}
-
-/// 1412: the definition has changed; 1146: the table is gone; 1054: a column is.
-fn as_change(error: MariaDbError) -> MariaDbError {
-    match error.code() {
-        Some(1412 | 1146 | 1054) => MariaDbError::Changed(error.to_string()),
-        _ => error,
-    }
-}
-
-/// Where the transaction of a session stands in the binary log.
-pub(crate) fn position(session: &mut Session) -> Result<Option<Position>, MariaDbError> {
-    let rows = session.query("asking for the position", "SHOW STATUS LIKE 'binlog_snapshot_%'", &go_on)?;
-    let value = |name: &str| {
-        rows.iter()
-            .find(|row| row.first().is_some_and(|first| first.eq_ignore_ascii_case(name)))
-            .and_then(|row| row.get(1))
-    };
-    let file = value("binlog_snapshot_file").filter(|file| !file.is_empty()).cloned();
-    let offset = value("binlog_snapshot_position").and_then(|offset| offset.parse().ok());
-    Ok(file.zip(offset).map(|(file, offset)| Position { file, offset, gtid: None }))
-}
-
 impl Dumping {
     fn finish(&mut self, shared: &Arc<Shared>) -> Result<Vec<Found>, String> {
         let (contents, measured) = shared.wait(self.files.len())?;
@@ -596,6 +471,11 @@ impl Dumping {
             longest_statement_bytes,
             physical: None,
         };
+        shared.told.objects("database", truth.databases.len() as u64);
+        for (kind, count) in &truth.kinds {
+            shared.told.objects(kind, *count);
+        }
+        shared.told.objects("account", truth.accounts.len() as u64);
         let file =
             |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
         found.push(file(SERVER, text_of(&self.facts)?));

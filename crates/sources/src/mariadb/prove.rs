@@ -1,11 +1,13 @@
 //! Proving a snapshot: everything is restored into a scratch server and compared with the truth, object by object, count by count,
 //! checksum by checksum; and what was restored is dumped again, which must give the same dump.
 
+use super::access::Access;
 use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
 use super::inventory;
 use super::measure;
 use super::physical;
+use super::question::ask;
 use super::reading::Statement;
 use super::scratch::Scratch;
 use super::script::{Kind, Script, Sink, Unit};
@@ -15,33 +17,73 @@ use super::sql::quoted_name;
 use super::stored::{Filter, Stored};
 use super::system;
 use super::table::{load_scratch, scratch};
-use super::truth::{Method, TableTruth};
+use super::truth::{Method, TableTruth, Truth};
 use super::verdict::shown;
 use crate::adapter::Proof;
 use crate::process::ToolError;
+use crate::question::Question;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 /// Output of `mariadb-check` is not read beyond this.
 const CHECK_LIMIT_BYTES: usize = 64 << 20;
 /// Differences named in a problem.
 const NAMED: usize = 10;
 
+/// What is done to what was restored before it is compared, to see whether it is noticed.
+pub(super) trait Damage {
+    /// Damages it, or leaves it as it is.
+    fn apply(&mut self, truth: &Truth, access: &Access, stop: Stop<'_>) -> Result<(), MariaDbError>;
+}
+
+struct NoDamage;
+
+impl Damage for NoDamage {
+    fn apply(&mut self, _: &Truth, _: &Access, _: Stop<'_>) -> Result<(), MariaDbError> {
+        Ok(())
+    }
+}
+
 /// Restores all of a snapshot below `place` and compares it.
 pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, MariaDbError> {
+    prove_and_ask(stored, place, &[], stop)
+}
+
+/// The same, and asks what the plan asks.
+pub(super) fn prove_and_ask(
+    stored: &Stored<'_>,
+    place: &Path,
+    questions: &[Question],
+    stop: Stop<'_>,
+) -> Result<Proof, MariaDbError> {
+    prove_with(stored, place, &mut NoDamage, questions, stop)
+}
+
+/// The same, with damage in between.
+pub(super) fn prove_with(
+    stored: &Stored<'_>,
+    place: &Path,
+    damage: &mut dyn Damage,
+    questions: &[Question],
+    stop: Stop<'_>,
+) -> Result<Proof, MariaDbError> {
     if stored.is_physical() {
-        return physical::prove(stored, place, stop);
+        return physical::prove(stored, place, damage, questions, stop);
     }
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
+    let began = Instant::now();
     let (scratch, lacking) = scratch(stored, place, proof.bytes, stop)?;
     proof.notes.extend(scratch.notes.iter().cloned());
     proof.blocked.extend(lacking.plugins.iter().map(|text| format!("software is missing here: {text}")));
     let mut hashed = Hashed::default();
-    match load_scratch(stored, &scratch, &mut hashed, stop) {
+    let loaded = load_scratch(stored, &scratch, &mut hashed, stop);
+    proof.restore_secs = began.elapsed().as_secs_f64();
+    match loaded {
         Ok(()) => {}
         Err(error) if error.code().is_some() => {
             proof.problems.push(format!("the dump cannot be loaded: {error}"));
@@ -50,6 +92,7 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
         Err(error) => return Err(error),
     }
     proof.problems.extend(system::grant_on_objects(&scratch.access, &lacking.on_objects, stop)?);
+    damage.apply(&stored.truth, &scratch.access, stop)?;
     let mut session = scratch.access.session(stop)?;
     let version = session.value("asking for the version", "SELECT @@version", stop)?;
     let (here, there) = (numbers(&version), numbers(&stored.truth.server_version));
@@ -69,7 +112,9 @@ pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof,
     prover.views()?;
     prover.check_structure()?;
     prover.fixed_point(&hashed, &proven)?;
-    Ok(prover.proof)
+    let mut proof = prover.proof;
+    ask(&mut proof, &scratch.access, &stored.truth.databases, questions, stop)?;
+    Ok(proof)
 }
 
 /// Compares what is in a scratch server with the truth.

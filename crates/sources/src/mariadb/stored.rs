@@ -23,6 +23,8 @@ pub struct Stored<'s> {
     pub truth: Truth,
     /// What the server was.
     pub facts: ServerFacts,
+    /// Of each dump only so many bytes are loaded: damage to be noticed.
+    pub(super) cut_dumps_at: Option<u64>,
 }
 
 /// Changes a dump on its way.
@@ -51,12 +53,18 @@ impl<'s> Stored<'s> {
     pub fn open(snapshot: &'s Snapshot) -> Result<Self, MariaDbError> {
         let truth = document(snapshot, TRUTH, TRUTH_FORMAT, VERSION)?;
         let facts = document(snapshot, SERVER, SERVER_FORMAT, VERSION)?;
-        Ok(Self { snapshot, server: None, truth, facts })
+        Ok(Self { snapshot, server: None, truth, facts, cut_dumps_at: None })
     }
 
     /// The same snapshot as it lies in a server, from where it is dumped; `truth` is what that server says about itself.
     pub(crate) fn in_server<'a>(&'a self, server: &'a Access, truth: Truth) -> Stored<'a> {
-        Stored { snapshot: self.snapshot, server: Some(server), truth, facts: self.facts.clone() }
+        Stored {
+            snapshot: self.snapshot,
+            server: Some(server),
+            truth,
+            facts: self.facts.clone(),
+            cut_dumps_at: None,
+        }
     }
 
     /// The server that it lies in.
@@ -99,6 +107,12 @@ impl<'s> Stored<'s> {
         wanted.map(|row| row.bytes).sum()
     }
 
+    /// The length of the longest dump in bytes; none when nothing was dumped.
+    pub(super) fn dump_bytes(&self) -> Result<Option<u64>, MariaDbError> {
+        let size = |file: &String| self.snapshot.entry(file.as_bytes()).map(|entry| entry.size);
+        Ok(self.truth.dumps.iter().map(size).collect::<Result<Vec<_>, _>>()?.into_iter().max())
+    }
+
     /// Users and roles, as SQL.
     pub(crate) fn system(&self, stop: Stop<'_>) -> Result<String, MariaDbError> {
         let sql = match self.server {
@@ -125,7 +139,7 @@ impl<'s> Stored<'s> {
         feed(launcher, command, stop, |out| {
             for file in &self.truth.dumps {
                 let entry = self.snapshot.entry(file.as_bytes())?;
-                let mut through = Through { filter, out, stop };
+                let mut through = Through { filter, out, left: self.cut_dumps_at, stop };
                 self.snapshot.content(&entry, &mut through)?;
             }
             filter.finish(out).map_err(ArchiveError::Write)
@@ -234,6 +248,7 @@ pub(crate) fn refused(ended: crate::process::Ended) -> Result<(), MariaDbError> 
 struct Through<'t> {
     filter: &'t mut dyn Filter,
     out: &'t mut ChildStdin,
+    left: Option<u64>,
     stop: Stop<'t>,
 }
 
@@ -242,7 +257,11 @@ impl Write for Through<'_> {
         if (self.stop)() {
             return Err(io::Error::other("interrupted"));
         }
-        self.filter.pass(bytes, self.out).map(|()| bytes.len())
+        let wanted = self
+            .left
+            .map_or(bytes.len(), |left| bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
+        self.left = self.left.map(|left| left - wanted as u64);
+        self.filter.pass(&bytes[..wanted], self.out).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

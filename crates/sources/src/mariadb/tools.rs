@@ -209,6 +209,12 @@ mod tests {
     }
 
     #[test]
+    fn what_brings_a_missing_program_is_said() {
+        let why = missing(None, Flavour::MariaDb, "mariadb-backup").to_string();
+        assert_eq!(why, "no mariadb-backup or mariabackup was found; install the package mariadb-backup");
+    }
+
+    #[test]
     fn options_are_looked_up_in_the_help() {
         let help = "  --master-data[=#]   x\n  --gtid   y\n  --dump-history-x\n";
         assert!(has(help, "--master-data") && has(help, "--gtid"));

@@ -5,7 +5,7 @@ use super::capture::{Postgres, PostgresOptions};
 use super::discover;
 use super::error::PostgresError;
 use super::physical::{self, After, LogOptions, Physical, PhysicalOptions, StoredBackup, is_physical};
-use super::prove::prove;
+use super::prove::prove_and_ask;
 use super::restore::restore;
 use super::sabotage::sabotage;
 use super::stored::Stored;
@@ -14,6 +14,7 @@ use crate::adapter::{
     self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
     Run, Stop, Tried, Within,
 };
+use crate::question::Question;
 use std::path::Path;
 use std::sync::Arc;
 use vow_store::archive::Snapshot;
@@ -48,11 +49,21 @@ impl adapter::Adapter for Adapter {
     }
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+        self.prove_and_ask(snapshot, place, &[], stop)
+    }
+
+    fn prove_and_ask(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        questions: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
         if is_physical(snapshot).map_err(stopped)? {
-            return physical::prove(&StoredBackup::open(snapshot).map_err(stopped)?, place, stop)
-                .map_err(stopped);
+            let stored = StoredBackup::open(snapshot).map_err(stopped)?;
+            return physical::prove(&stored, place, questions, stop).map_err(stopped);
         }
-        prove(&Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+        prove_and_ask(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {

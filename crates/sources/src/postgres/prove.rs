@@ -4,6 +4,7 @@
 use super::access::Access;
 use super::error::PostgresError;
 use super::measure::{self, Measure};
+use super::question::ask;
 use super::restore::has_content;
 use super::scratch::Scratch;
 use super::session::{Session, Stop};
@@ -11,6 +12,7 @@ use super::stored::Stored;
 use super::table::{load_scratch, scratch};
 use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, TableTruth};
 use crate::adapter::{Blame, Proof};
+use crate::question::Question;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
@@ -36,7 +38,17 @@ impl Damage for NoDamage {
 
 /// Restores all of a snapshot below `place` and compares it.
 pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
-    prove_with(stored, place, &mut NoDamage, stop)
+    prove_and_ask(stored, place, &[], stop)
+}
+
+/// The same, and asks what the plan asks.
+pub(super) fn prove_and_ask(
+    stored: &Stored<'_>,
+    place: &Path,
+    questions: &[Question],
+    stop: Stop<'_>,
+) -> Result<Proof, PostgresError> {
+    prove_with(stored, place, &mut NoDamage, questions, stop)
 }
 
 /// The same, with damage in between.
@@ -44,6 +56,7 @@ pub(super) fn prove_with(
     stored: &Stored<'_>,
     place: &Path,
     damage: &mut dyn Damage,
+    questions: &[Question],
     stop: Stop<'_>,
 ) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
@@ -75,6 +88,9 @@ pub(super) fn prove_with(
             }
         }
     }
+    let filled = stored.truth.databases.iter().filter(|database| has_content(database));
+    let filled: Vec<_> = filled.map(|database| database.name.as_str()).collect();
+    ask(&mut proof, &scratch.access, &filled, questions, stop)?;
     proof.of_another_version(stored, &scratch);
     Ok(proof)
 }

@@ -24,18 +24,18 @@ pub(super) fn sabotage(
     };
     let mut tried = Vec::new();
     let mut rows = Rows { victim: &victim, done: Vec::new() };
-    let proof = prove_with(stored, place, &mut rows, stop)?;
+    let proof = prove_with(stored, place, &mut rows, &[], stop)?;
     for (name, object, words) in rows.done {
         tried.push(Tried::new(name, object, words, &proof));
     }
     let mut objects = Objects { victim: &victim, done: Vec::new() };
-    let proof = prove_with(stored, place, &mut objects, stop)?;
+    let proof = prove_with(stored, place, &mut objects, &[], stop)?;
     for (name, object) in objects.done {
         tried.push(Tried::new(name, object, "did not come back", &proof));
     }
     let half = stored.dump_bytes(&victim)? / 2;
     stored.cut_dumps_at = Some(half);
-    let proof = prove_with(stored, place, &mut Nothing, stop);
+    let proof = prove_with(stored, place, &mut Nothing, &[], stop);
     stored.cut_dumps_at = None;
     let object = format!("database {:?}", victim.name);
     tried.push(Tried::new("truncated dump", object, "could not be restored", &proof?));

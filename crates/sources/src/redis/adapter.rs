@@ -4,7 +4,8 @@ use super::discover;
 use super::error::RedisError;
 use super::prove::prove;
 use super::restore::restore;
-use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Within};
+use super::sabotage::sabotage;
+use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Tried, Within};
 use std::path::Path;
 use vow_store::archive::Snapshot;
 
@@ -31,6 +32,15 @@ impl adapter::Adapter for Adapter {
 
     fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
         prove(snapshot, place, stop).map_err(stopped)
+    }
+
+    fn sabotage(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        stop: Stop<'_>,
+    ) -> Result<Vec<Tried>, AdapterError> {
+        sabotage(snapshot, place, stop).map_err(stopped)
     }
 
     fn instructions(&self) -> &'static [&'static str] {

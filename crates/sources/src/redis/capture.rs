@@ -8,7 +8,7 @@ use super::facts::{Facts, functions};
 use super::rdb::{Frame, Whole};
 use super::truth::{DUMP, DatabaseTruth, Keys, TRUTH, TRUTH_FORMAT, Truth, USERS, VERSION};
 use super::url::Place;
-use crate::adapter::{Begun, Capture, Discovered, Memory, Run};
+use crate::adapter::{Begun, Capture, Discovered, Memory, Run, Told};
 use crate::process::{Ended, Running, one_line};
 use crate::program::{Judge, Program};
 use crate::steps::{Next, Outcomes, Slot, Step, Steps};
@@ -102,11 +102,11 @@ fn begin(options: &RedisOptions, run: &Run, learned: &Counted) -> Result<Next, R
     let time = client.ask("TIME", &["TIME"])?.texts().first().and_then(|secs| secs.parse().ok());
     let before = Before { facts, functions, users, time: time.ok_or_else(|| client.odd("TIME"))? };
     found.push(Found::Item(synthetic::folder(b"")));
-    Ok(Next { found, then: plan(access, before, files, Arc::clone(learned)) })
+    Ok(Next { found, then: plan(access, before, files, Arc::clone(learned), run.told.clone()) })
 }
 
 /// The files in the order of their names. Those behind the dump wait for it.
-fn plan(access: Arc<Access>, before: Before, mut files: Files, learned: Counted) -> Vec<Step> {
+fn plan(access: Arc<Access>, before: Before, mut files: Files, learned: Counted, told: Told) -> Vec<Step> {
     let outcomes = Outcomes::new();
     let later = files.split_off(DUMP);
     let stream = |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
@@ -134,6 +134,11 @@ fn plan(access: Arc<Access>, before: Before, mut files: Files, learned: Counted)
         let Some(dumped) = outcomes.take().pop() else { return Err("the dump has no outcome".into()) };
         let (truth, mut found) = conclude(&access, before, dumped).map_err(|error| error.to_string())?;
         *learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(truth.keys);
+        // Keys come and go by themselves; these do not.
+        told.objects("function library", truth.functions.len() as u64);
+        if let Some(users) = &truth.users {
+            told.objects("user", users.len() as u64);
+        }
         let mut later = later;
         later.insert(TRUTH, text_of(&truth)?);
         found.extend(later.into_iter().map(|(path, bytes)| stream(path, bytes)));

@@ -7,13 +7,43 @@ use super::scratch::{Scratch, truth_of, users_of};
 use super::truth::{DatabaseTruth, Truth};
 use crate::adapter::{Proof, Stop};
 use std::path::Path;
+use std::time::Instant;
 use vow_store::archive::Snapshot;
+
+/// What is done to an RDB before it is loaded, and to the server that has loaded it, to see whether it is noticed.
+pub(super) trait Damage {
+    /// Damages the file, or leaves it as it is.
+    fn file(&mut self, _truth: &Truth, _dump: &Path) -> Result<(), RedisError> {
+        Ok(())
+    }
+
+    /// Damages what was loaded, or leaves it as it is.
+    fn server(&mut self, _truth: &Truth, _client: &mut Client) -> Result<(), RedisError> {
+        Ok(())
+    }
+}
+
+/// No damage.
+pub(super) struct Unharmed;
+
+impl Damage for Unharmed {}
 
 /// Restores a snapshot below `place` and compares it.
 pub(crate) fn prove(snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, RedisError> {
+    prove_with(snapshot, place, &mut Unharmed, stop)
+}
+
+/// The same, with damage in between.
+pub(super) fn prove_with(
+    snapshot: &Snapshot,
+    place: &Path,
+    damage: &mut dyn Damage,
+    stop: Stop<'_>,
+) -> Result<Proof, RedisError> {
     let truth = truth_of(snapshot)?;
     let mut proof = Proof { bytes: truth.bytes, ..Proof::default() };
-    let scratch = match Scratch::start(snapshot, &truth, place, stop) {
+    let began = Instant::now();
+    let scratch = match Scratch::start_with(snapshot, &truth, place, damage, stop) {
         Ok(scratch) => scratch,
         Err(RedisError::Unfit(why)) => {
             proof.problems.push(why);
@@ -25,7 +55,9 @@ pub(crate) fn prove(snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result
         }
         Err(error) => return Err(error),
     };
+    proof.restore_secs = began.elapsed().as_secs_f64();
     let mut client = scratch.connect()?;
+    damage.server(&truth, &mut client)?;
     keys(&mut proof, &truth, &Facts::ask(&mut client)?);
     libraries(&mut proof, &truth, &mut client)?;
     users(&mut proof, &users_of(snapshot)?, &mut client)?;

@@ -7,6 +7,7 @@
 use super::access::{SERVER, find, least};
 use super::client::{Client, Reply};
 use super::error::RedisError;
+use super::prove::{Damage, Unharmed};
 use super::truth::{DUMP, TRUTH, TRUTH_FORMAT, Truth, USERS, VERSION};
 use super::url::Url;
 use crate::adapter::Stop;
@@ -42,6 +43,17 @@ impl Scratch {
         place: &Path,
         stop: Stop<'_>,
     ) -> Result<Self, RedisError> {
+        Self::start_with(snapshot, truth, place, &mut Unharmed, stop)
+    }
+
+    /// The same, with damage done to its file before.
+    pub(super) fn start_with(
+        snapshot: &Snapshot,
+        truth: &Truth,
+        place: &Path,
+        damage: &mut dyn Damage,
+        stop: Stop<'_>,
+    ) -> Result<Self, RedisError> {
         let server = find(None, SERVER, "redis-server")?;
         check_space(place, truth.bytes)?;
         let folder = tempfile::Builder::new().prefix("vow-redis-").tempdir_in(place);
@@ -53,6 +65,7 @@ impl Scratch {
         prepared.map_err(RedisError::io("prepare", &path))?;
         let (dump, config) = (path.join(DUMP), path.join("scratch.conf"));
         stored::write_to(snapshot, DUMP.as_bytes(), &dump, stop)?;
+        damage.file(truth, &dump)?;
         fs::write(&config, settings(&path, truth)).map_err(RedisError::io("write", &config))?;
         for file in [&dump, &config] {
             launcher.give(file).map_err(RedisError::io("prepare", file))?;

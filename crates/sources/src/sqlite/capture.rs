@@ -6,7 +6,7 @@ use super::find;
 use super::helper::{self, Copied};
 use super::place;
 use super::truth::{DatabaseTruth, FILES, TRUTH, TRUTH_FORMAT, Truth, VERSION};
-use crate::adapter::{Begun, Capture, Discovered, Memory, Run};
+use crate::adapter::{Begun, Capture, Discovered, Memory, Run, Told};
 use crate::process::Ended;
 use crate::program::{Judge, Program};
 use crate::steps::{Next, Outcomes, Slot, Step, Steps};
@@ -94,7 +94,7 @@ fn begin(options: &Arc<SqliteOptions>, run: &Run, learned: &Learned) -> Result<N
         return Ok(Next { found, then: Vec::new() });
     }
     found.push(Found::Item(synthetic::folder(b"")));
-    Ok(Next { found, then: plan(options, databases, learned) })
+    Ok(Next { found, then: plan(options, databases, learned, run.told.clone()) })
 }
 
 /// What is named must be there; folders are searched.
@@ -124,7 +124,7 @@ fn listed(path: &Path) -> Vec<u8> {
     [FILES.as_bytes(), path.as_os_str().as_bytes()].concat()
 }
 
-fn plan(options: &Arc<SqliteOptions>, databases: Vec<PathBuf>, learned: &Learned) -> Vec<Step> {
+fn plan(options: &Arc<SqliteOptions>, databases: Vec<PathBuf>, learned: &Learned, told: Told) -> Vec<Step> {
     // Folders on the way, with what the file system says about them: a restore in place must not change them.
     let mut paths: BTreeSet<PathBuf> =
         databases.iter().flat_map(|path| path.ancestors()).map(Path::to_owned).collect();
@@ -160,7 +160,7 @@ fn plan(options: &Arc<SqliteOptions>, databases: Vec<PathBuf>, learned: &Learned
         }));
     }
     let learned = Arc::clone(learned);
-    steps.push(Box::new(move || conclude(&outcomes, &handed_out, &databases, &learned)));
+    steps.push(Box::new(move || conclude(&outcomes, &handed_out, &databases, &learned, &told)));
     steps
 }
 
@@ -246,6 +246,7 @@ fn conclude(
     handed_out: &Mutex<usize>,
     databases: &[PathBuf],
     learned: &Learned,
+    told: &Told,
 ) -> Result<Next, String> {
     let count = *handed_out.lock().unwrap_or_else(PoisonError::into_inner);
     if count == 0 {
@@ -257,6 +258,10 @@ fn conclude(
     // Paths that are no text are not remembered.
     *learned.lock().unwrap_or_else(PoisonError::into_inner) =
         serde_json::to_string(&databases.iter().filter_map(|path| path.to_str()).collect::<Vec<_>>()).ok();
+    told.objects("database", databases_truth.len() as u64);
+    for object in databases_truth.iter().flat_map(|database| &database.objects) {
+        told.objects(&object.kind, 1);
+    }
     let truth = Truth { format: TRUTH_FORMAT.into(), version: VERSION, databases: databases_truth };
     let file = Found::Stream(synthetic::file(TRUTH.as_bytes()), synthetic::bytes(text_of(&truth)?));
     Ok(Next { found: vec![file], then: Vec::new() })

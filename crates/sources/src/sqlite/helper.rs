@@ -1,11 +1,14 @@
 //! The helper: what works with SQLite, in a process of its own. Vow starts itself with a hidden command for that.
 
 use super::SqliteError;
+use super::ask::{Asked, Said, ask};
 use super::copy::copy;
 use super::inspect::inspect;
 use super::truth::DatabaseTruth;
 use crate::adapter::Stop;
 use crate::process::{Launcher, Running};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -32,9 +35,11 @@ pub enum Task {
     Copy,
     /// Writes what the database says about itself, after a whole check.
     Check,
+    /// Does and asks what the file `scratch` says, on a copy that is thrown away.
+    Ask,
 }
 
-/// Does the task, in the helper. The answer is its length in 8 bytes, little-endian, a [`DatabaseTruth`] as JSON, and the copy.
+/// Does the task, in the helper. The answer is its length in 8 bytes and JSON: of [`Task::Ask`] what each query gave. Otherwise it is its length in 8 bytes, little-endian, a [`DatabaseTruth`] as JSON, and the copy.
 ///
 /// # Errors
 /// Why there is no answer, or no whole one.
@@ -46,14 +51,16 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<(), SqliteError> {
     let pipe = |source| SqliteError::Io { action: "write", path: "the answer".into(), source };
-    let answer = |truth: &DatabaseTruth| -> Result<Vec<u8>, SqliteError> {
-        let text = serde_json::to_vec(truth).map_err(|e| SqliteError::unfit(path, e.to_string()))?;
-        let length = (text.len() as u64).to_le_bytes();
-        Ok([&length[..], &text].concat())
-    };
+    if task == Task::Ask {
+        let text = fs::read(scratch).map_err(SqliteError::io("read", scratch))?;
+        let asked: Asked =
+            serde_json::from_slice(&text).map_err(|e| SqliteError::unfit(scratch, e.to_string()))?;
+        let said = ask(path, &asked)?;
+        return out.write_all(&answer(path, &said)?).and_then(|()| out.flush()).map_err(pipe);
+    }
     if task == Task::Check {
         let truth = inspect(path, path, exact_below_bytes, true)?;
-        return out.write_all(&answer(&truth)?).and_then(|()| out.flush()).map_err(pipe);
+        return out.write_all(&answer(path, &truth)?).and_then(|()| out.flush()).map_err(pipe);
     }
     let folder = tempfile::Builder::new().prefix("vow-sqlite-").tempdir_in(scratch);
     let folder = folder.map_err(SqliteError::io("make a private folder in", scratch))?;
@@ -63,8 +70,15 @@ pub fn run(
     let mut copy = fs::File::open(&file).map_err(SqliteError::io("read", &file))?;
     // Nothing is left of it when we are killed from now on.
     folder.close().map_err(SqliteError::io("remove", &file))?;
-    out.write_all(&answer(&truth)?).map_err(pipe)?;
+    out.write_all(&answer(path, &truth)?).map_err(pipe)?;
     io::copy(&mut copy, out).and_then(|_| out.flush()).map_err(pipe)
+}
+
+/// A document with its length before it.
+fn answer(path: &Path, document: &impl Serialize) -> Result<Vec<u8>, SqliteError> {
+    let text = serde_json::to_vec(document).map_err(|e| SqliteError::unfit(path, e.to_string()))?;
+    let length = (text.len() as u64).to_le_bytes();
+    Ok([&length[..], &text].concat())
 }
 
 /// Starts a helper.
@@ -87,7 +101,7 @@ fn start(
 }
 
 /// What it says about the database.
-fn read(path: &Path, from: &mut impl Read) -> io::Result<Result<DatabaseTruth, SqliteError>> {
+fn read<T: DeserializeOwned>(path: &Path, from: &mut impl Read) -> io::Result<Result<T, SqliteError>> {
     let not_it = |why: String| SqliteError::Answer { path: path.display().to_string(), why };
     let mut length = [0; 8];
     from.read_exact(&mut length)?;
@@ -122,7 +136,23 @@ pub(crate) fn checked(
     exact_below_bytes: u64,
     stop: Stop<'_>,
 ) -> Result<DatabaseTruth, SqliteError> {
-    let (running, mut out) = start("check", path, exact_below_bytes, Path::new("/"))?;
+    let started = start("check", path, exact_below_bytes, Path::new("/"))?;
+    answered(path, started, stop)
+}
+
+/// Has a copy asked, and damaged before if that is wanted. The file of what is asked is made beside it.
+pub(crate) fn asked(path: &Path, asked: &Asked, stop: Stop<'_>) -> Result<Vec<Said>, SqliteError> {
+    let file = path.with_extension("asked");
+    let text = serde_json::to_vec(asked).map_err(|e| SqliteError::unfit(path, e.to_string()))?;
+    fs::write(&file, text).map_err(SqliteError::io("write", &file))?;
+    answered(path, start("ask", path, 0, &file)?, stop)
+}
+
+fn answered<T: DeserializeOwned + Send + 'static>(
+    path: &Path,
+    (running, mut out): (Running, ChildStdout),
+    stop: Stop<'_>,
+) -> Result<T, SqliteError> {
     let owned = path.to_owned();
     let reader = std::thread::spawn(move || read(&owned, &mut out));
     let ended = running.wait(stop)?;

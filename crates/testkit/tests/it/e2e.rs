@@ -1,9 +1,11 @@
 //! The release binary from the outside: on real file systems, with real faults. Each test fails when its protection is removed.
 
+mod audited;
 mod bucket;
 mod cable;
 mod coherence;
 mod command;
+mod console;
 mod damage;
 mod drill;
 mod etcd;

@@ -6,6 +6,7 @@ mod damage;
 mod deposit;
 mod disks;
 mod e2e;
+mod edges;
 mod nth_failure;
 mod power_cut;
 mod publish;

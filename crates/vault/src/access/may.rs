@@ -44,6 +44,8 @@ pub enum Verb {
     Put(Kind),
     /// Commit a manifest.
     Commit,
+    /// Add a signed proof of a snapshot.
+    Prove,
 }
 
 /// What a key may do, in all.
@@ -90,6 +92,7 @@ impl Verb {
             Self::Read(_) => "read",
             Self::Put(_) => "put",
             Self::Commit => "commit",
+            Self::Prove => "prove",
         }
     }
 }
@@ -100,7 +103,7 @@ impl Access {
         match self {
             Self::Nobody | Self::Stranger => None,
             Self::Host(_) => Some(Role::Write),
-            Self::Granted(rights) => [Role::Replicate, Role::Restore, Role::Console]
+            Self::Granted(rights) => [Role::Replicate, Role::Restore, Role::Console, Role::Prove]
                 .into_iter()
                 .find(|role| rights.iter().any(|right| right.role() == *role)),
         }
@@ -135,10 +138,12 @@ pub fn may(access: &Access, verb: Verb, of: Option<Target<'_>>) -> bool {
 
 /// Whether it is about one host.
 fn needs_host(verb: Verb) -> bool {
-    use Verb::{About, Commit, Head, Health, Hosts, Join, Ledger, List, Metrics, Missing, Put, Read};
+    use Verb::{About, Commit, Head, Health, Hosts, Join, Ledger, List, Metrics, Missing, Prove, Put, Read};
     use Verb::{Introduction, Receipts, Seen, Snapshots, Status, Witness};
     match verb {
-        Receipts | Snapshots | Introduction | List(_) | Missing(_) | Read(_) | Put(_) | Commit => true,
+        Receipts | Snapshots | Introduction | List(_) | Missing(_) | Read(_) | Put(_) | Commit | Prove => {
+            true
+        }
         About | Health | Join | Hosts | Head | Witness | Seen | Ledger | Status | Metrics => false,
     }
 }
@@ -167,6 +172,7 @@ fn right_may(right: &Right, verb: Verb, of: Option<Target<'_>>) -> bool {
                 Verb::Receipts | Verb::Snapshots | Verb::List(_) | Verb::Read(_) | Verb::Hosts | Verb::Head
             ) && of.is_none_or(|of| covers(scope, of))
         }
+        Right::Prove(scope) => verb == Verb::Prove && of.is_some_and(|of| covers(scope, of)),
         Right::Replicate => matches!(
             verb,
             Verb::Receipts

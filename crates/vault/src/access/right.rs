@@ -12,6 +12,8 @@ pub enum Right {
     Write,
     /// Read everything of some hosts.
     Restore(Scope),
+    /// A drill host: say of snapshots of some hosts that they were restored and found right, and nothing else.
+    Prove(Scope),
     /// Another vault: read everything.
     Replicate,
     /// A console: read receipts and health of everything.
@@ -35,6 +37,7 @@ impl Right {
         match self {
             Self::Write => Role::Write,
             Self::Restore(_) => Role::Restore,
+            Self::Prove(_) => Role::Prove,
             Self::Replicate => Role::Replicate,
             Self::Console => Role::Console,
         }
@@ -47,6 +50,7 @@ impl fmt::Display for Right {
         match self {
             Self::Write => f.write_str("write"),
             Self::Restore(scope) => write!(f, "restore={scope}"),
+            Self::Prove(scope) => write!(f, "prove={scope}"),
             Self::Replicate => f.write_str("replicate"),
             Self::Console => f.write_str("console"),
         }
@@ -66,7 +70,7 @@ impl fmt::Display for Scope {
 /// A text that is no right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a right: write, restore=host=ID, restore=tenant=NAME, restore=all, replicate and console are known here"
+    "not a right: write, restore=host=ID, restore=tenant=NAME, restore=all, the same with prove, replicate and console are known here"
 )]
 pub struct BadRight;
 
@@ -78,7 +82,11 @@ impl FromStr for Right {
             "write" => Self::Write,
             "replicate" => Self::Replicate,
             "console" => Self::Console,
-            _ => Self::Restore(text.strip_prefix("restore=").ok_or(BadRight)?.parse()?),
+            _ => match text.split_once('=') {
+                Some(("restore", scope)) => Self::Restore(scope.parse()?),
+                Some(("prove", scope)) => Self::Prove(scope.parse()?),
+                _ => return Err(BadRight),
+            },
         })
     }
 }
@@ -113,6 +121,8 @@ mod tests {
             (Right::Restore(Scope::All), "restore=all".into()),
             (Right::Restore(Scope::Tenant("acme".into())), "restore=tenant=acme".into()),
             (Right::Restore(Scope::Host(host)), format!("restore=host={host}")),
+            (Right::Prove(Scope::All), "prove=all".into()),
+            (Right::Prove(Scope::Host(host)), format!("prove=host={host}")),
         ] {
             assert_eq!(right.to_string(), text);
             assert_eq!(text.parse(), Ok(right));
@@ -123,6 +133,8 @@ mod tests {
             "admin",
             "restore",
             "restore=",
+            "prove",
+            "prove=",
             "restore=tenant=",
             "restore=tenant=a=b",
             "restore=tenant=../x",

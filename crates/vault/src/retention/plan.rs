@@ -132,6 +132,7 @@ struct Source<'s> {
     newer_counted: Vec<usize>,
     newest_counted: Option<usize>,
     last_proven: Option<usize>,
+    last_attested: Option<usize>,
     newest_of_host: Option<u64>,
     slots: Vec<Slots>,
     rules: &'s Rules,
@@ -159,8 +160,10 @@ impl<'s> Source<'s> {
         }
         let proven = |at: &usize| living[*at].marks.proven.is_some();
         let undoubted = |at: &usize| proven(at) && !living[*at].marks.is_doubted();
-        let all = 0..living.len();
+        let mut all = 0..living.len();
         let last_proven = all.clone().rfind(undoubted).or_else(|| all.clone().rfind(proven));
+        // Beside the last proven one, never in its place: whoever forges this keeps one snapshot more, and loses none.
+        let last_attested = all.rfind(|at| living[*at].marks.attested.is_some());
         let slots = slot_rules(rules).map(|(period, count)| {
             // Going back in time, the last one to fill a slot is its first.
             let mut firsts = BTreeMap::new();
@@ -180,6 +183,7 @@ impl<'s> Source<'s> {
             newer_counted,
             newest_counted,
             last_proven,
+            last_attested,
             newest_of_host,
             slots,
             rules,
@@ -195,6 +199,7 @@ impl<'s> Source<'s> {
         add(snapshot.marks.pin.keeps(now, rules.tighten_after).map(Keep::Pinned));
         add(snapshot.marks.hold.keeps(now, rules.tighten_after).map(Keep::Held));
         add((self.last_proven == Some(at)).then_some(Keep::LastProven));
+        add((self.last_attested == Some(at)).then_some(Keep::LastAttested));
         add((at + 1 == self.living.len()).then_some(Keep::Newest));
         add((self.newest_counted == Some(at)).then_some(Keep::NewestCounted));
         add((self.newest_of_host == Some(snapshot.position)).then_some(Keep::NewestOfHost));

@@ -16,6 +16,8 @@ pub enum Keep {
     Held(Option<Nanos>),
     /// The last one of its source that was restored and found right.
     LastProven,
+    /// The last one of its source that a drill host attested from afar.
+    LastAttested,
     /// The newest of its source, counted or not.
     Newest,
     /// The newest of its source that counts.
@@ -58,6 +60,7 @@ impl Keep {
             Self::Pinned(_) => "pinned",
             Self::Held(_) => "held",
             Self::LastProven => "last-proven",
+            Self::LastAttested => "last-attested",
             Self::Newest => "newest",
             Self::NewestCounted => "newest-counted",
             Self::NewestOfHost => "newest-of-host",
@@ -78,6 +81,7 @@ impl fmt::Display for Keep {
             Self::Held(None) => f.write_str("on hold"),
             Self::Held(Some(until)) => write!(f, "hold released, but holds until {}", stamp(*until)),
             Self::LastProven => f.write_str("last proven"),
+            Self::LastAttested => f.write_str("last proven by a drill host"),
             Self::Newest => f.write_str("newest of its source"),
             Self::NewestCounted => f.write_str("newest good one"),
             Self::NewestOfHost => f.write_str("newest of its host"),

@@ -45,6 +45,8 @@ pub struct Marks {
     pub proven: Option<Nanos>,
     /// When it was last found wrong.
     pub doubted: Option<Nanos>,
+    /// When a drill host last said from afar that it was restored and found right. It keeps, and does nothing else.
+    pub attested: Option<Nanos>,
 }
 
 /// A pin or a hold.

@@ -54,6 +54,7 @@ pub(crate) fn verb_of(method: &Method, route: Route) -> Option<Verb> {
         ("GET" | "HEAD", Route::Host(_, Spot::Object(kind, _))) => Verb::Read(kind),
         ("PUT", Route::Host(_, Spot::Object(Kind::Manifest, _))) => Verb::Commit,
         ("PUT", Route::Host(_, Spot::Object(kind, _))) => Verb::Put(kind),
+        ("PUT", Route::Host(_, Spot::Proof(_))) => Verb::Prove,
         _ => return None,
     })
 }
@@ -81,6 +82,7 @@ mod tests {
             format!("/v1/hosts/{hex}/packs"),
             format!("/v1/hosts/{hex}/packs/missing"),
             format!("/v1/hosts/{hex}/receipts"),
+            format!("/v1/hosts/{hex}/proofs/{hex}"),
         ] {
             for method in
                 ["DELETE", "PATCH", "MOVE", "COPY", "OPTIONS", "TRACE", "PROPFIND", "BREW", "get", "CONNECT"]
@@ -92,7 +94,7 @@ mod tests {
                 .filter(|method| read(method, &target).is_some())
                 .count();
         }
-        assert_eq!(known, 13);
+        assert_eq!(known, 14);
     }
 
     #[test]
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn everything_in_the_document_is_known_here() {
         let documented = documented();
-        assert_eq!(documented.len(), 18);
+        assert_eq!(documented.len(), 19);
         for (template, method, name) in documented {
             for target in targets(&template) {
                 let verb = read(&method, &target).unwrap_or_else(|| panic!("{method} {target}"));
@@ -180,6 +182,7 @@ mod tests {
             Route::Host(host, Spot::Receipts),
             Route::Host(host, Spot::Snapshots),
             Route::Host(host, Spot::Introduction),
+            Route::Host(host, Spot::Proof(id)),
         ];
         for kind in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
             routes.extend(

@@ -6,10 +6,11 @@ pub(super) mod hosts;
 pub(super) mod join;
 pub(super) mod ledger;
 pub(super) mod objects;
+pub(super) mod proofs;
 pub(super) mod put;
 pub(super) mod watch;
 
-pub(super) use extract::{AfterId, AfterPosition, JsonBody, NoQuery, OfHost, OfObject};
+pub(super) use extract::{AfterId, AfterPosition, JsonBody, NoQuery, OfHost, OfObject, OfProof};
 
 use axum::response::Response;
 

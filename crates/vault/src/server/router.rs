@@ -3,10 +3,10 @@
 use super::app::App;
 use super::error::ApiError;
 use super::gate::gate;
-use super::handlers::{about, hosts, join, ledger, objects, put, watch};
+use super::handlers::{about, hosts, join, ledger, objects, proofs, put, watch};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put as routing_put};
 use std::sync::Arc;
 
 /// The routes of `docs/protocol.md`, "Paths".
@@ -27,6 +27,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/hosts/{host}/{kind}", get(objects::list))
         .route("/v1/hosts/{host}/{kind}/missing", post(objects::missing))
         .route("/v1/hosts/{host}/manifests/{id}", get(objects::read).put(put::commit))
+        .route("/v1/hosts/{host}/proofs/{id}", routing_put(proofs::prove))
         .route("/v1/hosts/{host}/{kind}/{id}", get(objects::read).put(put::put))
         .fallback(absent)
         .method_not_allowed_fallback(absent)

@@ -60,6 +60,8 @@ fn marks(state: &State, snapshot: &SnapshotState) -> Marks {
             Mark::Proven => (marks.proven, marks.doubted) = (Some(time), None),
             Mark::Doubted => marks.doubted = Some(time.max(marks.proven.unwrap_or(time).saturating_add(1))),
             Mark::Cleared => marks.doubted = None,
+            // A word from afar ends no doubt.
+            Mark::Attested => marks.attested = Some(time),
         }
     }
     marks
@@ -136,7 +138,13 @@ mod tests {
         };
         // All at the same time: their order alone tells.
         let marks = (2..).zip(list).map(|(position, mark)| Marked { position, time: 9, mark: *mark });
-        let snapshot = SnapshotState { receipt, expired: None, marks: marks.collect(), remembered: None };
+        let snapshot = SnapshotState {
+            receipt,
+            expired: None,
+            marks: marks.collect(),
+            remembered: None,
+            proofs: Vec::new(),
+        };
         super::marks(&State::default(), &snapshot)
     }
 

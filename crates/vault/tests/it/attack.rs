@@ -7,6 +7,7 @@ mod foreign;
 mod forged;
 mod methods;
 mod paths;
+mod proofs;
 mod quota;
 mod siege;
 mod slow;

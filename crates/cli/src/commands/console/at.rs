@@ -15,18 +15,18 @@ use vow_console::server::{App, Folder, FolderError};
 pub(crate) struct At {
     /// The folder of the console: that of its console.toml
     #[arg(long, value_name = "DIR", env = "VOW_CONSOLE_DIR", hide_env_values = true)]
-    pub(super) dir: PathBuf,
+    pub(in crate::commands) dir: PathBuf,
 }
 
 impl At {
     /// Reads its settings.
-    pub(super) fn folder(&self) -> Outcome<Folder> {
+    pub(in crate::commands) fn folder(&self) -> Outcome<Folder> {
         let dir = std::path::absolute(&self.dir).map_err(|e| Failure::io("find", &self.dir, e))?;
         Ok(Folder::open(&dir)?)
     }
 
     /// Opens it, does something with it, and closes it.
-    pub(super) fn with<T, F>(&self, work: impl FnOnce(Arc<App>) -> F) -> Outcome<T>
+    pub(in crate::commands) fn with<T, F>(&self, work: impl FnOnce(Arc<App>) -> F) -> Outcome<T>
     where
         F: Future<Output = Outcome<T>>,
     {

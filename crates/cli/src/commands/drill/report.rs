@@ -226,6 +226,7 @@ pub(super) fn value(proof: &Proven) -> Value {
         "bytes_read": drilled.bytes_read,
         "share": drilled.share,
         "term_drills": drilled.term_drills,
+        "screenshots": drilled.screenshots,
         "sabotages": proof.tried.iter().map(|one| json!({
             "name": one.name,
             "object": one.object,

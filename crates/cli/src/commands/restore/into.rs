@@ -8,6 +8,8 @@ use crate::failure::{Failure, Outcome};
 use crate::reading::Reading;
 use crate::ui::{self, Task};
 use serde_json::json;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 use vow_agent::plan::SourcePlan;
@@ -66,6 +68,9 @@ pub(super) fn run(
     if let Some(until) = until {
         let made = tempfile::Builder::new().prefix("vow-log-").tempdir_in(&scratch);
         let made = made.map_err(|e| Failure::io("make a private folder in", &scratch, e))?;
+        // The scratch server's account reads what is below; nobody but who is given it.
+        fs::set_permissions(made.path(), fs::Permissions::from_mode(0o711))
+            .map_err(|e| Failure::io("prepare", made.path(), e))?;
         replay = log::gather(cx, reading, snapshot, adapter, until, made.path())?;
         folder = Some(made);
     }

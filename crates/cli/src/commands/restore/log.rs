@@ -69,10 +69,11 @@ pub(super) fn gather(
         .hint("choose an earlier snapshot: `vow snapshots` lists them"));
     }
     let pieces = pieces(reading, snapshot.info(), &*after, until)?;
-    let mut names = BTreeSet::new();
+    let (mut names, mut missed, mut broken) = (BTreeSet::new(), None, None);
     let mut files = Vec::new();
     for (info, places) in &pieces {
         let piece = open_first(cx, info, places)?;
+        let before = names.len();
         let mut wanted = Vec::new();
         for entry in piece.entries(None) {
             let entry = entry?;
@@ -82,11 +83,18 @@ pub(super) fn gather(
                 wanted.push((name, entry));
             }
         }
+        // What is missing before the oldest piece that matters does not matter, nor what is after the newest one.
+        if before > 0 && missed.is_none() {
+            missed = piece.root().problems.first().map(|(_, text)| ui::plain(text));
+        }
+        if names.len() > before && broken.is_none() {
+            broken.clone_from(&missed);
+        }
         files.push((piece, wanted));
     }
     let names: Vec<_> = names.into_iter().collect();
     // Before anything is written.
-    if let Some(missing) = after.missing(&names) {
+    if let Some(missing) = after.missing(&names).or(broken) {
         return Err(Failure::failed(format!(
             "{missing}: that moment cannot be gone back to from this snapshot"
         ))
@@ -117,10 +125,11 @@ pub(super) fn gather(
     })
 }
 
-/// Insists that the log tells everything up to the moment.
+/// Insists that the log goes on from the snapshot, and tells everything up to the moment.
 fn reached(after: &dyn LogAfter, folder: &Path, until: Until) -> Outcome<()> {
+    let reaches =
+        after.reaches(folder).map_err(|e| Failure::failed("the log cannot be replayed").because(&e))?;
     let Until::Moment(moment) = until else { return Ok(()) };
-    let reaches = after.reaches(folder).map_err(|e| Failure::failed("the log cannot be read").because(&e))?;
     match reaches {
         Some(secs) if secs < moment.as_second() => Err(Failure::failed(format!(
             "the log in the vaults does not reach {moment}: its last event is of {}",

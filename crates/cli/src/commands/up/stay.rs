@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::{layout, signals, ui};
 use serde_json::json;
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -74,9 +75,12 @@ fn say_where(cx: &Context, dir: &Path, console: &OwnConsole, web: &[SocketAddr])
         "login_secs": LINK_SECS, "user": user(),
     }));
     cx.ui.say(&format!("the page: {page}"));
-    cx.ui.say(&format!("  log in once, within 15 minutes: {page}{}", *link));
+    // What goes into a log is not for one person's eyes: there, a link is made when it is wanted.
+    if std::io::stdout().is_terminal() {
+        cx.ui.say(&format!("  log in once, within 15 minutes: {page}{}", *link));
+    }
     cx.ui.say(&format!(
-        "  another link: vow console user link {0} --dir {1}\n  a password:   vow console user reset {0} --dir {1}    # read from the standard input",
+        "  a login link: vow console user link {0} --dir {1}\n  a password:   vow console user reset {0} --dir {1}    # read from the standard input",
         ui::plain(&user()),
         folder.display()
     ));

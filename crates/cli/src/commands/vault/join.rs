@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Join as a restorer, with the identity in this file
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     identity: Option<PathBuf>,
+    /// Join as a drill host, with the drill's own key: proofs of what was drilled from there are brought there
+    #[arg(long, conflicts_with_all = ["identity", "dir"])]
+    drill: bool,
     /// Join as the vault in this folder, to replicate
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -65,6 +68,9 @@ pub(crate) fn read_token(text: &str) -> Outcome<JoinToken> {
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let token = read_token(&args.token)?;
     check_name("vault", &args.name).map_err(|why| Failure::new(Exit::Usage, why))?;
+    if args.drill {
+        return as_drill_host(cx, args, &token);
+    }
     match (&args.identity, &args.dir) {
         (Some(identity), _) => as_restorer(cx, args, &token, identity),
         (_, Some(dir)) => super::replica::join(cx, &args.name, &token, dir),
@@ -125,6 +131,26 @@ fn as_restorer(cx: &Context, args: &Args, token: &JoinToken, file: &Path) -> Out
     }));
     cx.ui.say(&format!("this identity may read from the vault at {}", token.address));
     cx.ui.say(&format!("add this line to its recovery kit:\n{line}"));
+    Ok(Exit::Done)
+}
+
+fn as_drill_host(cx: &Context, args: &Args, token: &JoinToken) -> Outcome<Exit> {
+    let config = cx.load_config()?;
+    let proofs = vow_agent::drill::proofs::Proofs::open(&config.state.join("drill"))?;
+    let joined = join(token, proofs.key(), None, &args.name, &[])?;
+    expect(&joined, Role::Prove)?;
+    let known = config.vaults.iter().find(|plan| plan.fingerprint == Some(token.fingerprint));
+    cx.ui.json(&json!({
+        "message_type": "summary", "status": "ok", "url": token.address.to_string(),
+        "fingerprint": token.fingerprint.to_string(), "role": joined.role.word(), "name": known.map(|plan| &plan.name),
+    }));
+    cx.ui.say(&format!("drills of this plan may bring their proofs to the vault at {}", token.address));
+    if known.is_none() {
+        cx.ui.warn(&format!(
+            "{} has no vault with this fingerprint: proofs are brought only to vaults that the plan names",
+            config.file.display()
+        ));
+    }
     Ok(Exit::Done)
 }
 

@@ -24,13 +24,13 @@ pub(crate) struct Args {
     /// Talk to the server behind this socket instead of opening the vault
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// What the key may do: add as a host, read as a restorer, copy everything, or watch
+    /// What the key may do: add as a host, read as a restorer, bring proofs of drills, copy everything, or watch
     #[arg(long, value_enum, default_value_t = Role::Write)]
     role: Role,
-    /// Of a host: the customer it belongs to. Of a restorer: whose hosts it may read
+    /// Of a host: the customer it belongs to. Of a restorer or a drill host: whose hosts it is for
     #[arg(long, value_name = "T")]
     tenant: Option<String>,
-    /// Of a restorer: the host it may read, by its id
+    /// Of a restorer or a drill host: the host it is for, by its id
     #[arg(long, value_name = "ID", conflicts_with = "tenant")]
     host: Option<HostId>,
     /// The name it must join with
@@ -48,6 +48,7 @@ pub(crate) struct Args {
 enum Role {
     Write,
     Restore,
+    Prove,
     Replicate,
     Console,
 }
@@ -93,6 +94,9 @@ fn right(args: &Args) -> Outcome<Right> {
         (Role::Restore, Some(tenant), None) => Right::Restore(Scope::Tenant(tenant.clone())),
         (Role::Restore, None, Some(host)) => Right::Restore(Scope::Host(*host)),
         (Role::Restore, _, _) => Right::Restore(Scope::All),
+        (Role::Prove, Some(tenant), None) => Right::Prove(Scope::Tenant(tenant.clone())),
+        (Role::Prove, None, Some(host)) => Right::Prove(Scope::Host(*host)),
+        (Role::Prove, _, _) => Right::Prove(Scope::All),
         (Role::Replicate, None, None) => Right::Replicate,
         (Role::Console, None, None) => Right::Console,
         (_, _, Some(_)) => return Err(stray("--host")),

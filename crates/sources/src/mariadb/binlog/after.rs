@@ -2,7 +2,7 @@
 
 use super::super::error::MariaDbError;
 use super::super::stored::Stored;
-use super::events::ending;
+use super::events::{Ending, ending};
 use super::names::{LogName, missing};
 use super::receive::binlog_source;
 use super::spool::names_in;
@@ -16,7 +16,12 @@ pub(crate) struct After {
     source: String,
     earliest: String,
     from: LogName,
+    /// When the snapshot is of, in seconds since 1970, when that can be read.
+    taken_secs: Option<i64>,
 }
+
+/// Clocks are set now and then: a file that was begun so much after the snapshot is still believed to be the one it names.
+const SLACK_SECS: i64 = 60;
 
 impl After {
     /// Of this snapshot.
@@ -36,13 +41,35 @@ impl After {
         })?;
         let source = binlog_source(&stored.snapshot().info().manifest.source);
         let earliest = format!("{}Z", stored.truth.taken.replace(' ', "T"));
-        Ok(Self { source, earliest, from })
+        Ok(Self { source, earliest, from, taken_secs: seconds(&stored.truth.taken) })
     }
 
     /// Whether it is one of its files.
     pub(super) fn has(&self, name: &LogName) -> bool {
         name.base == self.from.base && name.number >= self.from.number
     }
+}
+
+/// When the first and the last event of a file were.
+fn look_into(folder: &Path, name: &LogName) -> Result<Ending, MariaDbError> {
+    let path = folder.join(name.to_string());
+    let file = fs::File::open(&path).map_err(MariaDbError::io("open", &path))?;
+    let ended = ending(BufReader::with_capacity(256 << 10, file));
+    ended.map_err(|why| MariaDbError::content(&name.to_string(), format!("it {why}")))
+}
+
+/// Reads `2026-11-20 10:00:00.25`, a moment in UTC: seconds since 1970.
+fn seconds(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once(' ')?;
+    let numbers =
+        |text: &str, by: char| text.split(by).map(|part| part.parse().ok()).collect::<Option<Vec<i64>>>();
+    let [year, month, day] = numbers(date, '-')?[..] else { return None };
+    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?[..] else { return None };
+    // Days since 1970, with years that begin in March: the leap day is the last one then.
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
+    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 impl LogAfter for After {
@@ -68,18 +95,30 @@ impl LogAfter for After {
     }
 
     fn reaches(&self, folder: &Path) -> Result<Option<i64>, AdapterError> {
-        let last = names_in(folder)
-            .map_err(super::super::adapter::stopped)?
-            .into_iter()
-            .filter(|name| self.has(name))
-            .max();
-        let Some(last) = last else { return Ok(None) };
-        let path = folder.join(last.to_string());
-        let file = fs::File::open(&path)
-            .map_err(MariaDbError::io("open", &path))
-            .map_err(super::super::adapter::stopped)?;
-        let ended = ending(BufReader::with_capacity(256 << 10, file));
-        let ended = ended.map_err(|why| MariaDbError::content(&last.to_string(), format!("it {why}")));
-        ended.map(|ended| Some(ended.last_secs)).map_err(super::super::adapter::stopped)
+        let failed = super::super::adapter::stopped;
+        let names = names_in(folder).map_err(failed)?;
+        let Some(last) = names.iter().filter(|name| self.has(name)).max() else { return Ok(None) };
+        let begun = look_into(folder, &self.from).map_err(failed)?.first_secs;
+        if self.taken_secs.is_some_and(|taken| begun > taken + SLACK_SECS) {
+            return Err(failed(MariaDbError::Refused(format!(
+                "{} in the vaults was begun after the snapshot, so it is another one than that in which the snapshot stands: the server has \
+                 begun its binary log anew (RESET MASTER)",
+                self.from
+            ))));
+        }
+        look_into(folder, last).map(|ending| Some(ending.last_secs)).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seconds;
+
+    #[test]
+    fn moments_are_counted() {
+        assert_eq!(seconds("1970-01-01 00:00:00"), Some(0));
+        assert_eq!(seconds("2000-02-29 23:59:59.999999"), Some(951_868_799));
+        assert_eq!(seconds("2026-11-28 05:46:41"), Some(1_795_844_801));
+        assert_eq!(seconds(""), None);
     }
 }

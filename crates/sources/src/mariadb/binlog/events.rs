@@ -12,6 +12,8 @@ const ROTATE: u8 = 4;
 /// What a whole file says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ending {
+    /// When the first event was: the server began the file then.
+    pub(super) first_secs: i64,
     /// When the last event was, by the server's clock: seconds since 1970.
     pub(super) last_secs: i64,
     /// The server ended the file itself: nothing can be missing.
@@ -32,7 +34,7 @@ pub(super) fn ending(mut file: impl Read) -> Result<Ending, String> {
     if magic != MAGIC {
         return Err("is no binary log: it does not begin as one (encrypted ones are not supported)".into());
     }
-    let mut ending = Ending { last_secs: 0, is_closed: false };
+    let mut ending = Ending { first_secs: 0, last_secs: 0, is_closed: false };
     let mut any = false;
     loop {
         let mut head = [0; HEAD_BYTES];
@@ -49,6 +51,9 @@ pub(super) fn ending(mut file: impl Read) -> Result<Ending, String> {
         let skipped = io::copy(&mut file.by_ref().take(body), &mut io::sink()).map_err(cut)?;
         if skipped < body {
             return Err("ends in the middle of an event".into());
+        }
+        if !any {
+            ending.first_secs = i64::from(secs);
         }
         any = true;
         // Events that a server makes up for whoever reads along have no time.
@@ -85,9 +90,9 @@ mod tests {
         let open =
             [MAGIC.to_vec(), event(100, 15, b"format"), event(300, 2, b"query"), event(200, 16, b"xid")]
                 .concat();
-        assert_eq!(ending(&open[..]), Ok(Ending { last_secs: 300, is_closed: false }));
+        assert_eq!(ending(&open[..]), Ok(Ending { first_secs: 100, last_secs: 300, is_closed: false }));
         let closed = [open.clone(), event(400, ROTATE, b"binlog.000002")].concat();
-        assert_eq!(ending(&closed[..]), Ok(Ending { last_secs: 400, is_closed: true }));
+        assert_eq!(ending(&closed[..]), Ok(Ending { first_secs: 100, last_secs: 400, is_closed: true }));
         let ends: Vec<_> = (0..closed.len()).filter(|length| ending(&closed[..*length]).is_ok()).collect();
         // Between two events nothing tells that more was to come.
         assert_eq!(ends.len(), 3);

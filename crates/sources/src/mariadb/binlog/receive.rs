@@ -154,11 +154,13 @@ impl Receiver {
         };
         received.behind = self.awaited.as_ref().is_some_and(|awaited| !is_there(awaited));
         received.waiting = inside.finished.len() as u64;
-        // While a file is still being written its size is another one than it will be.
-        if !received.behind {
-            received.problems.extend(inside.problems);
+        match inside.broken {
+            // Begun again, it is received again.
+            Some((name, why)) if inside.finished.is_empty() => {
+                Err(MariaDbError::Refused(format!("{name} was not received whole: it {why}")))
+            }
+            _ => Ok(received),
         }
-        Ok(received)
     }
 }
 
@@ -203,33 +205,49 @@ fn flush(session: &mut Session, stop: Stop<'_>) -> Result<(), MariaDbError> {
     session.query("beginning a new file of the binary log", "FLUSH BINARY LOGS", stop).map(drop)
 }
 
-/// The file to begin with, and what is missing before it. The newest file in the spool was not received to its end, as a rule.
+/// The file to begin with, and what is missing before it. What is in the spool and not whole is received again.
 fn begin_with(spool: &Spool, server: &[(LogName, u64)]) -> Result<(LogName, Vec<String>), MariaDbError> {
     let there: Vec<_> = server.iter().map(|(name, _)| name.clone()).collect();
-    let names = spool.names()?;
-    let captured = spool.captured();
-    let (Some(oldest), base) = (there.first().cloned(), there.first().map(|name| name.base.clone())) else {
+    let (Some(oldest), Some(current)) = (there.first(), there.last()) else {
         return Err(MariaDbError::Refused("the server has no binary log".into()));
     };
-    let ours = |name: &&LogName| Some(&name.base) == base.as_ref();
-    let mut newest = names.iter().filter(ours).max().cloned();
+    let ours = |name: &&LogName| name.base == oldest.base;
+    let captured = spool.captured().filter(|last| ours(&last));
+    if let Some(last) = captured.as_ref().filter(|last| last.number >= current.number) {
+        spool.begin_anew()?;
+        return Ok((
+            oldest.clone(),
+            vec![format!(
+                "the server has begun its binary log anew: {last} was received before, and {current} is its newest file now; make a new snapshot"
+            )],
+        ));
+    }
+    if let Some((broken, _)) = spool.look(&closed(server))?.broken {
+        // What comes after it can be had again, or is worth nothing.
+        for name in spool.names()?.iter().filter(ours).filter(|name| name.number >= broken.number) {
+            if name.number == broken.number || there.contains(name) {
+                spool.remove(name)?;
+            }
+        }
+    }
+    let mut newest = spool.names()?.iter().filter(ours).max().cloned();
     if let Some(last) = newest.take_if(|last| !there.contains(last) && spool.is_closed(last)) {
         newest = Some(last.with(last.number + 1));
     } else if let Some(last) = &newest {
-        // It is received again from its beginning, or is gone.
+        // As a rule it was not received to its end.
         spool.remove(last)?;
     }
-    let next = newest.or_else(|| captured.filter(|last| ours(&last)).map(|last| last.with(last.number + 1)));
+    let next = newest.or_else(|| captured.map(|last| last.with(last.number + 1)));
     Ok(match next {
         // All that the server still has: snapshots from before today go on from there.
-        None => (oldest, Vec::new()),
+        None => (oldest.clone(), Vec::new()),
         Some(next) if there.contains(&next) => (next, Vec::new()),
         Some(next) => {
             let problem = format!(
                 "the server removed {next} before it was received, and begins with {oldest} now: no moment after that can be gone back \
                  to from an earlier snapshot; make a new one, and see that binlog_expire_logs_seconds is long enough"
             );
-            (oldest, vec![problem])
+            (oldest.clone(), vec![problem])
         }
     })
 }

@@ -37,8 +37,8 @@ type Seen = (u64, Result<Ending, String>);
 pub(super) struct Inside {
     /// Finished and not captured, in their order.
     pub(super) finished: Vec<LogName>,
-    /// What somebody must look at.
-    pub(super) problems: Vec<String>,
+    /// The first one that is not whole, and why.
+    pub(super) broken: Option<(LogName, String)>,
 }
 
 impl Spool {
@@ -83,7 +83,7 @@ impl Spool {
             match self.whole(&name, sizes)? {
                 None => inside.finished.push(name),
                 Some(why) => {
-                    inside.problems.push(format!("{name} was not received whole: it {why}"));
+                    inside.broken = Some((name, why));
                     // What follows it goes on from nothing.
                     break;
                 }
@@ -138,6 +138,13 @@ impl Spool {
         write().map_err(MariaDbError::io("write", &path))
     }
 
+    /// The server has begun its numbers anew: what is here is of before.
+    pub(super) fn begin_anew(&self) -> Result<(), MariaDbError> {
+        self.names()?.iter().try_for_each(|name| self.remove(name))?;
+        let path = self.folder.join(CAPTURED);
+        fs::remove_file(&path).map_err(MariaDbError::io("remove", &path))
+    }
+
     /// Removes what was captured.
     pub(super) fn forget(&self) -> Result<(), MariaDbError> {
         let Some(captured) = self.captured() else { return Ok(()) };
@@ -184,8 +191,7 @@ pub(super) struct Finished {
 
 impl Capture for Finished {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
-        let Inside { mut finished, mut problems } =
-            self.spool.look(&self.sizes).map_err(|e| e.to_string())?;
+        let Inside { mut finished, .. } = self.spool.look(&self.sizes).map_err(|e| e.to_string())?;
         finished.truncate(FILES_AT_ONCE);
         let before: Option<Memo> = run
             .remembered
@@ -193,7 +199,7 @@ impl Capture for Finished {
             .map(serde_json::from_str)
             .transpose()
             .map_err(|e| format!("the record of the binary log: {e}"))?;
-        problems.extend(before.and_then(|before| gap(&self.spool, &before, &finished)));
+        let problems = before.and_then(|before| gap(&self.spool, &before, &finished)).into_iter().collect();
         let memo = finished
             .last()
             .map(|last| Memo { identifier: self.spool.identifier.clone(), last: last.to_string() });

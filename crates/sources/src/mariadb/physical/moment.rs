@@ -6,7 +6,7 @@
 //! come too late, the copy is as good, and rows are not counted. The copy's own position in the binary log says the same again.
 
 use super::super::access::Access;
-use super::super::capture::position;
+use super::super::begin::position;
 use super::super::error::MariaDbError;
 use super::super::measure::Table;
 use super::super::session::Session;

@@ -1,11 +1,13 @@
 //! Proving a copy of a server's files: unpacked, prepared, started as a scratch server, checked, and compared with the truth.
 
 use super::super::error::MariaDbError;
-use super::super::prove::Prover;
+use super::super::prove::{Damage, Prover};
+use super::super::question::ask;
 use super::super::scratch::Scratch;
 use super::super::session::Stop;
 use super::super::stored::Stored;
 use crate::adapter::Proof;
+use crate::question::Question;
 use crate::stored::StoredError;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +16,13 @@ use std::time::Instant;
 const PLUGINS: &str = "SELECT plugin_name FROM information_schema.plugins WHERE plugin_status = 'ACTIVE'";
 
 /// Starts a scratch server from the files below `place`, and compares it.
-pub(crate) fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, MariaDbError> {
+pub(crate) fn prove(
+    stored: &Stored<'_>,
+    place: &Path,
+    damage: &mut dyn Damage,
+    questions: &[Question],
+    stop: Stop<'_>,
+) -> Result<Proof, MariaDbError> {
     let mut proof = Proof { bytes: stored.stored_bytes(), ..Proof::default() };
     let began = Instant::now();
     let scratch = match Scratch::of_files(stored, place, stop) {
@@ -47,6 +55,7 @@ pub(crate) fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result
             ));
         }
     }
+    damage.apply(&stored.truth, &scratch.access, stop)?;
     let mut session = scratch.access.session(stop)?;
     let here = session.query("listing the plugins", PLUGINS, stop)?.into_iter().flatten();
     let here: BTreeSet<_> = here.map(|name| name.to_ascii_lowercase()).collect();
@@ -60,5 +69,7 @@ pub(crate) fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result
     drop(session);
     prover.views()?;
     prover.check_structure()?;
-    Ok(prover.proof)
+    let mut proof = prover.proof;
+    ask(&mut proof, &scratch.access, &stored.truth.databases, questions, stop)?;
+    Ok(proof)
 }

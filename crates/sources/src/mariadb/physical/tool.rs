@@ -119,7 +119,8 @@ pub(super) fn check_place(
 
 /// The program as it makes a copy onto its output. It writes nothing else: `folder` is a private one for what it must have.
 pub(super) fn backup(access: &Access, folder: &Path) -> Result<Command, MariaDbError> {
-    let mut command = access.command(PROGRAM)?;
+    let mut command = access.launcher.ending_with_us(&access.tools.program(PROGRAM)?);
+    access.add_options(&mut command);
     command.args(["--backup", "--stream=mbstream"]).arg(format!("--target-dir={}", folder.display()));
     command.arg(format!("--tmpdir={}", folder.display()));
     Ok(command)
@@ -147,7 +148,7 @@ pub(super) fn ended_well(ended: &Ended) -> Result<(), String> {
     } else {
         ended.status.to_string()
     };
-    Err(format!("{} failed ({how}): {}", ended.program, one_line(&said)))
+    Err(format!("{PROGRAM} failed ({how}): {}", one_line(&said)))
 }
 
 #[cfg(test)]

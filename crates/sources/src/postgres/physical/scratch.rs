@@ -9,7 +9,9 @@ use super::capture::BASE;
 use super::pour::Pour;
 use super::stored::{StoredBackup, link_tablespaces, recovery_settings};
 use crate::adapter::{Proof, Replay, Request, Restored};
+use crate::postgres::question::ask;
 use crate::process::{Account, ToolError};
+use crate::question::Question;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -107,7 +109,12 @@ fn give_all(path: &Path, account: &Account) -> std::io::Result<()> {
 }
 
 /// Starts a scratch server from the snapshot, and compares it with what is known.
-pub(crate) fn prove(stored: &StoredBackup<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, PostgresError> {
+pub(crate) fn prove(
+    stored: &StoredBackup<'_>,
+    place: &Path,
+    questions: &[Question],
+    stop: Stop<'_>,
+) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(), ..Proof::default() };
     let began = Instant::now();
     let scratch = match start(stored, place, &Replay::default(), true, stop) {
@@ -174,6 +181,13 @@ pub(crate) fn prove(stored: &StoredBackup<'_>, place: &Path, stop: Stop<'_>) -> 
             proof.problems.push(error.to_string());
         }
     }
+    let filled = stored
+        .backup
+        .databases
+        .iter()
+        .filter(|database| there.contains(&database.name) && !database.tables.is_empty());
+    let filled: Vec<_> = filled.map(|database| database.name.as_str()).collect();
+    ask(&mut proof, &scratch.access, &filled, questions, stop)?;
     Ok(proof)
 }
 

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use vow_testkit::VaultServer;
 use vow_testkit::host::{binary, scratch};
-use vow_testkit::shell::run;
+use vow_testkit::shell::{is_root, run};
+use vow_testkit::{Host, VaultServer, postgres};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/systemd")
@@ -129,4 +129,44 @@ fn a_vault_serves_the_socket_that_it_was_handed() {
     assert!(ready.contains(&format!("127.0.0.1:{port}")), "{ready}");
     assert_eq!(answered.text(), "204", "{}", answered.story());
     assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_drill_with_the_rights_of_the_agent_has_a_server_that_reaches_no_network() {
+    if !is_root("the rights of the agent's unit") {
+        return;
+    }
+    let text = std::fs::read_to_string(folder().join("vow-agent.service")).unwrap();
+    let agent = unit(&text);
+    let of = |name: &str| {
+        agent.get(&("Service".to_owned(), name.to_owned())).cloned().unwrap_or_default().join(" ")
+    };
+    // What a drill needs beside capabilities: the name spaces of a scratch server, and a place for it.
+    assert_eq!(of("RestrictNamespaces"), "user net");
+    assert!(of("ReadWritePaths").contains("/var/tmp") && of("CapabilityBoundingSet").contains("CAP_SETUID"));
+    let rights: Vec<_> = of("CapabilityBoundingSet")
+        .split(' ')
+        .map(|right| right.to_lowercase().replace("cap_", "+"))
+        .collect();
+    let server = postgres::Server::start();
+    server.sql("postgres", "CREATE TABLE t AS SELECT n FROM generate_series(1, 100) n");
+    let folder = server.folder("host");
+    let files = folder.join("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(files.join("file"), "content").unwrap();
+    let host = Host::at(&folder.join("vow"), &[&files]);
+    host.add_to_plan(&format!(
+        "[[source]]\nname = \"db\"\ntype = \"postgres\"\nurl = \"{}\"\n",
+        server.url()
+    ));
+    let identity = host.identity().display().to_string();
+    let bounds = format!("--bounding-set=-all,{}", rights.join(","));
+    let limited = |arguments: &[&str]| {
+        let words = ["setpriv", "--no-new-privs", &bounds, "--"];
+        run(&mut host.wrapped(&words, arguments.iter().copied()))
+    };
+    let _ = limited(&["backup"]).expect(0);
+    let drilled = limited(&["drill", "--json", "--identity", &identity]).expect(0);
+    let said = drilled.story();
+    assert!(said.contains("\"db\"") && !said.contains("shares this machine's network"), "{said}");
 }

@@ -35,6 +35,7 @@ fn verbs() -> Vec<Verb> {
         Receipts,
         Snapshots,
         Commit,
+        Prove,
     ];
     for kind in KINDS {
         verbs.extend([List(kind), Missing(kind), Read(kind), Put(kind)]);
@@ -74,6 +75,7 @@ fn table() -> Vec<(&'static str, Access, Vec<Line>)> {
         }
         may
     };
+    let proving = |hosts| vec![("About", "-"), ("Health", "-"), ("Join", "-"), ("Prove", hosts)];
     let mut replicating = reading("1234");
     replicating.extend([("Witness", "-"), ("Seen", "-"), ("Ledger", "-"), ("Introduction", "1234")]);
     vec![
@@ -104,6 +106,9 @@ fn table() -> Vec<(&'static str, Access, Vec<Line>)> {
         ("restore one host", one(Right::Restore(Scope::Host(OWN))), reading("1")),
         ("restore a customer", one(Right::Restore(Scope::Tenant("acme".into()))), reading("12")),
         ("restore all", one(Right::Restore(Scope::All)), reading("1234")),
+        ("prove for one host", one(Right::Prove(Scope::Host(OWN))), proving("1")),
+        ("prove for a customer", one(Right::Prove(Scope::Tenant("acme".into()))), proving("12")),
+        ("prove for all", one(Right::Prove(Scope::All)), proving("1234")),
         ("replicate", one(Right::Replicate), replicating),
         (
             "console",

@@ -28,6 +28,12 @@ pub(crate) struct OfObject {
     pub(crate) id: ObjectId,
 }
 
+/// The proof that is sent.
+pub(crate) struct OfProof {
+    pub(crate) host: HostId,
+    pub(crate) id: ObjectId,
+}
+
 /// `?after=N`.
 pub(crate) struct AfterPosition(pub(crate) u64);
 
@@ -72,6 +78,18 @@ impl<S: Sync> FromRequestParts<S> for OfObject {
         no_query(parts)?;
         match asked(parts)?.route {
             Route::Host(host, Spot::Object(kind, id)) => Ok(Self { host, kind, id }),
+            _ => Err(ApiError::absent()),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfProof {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        no_query(parts)?;
+        match asked(parts)?.route {
+            Route::Host(host, Spot::Proof(id)) => Ok(Self { host, id }),
             _ => Err(ApiError::absent()),
         }
     }

@@ -100,7 +100,7 @@ impl Step {
             status: if self.partial { Status::Partial } else { Status::Ok },
             files: self.size.0,
             bytes: self.size.1,
-            marks: Marks { pin, hold: held, proven, doubted },
+            marks: Marks { pin, hold: held, proven, doubted, attested: None },
             gone: self.gone,
             ..snapshot(position, 0)
         }

@@ -135,6 +135,31 @@ proptest! {
         prop_assert_eq!(positions(often.iter().filter(|snapshot| !snapshot.gone)), once);
     }
 
+    /// What a drill host says from afar keeps one snapshot more of each source, and makes none go.
+    #[test]
+    fn an_attestation_keeps_one_more_and_loses_none(
+        history in any_history(), rules in any_versions(), later in days(), attested in prop::collection::vec(any::<bool>(), 1..40),
+    ) {
+        let now = end_of(&history) + later;
+        let versions = versions(&rules);
+        let before = kept(&plan(&history, &versions, now));
+        let mut forged = history.clone();
+        for (snapshot, said) in forged.iter_mut().zip(attested.iter().cycle()) {
+            snapshot.marks.attested = said.then_some(now);
+        }
+        let after = kept(&plan(&forged, &versions, now));
+        prop_assert!(before.iter().all(|position| after.contains(position)));
+        let living = forged.iter().filter(|snapshot| !snapshot.gone);
+        let sources: std::collections::BTreeSet<_> = living.clone().map(|one| (one.host, one.source.clone())).collect();
+        prop_assert!(after.len() <= before.len() + sources.len());
+        for (host, source) in sources {
+            let of_source = living.clone().filter(|one| one.host == host && one.source == source);
+            if let Some(last) = of_source.filter(|one| one.marks.attested.is_some()).max_by_key(|one| one.position) {
+                prop_assert!(after.contains(&last.position));
+            }
+        }
+    }
+
     #[test]
     fn some_are_kept_whatever_the_rules_say(history in any_history(), rules in any_versions(), later in days()) {
         let now = end_of(&history) + later;

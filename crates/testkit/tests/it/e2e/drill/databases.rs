@@ -1,10 +1,9 @@
 //! PostgreSQL: restored into a scratch server, and nothing of it left behind.
 
-use super::{drill, names, proofs, texts};
+use super::{drill, kill_amid, names, proofs, texts, working_in};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
 use vow_testkit::host::scratch;
 use vow_testkit::postgres::Server;
 use vow_testkit::{Host, shell};
@@ -55,13 +54,6 @@ fn a_server_is_proven_and_every_source_of_the_plan_is_drilled() {
     assert!(names(&shop.place).is_empty());
 }
 
-/// Processes that work below a folder.
-fn working_in(place: &Path) -> Vec<u32> {
-    let pids = names(Path::new("/proc")).into_iter().filter_map(|name| name.parse().ok());
-    pids.filter(|pid| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(place)))
-        .collect()
-}
-
 #[test]
 fn what_a_killed_drill_leaves_is_found_and_removed_by_the_next_one() {
     if !shell::is_root("what_a_killed_drill_leaves_is_found_and_removed_by_the_next_one") {
@@ -70,18 +62,9 @@ fn what_a_killed_drill_leaves_is_found_and_removed_by_the_next_one() {
     let shop = shop();
     let place = shop.place.display().to_string();
     let identity = shop.host.identity().display().to_string();
-    let mut running = shop.host.start(["drill", "db", "--scratch", &place, "--identity", &identity]);
-    let began = Instant::now();
+    let running = shop.host.start(["drill", "db", "--scratch", &place, "--identity", &identity]);
     // Its server is up: several processes work in the place.
-    while working_in(&shop.place).len() < 3
-        && !running.has_ended()
-        && began.elapsed() < Duration::from_secs(120)
-    {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    assert!(!running.has_ended(), "too fast to be killed: {:?}", running.wait());
-    let _ = running.kill();
-    assert!(!names(&shop.place).is_empty() && !working_in(&shop.place).is_empty(), "it left its server");
+    kill_amid(running, &shop.place, 3);
     // The place is not named again: the record of it is enough.
     let done = drill(&shop.host, ["files"]).expect(0);
     assert!(done.said().contains("killed had left"), "{}", done.story());

@@ -220,6 +220,50 @@ fn a_gap_is_said_when_it_comes_to_be_and_refused_when_it_matters() {
     assert_eq!(server.sql("shop", "select count(*) from t where a > 3000"), "2");
 }
 
+/// Numbers that were there before come again: they must not be taken for what they are not.
+#[test]
+fn a_log_that_was_begun_anew_is_no_log_of_an_older_snapshot() {
+    let server = shop("");
+    let (host, _folder) = host_of(&server, "binlog = true");
+    let _ = receive(&host).expect(0);
+    server.sql("shop", "flush binary logs; flush binary logs");
+    let first = back_up(&host).expect(0).summary()["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    let _ = receive(&host).expect(0);
+    let number = |file: &str| file.rsplit('.').next().unwrap().parse::<u64>().unwrap();
+    let newest = || server.sql("", "show master status").split('\t').next().unwrap().to_owned();
+    let reached = number(&newest());
+    until("the log is in use", || server.try_sql("", "reset master").code == Some(0));
+    let done = receive(&host);
+    for word in ["begun its binary log anew", "begins anew"] {
+        assert!(done.said().contains(word), "{word:?} is not said\n{}", done.story());
+    }
+    while number(&newest()) <= reached + 1 {
+        server.sql("shop", "flush binary logs");
+    }
+    let _ = receive(&host).expect(0);
+    let target = host.dir().join("nowhere").display().to_string();
+    let done = open(&host, &["restore", &first, "--target", &target, "--time", "latest"]).expect(1);
+    assert!(done.stderr.contains("begins anew") || done.stderr.contains("RESET MASTER"), "{}", done.stderr);
+    assert!(!host.dir().join("nowhere").join("data").exists());
+    // A new snapshot goes on as ever.
+    let _ = back_up(&host).expect(0);
+    server.sql("shop", "insert into t values (4001, 'after')");
+    let _ = receive(&host).expect(0);
+    let one = [
+        "restore",
+        "db@latest",
+        "--into",
+        &server.url(),
+        "--table",
+        "shop.t",
+        "--replace",
+        "--time",
+        "latest",
+    ];
+    let _ = open(&host, &one).expect(0);
+    assert_eq!(server.sql("shop", "select count(*) from t where a > 4000"), "1");
+}
+
 #[test]
 fn what_cannot_be_received_is_refused() {
     let server = shop("skip-log-bin");

@@ -52,6 +52,10 @@ fn a_password_is_used_and_seen_nowhere() {
     let plan = fs::read_to_string(host.config()).unwrap();
     fs::write(host.config(), plan.replace("mariadb://root@", "mariadb://secret@")).unwrap();
     fs::write(host.dir().join("password"), format!("{PASSWORD}\n")).unwrap();
+    let url = server.url().replace("root@", "secret@");
+    host.add_to_plan(&format!(
+        "[[source]]\nname = \"files-of-db\"\ntype = \"mariadb\"\nurl = \"{url}\"\npassword_file = \"password\"\nmethod = \"physical\"\nbinlog = true"
+    ));
     let done = AtomicBool::new(false);
     let shown = std::thread::scope(|scope| {
         let watch = scope.spawn(|| {
@@ -62,9 +66,14 @@ fn a_password_is_used_and_seen_nowhere() {
             }
             None
         });
-        let ran = host.run(["backup", "db", "--json"]).expect(0);
+        let ran = [
+            host.run(["backup", "db", "files-of-db", "--json"]),
+            host.run(["binlog-receive", "files-of-db", "--once"]),
+        ];
         done.store(true, Ordering::Relaxed);
-        assert!(!ran.said().contains(PASSWORD));
+        for ran in ran {
+            assert!(!ran.expect(0).said().contains(PASSWORD));
+        }
         watch.join().unwrap()
     });
     assert_eq!(shown, None);

@@ -138,3 +138,40 @@ fn a_database_that_lets_nobody_in_is_said_to_be_missing() {
         ("covered".into(), "excluded".into(), "uncovered".into())
     );
 }
+
+/// A standby that is told to stay behind: what it gives is old, and that is said.
+#[test]
+fn a_replica_that_lags_makes_the_snapshot_partial() {
+    if !vow_testkit::shell::is_root("a_replica_that_lags_makes_the_snapshot_partial") {
+        return;
+    }
+    let server = Server::start();
+    server.sql("postgres", "create table t as select 1 as a");
+    let data = server.path("standby");
+    let place = server.folder("standby_socket").display().to_string();
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+        command.arg(vow_testkit::postgres::programs().join(program)).args(arguments).current_dir("/");
+        vow_testkit::shell::run(&mut command)
+    };
+    let (data, host_of_primary) = (data.display().to_string(), server.path("").display().to_string());
+    let _ =
+        run("pg_basebackup", &["-D", &data, "-R", "-h", &host_of_primary, "-U", "postgres", "-c", "fast"])
+            .expect(0);
+    let options = format!("-c unix_socket_directories={place} -c recovery_min_apply_delay=1h");
+    let log = format!("{place}/log");
+    let started = run("pg_ctl", &["-s", "-w", "-D", &data, "-l", &log, "-o", &options, "start"]);
+    server.sql("postgres", "create table u as select 2 as a");
+    let folder = vow_testkit::host::scratch();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let host = vow_testkit::Host::at(&folder.path().join("host"), &[&folder.path().join("data")]);
+    host.add_to_plan(&format!(
+        "[[source]]\nname = \"db\"\ntype = \"postgres\"\nurl = \"postgres://postgres@/?host={place}\"\nmax_lag_secs = 1"
+    ));
+    let done = back_up(&host);
+    let _ = run("pg_ctl", &["-s", "-D", &data, "-m", "immediate", "stop"]);
+    assert_eq!(started.code, Some(0), "{}", started.story());
+    let done = done.expect(3);
+    assert!(done.said().contains("behind"), "{}", done.story());
+}

@@ -1,0 +1,153 @@
+//! What the server has before and after its files are copied: what was the same must come back.
+
+use super::super::access::Access;
+use super::super::error::MariaDbError;
+use super::super::inventory::{self, Objects};
+use super::super::measure::{self, Table};
+use super::super::server::Server;
+use super::super::session::Session;
+use super::super::sql::quoted_name;
+use super::super::system;
+use super::super::truth::{Account, Method, ObjectTruth, SequenceTruth, TableTruth};
+use std::collections::BTreeMap;
+
+/// Engines whose rows a copy of files does not have.
+const WITHOUT_ROWS: &[&str] = &["MEMORY", "FEDERATED", "CONNECT", "SPIDER", "S3"];
+
+fn go_on() -> bool {
+    false
+}
+
+/// What there was at one time.
+pub(super) struct Seen {
+    pub(super) databases: Vec<String>,
+    pub(super) objects: Objects,
+    pub(super) tables: Vec<Table>,
+    /// Those without transactions, measured.
+    still: BTreeMap<(String, String), TableTruth>,
+    sequences: BTreeMap<(String, String), i64>,
+    pub(super) accounts: Vec<Account>,
+}
+
+impl Seen {
+    pub(super) fn look(
+        access: &Access,
+        session: &mut Session,
+        server: &Server,
+        exact_below_bytes: u64,
+    ) -> Result<Self, MariaDbError> {
+        let databases: Vec<_> = server.facts.databases.iter().map(|database| database.name.clone()).collect();
+        let objects = inventory::objects(session, &databases, &go_on)?;
+        let tables = measure::tables(session, &databases, &go_on)?;
+        let history = access.tools.dumps_with("--dump-history");
+        let mut still = BTreeMap::new();
+        for table in tables.iter().filter(|table| !table.transactional && !is_without_rows(table)) {
+            let measured = table.measure(session, exact_below_bytes, history, &go_on)?;
+            still.insert((table.database.clone(), table.name.clone()), measured);
+        }
+        let mut sequences = BTreeMap::new();
+        for (_, database, name) in objects.keys().filter(|(kind, ..)| kind == "sequence") {
+            let sql = format!("SELECT next_not_cached_value FROM {}", quoted_name(database, name));
+            if let Ok(next) = session.value("reading a sequence", &sql, &go_on)?.parse() {
+                sequences.insert((database.clone(), name.clone()), next);
+            }
+        }
+        // When they may not be read, they are in the copy all the same.
+        let accounts = access.session(&go_on).and_then(|mut session| system::accounts(&mut session, &go_on));
+        Ok(Self { databases, objects, tables, still, sequences, accounts: accounts.unwrap_or_default() })
+    }
+
+    /// Tables that are counted in the moment's transaction.
+    pub(super) fn to_count(&self, exact_below_bytes: u64) -> Vec<Table> {
+        let wanted = |table: &&Table| table.transactional && table.bytes() <= exact_below_bytes;
+        self.tables.iter().filter(wanted).cloned().collect()
+    }
+}
+
+pub(super) fn is_without_rows(table: &Table) -> bool {
+    WITHOUT_ROWS.iter().any(|engine| table.engine.eq_ignore_ascii_case(engine))
+}
+
+/// Before and after.
+pub(super) struct Comparison<'c> {
+    pub(super) before: &'c Seen,
+    pub(super) after: &'c Seen,
+}
+
+/// What must come back.
+#[derive(Default)]
+pub(super) struct MustBe {
+    pub(super) databases: Vec<String>,
+    pub(super) objects: Vec<ObjectTruth>,
+    pub(super) tables: Vec<TableTruth>,
+    pub(super) sequences: Vec<SequenceTruth>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) restless: Vec<String>,
+}
+
+impl Comparison<'_> {
+    /// What was there before and after. `measured` is what was counted in the moment itself.
+    pub(super) fn truth(&self, measured: Option<Vec<TableTruth>>) -> MustBe {
+        let Self { before, after } = self;
+        let stayed = |database: &&String| after.databases.contains(database);
+        let mut out = MustBe {
+            databases: before.databases.iter().filter(stayed).cloned().collect(),
+            ..MustBe::default()
+        };
+        for (key, digest) in &before.objects {
+            let Some(now) = after.objects.get(key) else { continue };
+            let (kind, database, name) = key.clone();
+            let digest = (now == digest).then(|| digest.clone());
+            out.objects.push(ObjectTruth { kind, database, name, digest });
+        }
+        for table in measured.into_iter().flatten() {
+            if !self.is_same(&table.database, &table.name) {
+                continue;
+            }
+            out.tables.push(table);
+        }
+        for (key, measured) in &before.still {
+            match after.still.get(key) {
+                Some(now) if now == measured => out.tables.push(measured.clone()),
+                Some(_) => {
+                    out.restless
+                        .push(format!("{}.{} ({})", measured.database, measured.name, measured.engine));
+                }
+                None => {}
+            }
+        }
+        for table in before.tables.iter().filter(|table| table.engine.eq_ignore_ascii_case("MEMORY")) {
+            if self.is_same(&table.database, &table.name) {
+                let empty = table.dumped(0, false);
+                out.tables.push(TableTruth { method: Method::Count, ..empty });
+            }
+        }
+        let same_sequence =
+            |(key, next): &(&(String, String), &i64)| after.sequences.get(*key) == Some(*next);
+        for ((database, name), next) in before.sequences.iter().filter(same_sequence) {
+            let (database, name) = (database.clone(), name.clone());
+            out.sequences.push(SequenceTruth { database, name, next: *next });
+        }
+        let kept = |account: &&Account| after.accounts.contains(account);
+        out.accounts.extend(before.accounts.iter().filter(kept).cloned());
+        out
+    }
+
+    /// Whether neither a table nor one of its columns was changed meanwhile.
+    fn is_same(&self, database: &str, table: &str) -> bool {
+        let prefix = format!("{table}.");
+        let of_table = |key: &(String, String, String)| {
+            key.1 == database
+                && (key.0 == "table" && key.2 == table || key.0 == "column" && key.2.starts_with(&prefix))
+        };
+        let all = self.before.objects.keys().chain(self.after.objects.keys()).filter(|key| of_table(key));
+        let mut any = false;
+        for key in all {
+            any = true;
+            if self.before.objects.get(key) != self.after.objects.get(key) {
+                return false;
+            }
+        }
+        any
+    }
+}

@@ -1,0 +1,211 @@
+//! Incidents that really happen on hosts that really report: each becomes a ticket and an e-mail, and is closed by recovery.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use vow_testkit::host::{scratch, vow};
+use vow_testkit::postgres::Server;
+use vow_testkit::shell::{self, is_root};
+use vow_testkit::{ConsoleServer, Dice, Host, Volume};
+
+const MAIL_SERVER: &str = include_str!("../../../../../console/tests/it/notify/smtp_server.py");
+
+/// A real SMTP server, and what it received.
+struct Mail {
+    child: Child,
+    dir: tempfile::TempDir,
+    port: u16,
+}
+
+impl Mail {
+    fn start() -> Self {
+        let dir = scratch();
+        let python = std::env::var_os("VOW_TEST_PYTHON")
+            .expect("VOW_TEST_PYTHON with tools/requirements.txt: ./test sets it");
+        let mut command = Command::new(python);
+        command
+            .args(["-c", MAIL_SERVER, "plain"])
+            .arg(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, dir, port: line.trim().parse().unwrap() }
+    }
+
+    /// Every mail about a ticket, oldest first.
+    fn about(&self, ticket: &str) -> Vec<String> {
+        let mut paths: Vec<_> =
+            fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+        paths.sort();
+        let mails = paths.iter().map(|path| fs::read_to_string(path).unwrap());
+        mails.filter(|mail| mail.contains(&format!("X-Vow-Ticket: {ticket}\n"))).collect()
+    }
+}
+
+impl Drop for Mail {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A host of its own name.
+fn host(dir: &Path, name: &str, path: &Path) -> Host {
+    let mut command = vow();
+    command.args(["init", "--tenant", "acme", "--name", name, "--dir"]).arg(dir).arg("--path").arg(path);
+    let _ = shell::run(&mut command).expect(0);
+    Host::of(dir)
+}
+
+fn documents(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for number in 0..60 {
+        let text = format!("{number}: a contract between us and the customer\n").repeat(200);
+        fs::write(folder.join(format!("contract-{number}.txt")), text).unwrap();
+    }
+}
+
+/// Half of the files become noise, as ransomware leaves them.
+fn encrypt(folder: &Path) {
+    let dice = &mut Dice::new(7);
+    for number in 0..40 {
+        let path = folder.join(format!("contract-{number}.txt"));
+        let length = fs::metadata(&path).unwrap().len();
+        fs::write(&path, dice.bytes(usize::try_from(length).unwrap())).unwrap();
+    }
+}
+
+fn speaks<'a>(rule: &'a str, subject: &'a str) -> impl Fn(&[(String, String)]) -> bool + 'a {
+    move |open| open.iter().any(|(key, _)| key.contains(&format!("acme/{rule}/")) && key.contains(subject))
+}
+
+#[test]
+fn incidents_become_tickets_and_mails_and_are_closed_by_recovery() {
+    let (folder, mail, database) = (scratch(), Mail::start(), Server::start());
+    let settings = format!(
+        "ask_vaults_every = \"1s\"\nlook_every = \"1s\"\n[[channel]]\nname = \"duty\"\ntype = \"smtp\"\nserver = \"localhost\"\nport = {}\n\
+         security = \"none\"\nfrom = \"Vow <vow@example.net>\"\nto = [\"duty@example.net\"]",
+        mail.port
+    );
+    let console = ConsoleServer::made_with(&folder.path().join("console"), &settings);
+    let rules = json!({"host_silent_secs": 6, "off": ["duration", "new-bytes", "size", "drill-overdue", "version-old", "clock-skew"]});
+    let _ = console.post("/api/v1/rules", &rules);
+
+    let data = folder.path().join("data");
+    documents(&data);
+    let web = host(&folder.path().join("web-1"), "web-1", &data);
+    let (flag, program) = (folder.path().join("kill-it"), folder.path().join("dump"));
+    fs::write(
+        &program,
+        format!("#!/bin/sh\nseq 5000\n[ -e {} ] && kill -9 $$\necho '-- end'\n", flag.display()),
+    )
+    .unwrap();
+    shell::tool("chmod", ["755", &program.display().to_string()]);
+    web.add_to_plan(&format!(
+        "[[source]]\nname = \"dump\"\ntype = \"command\"\ncommand = [\"{}\"]\nextension = \"sql\"\nends_with = \"-- end\"\n\
+         [[source]]\nname = \"shop\"\ntype = \"postgres\"\nurl = \"{}\"\n[agent]\nalive_every = \"1s\"\naudit = \"never\"",
+        program.display(),
+        database.url()
+    ));
+    database.sql("postgres", "CREATE DATABASE shop");
+    for number in 0..4 {
+        database.sql("shop", &format!("CREATE TABLE t{number} (a int)"));
+    }
+    let crm = folder.path().join("crm.db");
+    let sqlite = |text: &str| shell::tool("sqlite3", [&*crm.display().to_string(), text]);
+    sqlite("CREATE TABLE people (a); CREATE TABLE orders (a); CREATE INDEX i ON orders (a)");
+    web.add_to_plan(&format!(
+        "[[source]]\nname = \"crm\"\ntype = \"sqlite\"\npaths = [\"{}\"]",
+        crm.display()
+    ));
+    console.admit(&web);
+    let mut agent = web.start(["agent"]);
+    for _ in 0..4 {
+        documents(&data);
+        let _ = web.run(["backup"]).expect(0);
+    }
+    console.wait_for("all is well at first", |open| open.is_empty());
+
+    // Everything happens at once, as it does.
+    encrypt(&data);
+    fs::write(&flag, "").unwrap();
+    database.sql("shop", "DROP TABLE t1");
+    sqlite("DROP TABLE orders");
+    let _ = web.run(["backup"]);
+    console.wait_for("files encrypted", speaks("types", "files"));
+    console.wait_for("a dump killed", speaks("failed", "dump"));
+    console.wait_for("a table dropped", speaks("objects", "shop"));
+    console.wait_for("a table of SQLite dropped", speaks("objects", "crm"));
+    // Unplugged: nothing answers, nothing ends.
+    agent.signal("STOP");
+    console.wait_for("a host unplugged", speaks("host-silent", "web-1"));
+    let full = is_root("a disk that is full").then(|| fill(folder.path(), &console));
+
+    // And all of it is mended.
+    agent.signal("CONT");
+    fs::remove_file(&flag).unwrap();
+    database.sql("shop", "CREATE TABLE t1 (a int)");
+    sqlite("CREATE TABLE orders (a); CREATE INDEX i ON orders (a)");
+    for _ in 0..3 {
+        documents(&data);
+        let _ = web.run(["backup"]).expect(0);
+    }
+    if let Some((small, volume)) = &full {
+        volume.remount("size=200m");
+        let _ = small.run(["backup"]).expect(0);
+        let _ = small.run(["backup"]).expect(0);
+    }
+    console.wait_for("everything is closed by recovery", |open| open.is_empty());
+    assert!(!agent.has_ended(), "the agent did not live through it");
+    agent.signal("TERM");
+    let _ = agent.wait().expect(0);
+
+    let closed = console.get("/api/v1/tickets?closed=true&limit=100");
+    let closed = closed["items"].as_array().cloned().unwrap_or_default();
+    assert!(closed.len() >= 4, "{closed:#?}");
+    for ticket in &closed {
+        let id = ticket["id"].as_str().unwrap();
+        told(&mail, id, ticket);
+    }
+}
+
+/// Whoever is on duty was told of the problem, and of its end.
+#[track_caller]
+fn told(mail: &Mail, id: &str, ticket: &Value) {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    loop {
+        let mails = mail.about(id);
+        if mails.len() >= 2 {
+            assert!(mails.iter().any(|mail| mail.contains("To: duty@example.net")), "{mails:#?}");
+            return;
+        }
+        assert!(std::time::Instant::now() < until, "{ticket}: {mails:#?}");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+/// A second level on a disk that fills up.
+fn fill(folder: &Path, console: &ConsoleServer) -> (Host, Volume) {
+    let (data, volume) = (folder.join("large"), Volume::tmpfs("size=8m"));
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("first"), Dice::new(1).bytes(1 << 20)).unwrap();
+    let small = host(&folder.join("db-1"), "db-1", &data);
+    small.add_vault("small", &volume.path().join("vault"));
+    console.admit(&small);
+    let _ = small.run(["backup"]).expect(0);
+    fs::write(data.join("second"), Dice::new(2).bytes(16 << 20)).unwrap();
+    let done = small.run(["backup"]);
+    assert_ne!(done.code, Some(0), "{}", done.story());
+    console.wait_for("a disk filled", speaks("partial", "db-1"));
+    let open = console.tickets();
+    assert!(
+        open.iter().any(|(_, sentence)| sentence.contains("small") && sentence.contains("No space left")),
+        "{open:#?}"
+    );
+    (small, volume)
+}
