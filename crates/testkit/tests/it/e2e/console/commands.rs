@@ -113,6 +113,60 @@ fn a_folder_is_a_console_once_and_says_what_is_wrong_in_it() {
 }
 
 #[test]
+fn people_and_tokens_come_and_go() {
+    let folder = scratch();
+    let dir = folder.path().join("console");
+    made(&dir);
+    let at = dir.display().to_string();
+    let (good, short) = (folder.path().join("good"), folder.path().join("short"));
+    fs::write(&good, "correct horse battery\n").unwrap();
+    fs::write(&short, "horse\n").unwrap();
+    let (good, short) = (good.display().to_string(), short.display().to_string());
+    let here = |words: &[&str]| run(&[words, &["--json", "--dir", &at]].concat());
+    let add = |name: &str, file: &str, more: &[&str]| {
+        here(&[&["user", "add", name, "--password-file", file], more].concat())
+    };
+    let _ = add("kim", &good, &["--role", "administrator"]).expect(0);
+    let _ = add("acme", &good, &["--role", "customer", "--tenant", "acme"]).expect(0);
+    assert_ne!(add("kim", &good, &["--role", "auditor"]).code, Some(0), "two with one name");
+    refused(&add("lee", &short, &["--role", "auditor"]), 2, "10");
+    refused(&add("lee", &good, &["--role", "king"]), 2, "king");
+    refused(&add("lee", &good, &["--role", "customer"]), 2, "tenant");
+    refused(&add("lee", "/nowhere", &["--role", "auditor"]), 1, "/nowhere");
+    let users = here(&["user", "list"]).expect(0).summary();
+    let names: Vec<_> =
+        users["users"].as_array().unwrap().iter().map(|user| user["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["acme", "kim"]);
+    assert!(!users.to_string().contains("argon2"), "{users}");
+    let _ = here(&["user", "disable", "acme"]).expect(0);
+    let shown = run(&["user", "list", "--dir", &at]).expect(0).text();
+    assert!(shown.contains("SHUT OUT"), "{shown}");
+    let _ = here(&["user", "disable", "acme", "--undo"]).expect(0);
+    let _ = here(&["user", "reset", "acme", "--password-file", &good]).expect(0);
+    refused(&here(&["user", "disable", "nobody"]), 10, "nobody");
+    refused(&here(&["user", "reset", "nobody", "--password-file", &good]), 10, "");
+    let token = here(&["token", "add", "grafana"]).expect(0).summary()["token"].as_str().unwrap().to_owned();
+    let tokens = here(&["token", "list"]).expect(0).summary();
+    assert!(tokens["tokens"][0]["name"] == "grafana" && !tokens.to_string().contains(&token), "{tokens}");
+    let _ = here(&["token", "revoke", "1"]).expect(0);
+    refused(&here(&["token", "revoke", "7"]), 10, "");
+    refused(&here(&["token", "revoke", "seven"]), 2, "seven");
+    let _ = here(&["join-token"]).expect(0);
+    refused(&here(&["ping", "add", "acme", "old-1", "nightly", "--parser", "tar"]), 2, "--parser");
+    refused(&here(&["ping", "add", "ACME!", "old-1", "nightly"]), 2, "tenant");
+    let _ = here(&["ping", "add", "acme", "old-1", "nightly", "--parser", "borg"]).expect(0);
+    let pings = here(&["ping", "list"]).expect(0).summary();
+    assert_eq!(pings["pings"][0]["parser"], "borg");
+    let _ = here(&["ping", "revoke", "1"]).expect(0);
+    refused(&here(&["ping", "revoke", "1"]), 10, "");
+    assert!(here(&["vault", "list"]).expect(0).summary()["vaults"].as_array().unwrap().is_empty());
+    refused(&here(&["vault", "remove", "remote"]), 10, "remote");
+    refused(&here(&["vault", "read-anew", "remote"]), 10, "remote");
+    assert_ne!(here(&["vault", "add", "remote", "no-token"]).code, Some(0));
+    assert_eq!(here(&["hosts"]).expect(0).summary()["hosts"][0]["name"], "old-1");
+}
+
+#[test]
 fn a_ticket_is_worked_on_from_the_command_line() {
     let folder = scratch();
     let mut console = ConsoleServer::made(&folder.path().join("console"));
