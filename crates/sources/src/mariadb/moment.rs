@@ -142,7 +142,7 @@ fn needs_reload(error: MariaDbError) -> MariaDbError {
 
 const SESSIONS: &str = "SELECT id, user, host, COALESCE(db, ''), command, time, COALESCE(state, '') FROM information_schema.processlist \
     WHERE id <> CONNECTION_ID() AND command NOT IN ('Daemon', 'Binlog Dump') AND user NOT IN ('system user', 'event_scheduler') \
-    ORDER BY time DESC LIMIT 4";
+    ORDER BY time DESC, id LIMIT 4";
 
 /// Something is locked: the sessions that have been there longest are named. Who of them holds the lock the server does not tell.
 pub(crate) fn locked(access: &Access, what: &str, secs: u64, stop: Stop<'_>) -> MariaDbError {

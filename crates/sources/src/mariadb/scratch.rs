@@ -23,6 +23,9 @@ const START: Duration = Duration::from_secs(120);
 /// How long it may take to stop.
 const END: Duration = Duration::from_secs(20);
 
+/// The server's number for: it is shutting down.
+const SHUTTING_DOWN: u32 = 1053;
+
 const SETTINGS: &str = "\
 [mysqld]
 skip-networking
@@ -104,6 +107,7 @@ impl Scratch {
         // It may be gone before it answers; whether it ended well its exit status says.
         match session.query("ending the scratch server", "SHUTDOWN", stop) {
             Ok(_) | Err(MariaDbError::Lost { .. }) => drop(session),
+            Err(error) if error.code() == Some(SHUTTING_DOWN) => drop(session),
             Err(error) => return Err(error),
         }
         let Some(running) = self.running.take() else { return Ok(()) };
