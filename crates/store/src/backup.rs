@@ -66,7 +66,7 @@ pub struct Level {
     pub name: String,
     /// The vault, in the role of this host.
     pub deposit: Arc<dyn Deposit>,
-    /// No other level can be read to bring this one up to date: what it lacks is not built upon, but sent again.
+    /// No other level can give this one what it lacks: that is not built upon, but sent again.
     pub alone: bool,
 }
 

@@ -28,7 +28,8 @@ impl LabConsole {
         let console = Self { dir: dir.to_owned(), lab: lab.clone(), machine, env, child: None };
         let hosts = format!("{}:8444", lab.address(machine));
         let address = format!("https://{hosts}");
-        let words = ["--listen-hosts", &hosts, "--address", &address, "--listen-web", WEB, "--database", database];
+        let words =
+            ["--listen-hosts", &hosts, "--address", &address, "--listen-web", WEB, "--database", database];
         let _ = console.run("init", &words).expect(0);
         console
     }
@@ -51,14 +52,20 @@ impl LabConsole {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
         let mut serve = self.command("serve --json", &[]);
         let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.child = Some(child);
         let ready: Option<Value> = serde_json::from_str(&line).ok();
-        assert_eq!(ready.map(|ready| ready["message_type"].clone()), Some("ready".into()), "{line}\n{}", self.log());
+        assert_eq!(
+            ready.map(|ready| ready["message_type"].clone()),
+            Some("ready".into()),
+            "{line}\n{}",
+            self.log()
+        );
     }
 
     /// Everything it has logged.
@@ -70,7 +77,11 @@ impl LabConsole {
     #[track_caller]
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&child),
+            rustix::process::Signal::TERM,
+        )
+        .unwrap();
         assert!(child.wait().unwrap().success(), "{}", self.log());
     }
 

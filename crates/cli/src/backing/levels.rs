@@ -17,6 +17,9 @@ use vow_base::vault::{Deposit, Retrieve, VaultError};
 use vow_base::{Fingerprint, HostId, ObjectId};
 use vow_store::backup::{BackupReport, Level};
 
+/// A disk with less free space than this takes no more than a pack or two.
+const ROOM_BYTES: u64 = 32 << 20;
+
 /// Every level of the plan.
 pub(crate) struct Levels {
     pub(super) host: PublicKey,
@@ -86,11 +89,10 @@ impl Levels {
     /// Those that can take a snapshot; the spool when one is away that nothing here could bring up to date later.
     pub(crate) fn takers(&self) -> Vec<Level> {
         let open = self.levels.iter().filter_map(|level| Some((level, level.opened.as_ref().ok()?)));
-        let alone = !self.levels.iter().any(|level| level.readable().is_some());
         let open = open.map(|(level, opened)| Level {
             name: level.plan.name.clone(),
             deposit: opened.kept.clone(),
-            alone,
+            alone: level.is_alone(),
         });
         open.chain(self.needs_spool().then(|| self.spool_level())).collect()
     }
@@ -237,6 +239,14 @@ impl State {
 
     fn readable(&self) -> Option<&dyn Retrieve> {
         self.opened.as_ref().ok()?.retrieve.as_deref()
+    }
+
+    /// Whether what this level lacks has to come from the sources again: whoever could be read to give it has given what it had. Not for a
+    /// disk that is nearly full, which would take as little of it this time: all others would get it twice, in every run.
+    fn is_alone(&self) -> bool {
+        let roomy = self.plan.folder().and_then(|folder| rustix::fs::statvfs(folder).ok());
+        let full = roomy.is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES);
+        self.behind.is_none() && !full
     }
 
     fn lags(&self) -> Option<&Failure> {

@@ -480,7 +480,10 @@ fn what_a_vault_has_found_itself_is_a_problem() {
     assert_eq!(found(&vault)[0].sentence, "remote says: replicate near: it is not reached.");
     assert_eq!(found(&vault)[0].severity, Severity::Warning);
     vault.findings.push(finding("scrub", "scrub: 2 objects are damaged"));
-    assert_eq!(found(&vault)[0].sentence, "remote says: replicate near: it is not reached, and another finding.");
+    assert_eq!(
+        found(&vault)[0].sentence,
+        "remote says: replicate near: it is not reached, and another finding."
+    );
     assert_eq!(found(&vault)[0].severity, Severity::Critical, "copies are lost");
     vault.findings.clear();
     assert!(found(&vault).is_empty());

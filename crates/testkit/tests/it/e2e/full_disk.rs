@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vow_testkit::host::{files_below, ids, scratch};
 use vow_testkit::shell::is_root;
-use vow_testkit::{Dice, Host, Tree, Volume};
+use vow_testkit::{Dice, Host, Tree, VaultServer, Volume};
 
 fn source_of(folder: &Path, bytes: usize) -> PathBuf {
     let source = folder.join("source");
@@ -111,4 +111,31 @@ fn a_full_disk_of_the_host_itself_costs_no_vault_anything() {
     let id = host.backup();
     host.assert_restores(&id, &source, &Tree::read(&source));
     let _ = host.check().expect(0);
+}
+
+/// The usual plan: an own vault, and one far away that this host can only add to. Nobody can give the own one what it missed.
+#[test]
+fn what_a_full_vault_missed_is_sent_again_when_nobody_can_be_read_for_it() {
+    if !is_root("what_a_full_vault_missed_is_sent_again_when_nobody_can_be_read_for_it") {
+        return;
+    }
+    let (scratch, disk) = (scratch(), Volume::tmpfs("size=80m,mode=0755"));
+    let source = source_of(scratch.path(), 3_000_000);
+    let far = VaultServer::at(&scratch.path().join("far")).made(&[]);
+    let host = Host::joining(&scratch.path().join("host"), &source, &far.token(&["--tenant", "acme"]));
+    host.add_vault("own", &disk.path().join("vault"));
+    let _ = host.backup();
+    let filler = disk.path().join("filler");
+    assert!(fs::write(&filler, vec![1_u8; 80 << 20]).is_err(), "the disk is full");
+    fs::write(source.join("meanwhile"), Dice::new(5).bytes(900_000)).unwrap();
+    let _ = host.run(["backup", "--json"]).expect(3);
+    // As long as it is full, nothing is sent to the others again.
+    let objects = || files_below(&far.store()).len();
+    let before = objects();
+    let _ = host.run(["backup", "--json"]).expect(3);
+    assert!(objects() <= before + 3, "{} objects more than {before}", objects() - before);
+    fs::remove_file(&filler).unwrap();
+    fs::write(source.join("later"), "and one more\n").unwrap();
+    let id = host.backup();
+    host.assert_restores_from(&disk.path().join("vault"), &id, &source, &Tree::read(&source));
 }

@@ -110,8 +110,19 @@ impl Customer {
         fs::create_dir_all(web.join("images")).unwrap();
         let disk = Volume::tmpfs("size=64m,mode=0755");
         let kit = at.join(format!("{name}.kit"));
-        let mut customer =
-            Self { tenant, name, machine, web, server, yard, disk, dir, kit, truths: BTreeMap::new(), rows: 0 };
+        let mut customer = Self {
+            tenant,
+            name,
+            machine,
+            web,
+            server,
+            yard,
+            disk,
+            dir,
+            kit,
+            truths: BTreeMap::new(),
+            rows: 0,
+        };
         for page in 0..40 {
             customer.write_page(page, dice);
         }
@@ -123,7 +134,9 @@ impl Customer {
         for table in [TABLE, "parts", "people"] {
             customer.server.sql(&format!("CREATE TABLE {table} (id INT PRIMARY KEY, what VARCHAR(200))"));
             customer.server.sql(&format!("INSERT INTO {table} VALUES (1, 'one'), (2, 'two')"));
-            customer.server.sql(&format!("CREATE VIEW seen_{table} AS SELECT id, what FROM {table} WHERE id > 1"));
+            customer
+                .server
+                .sql(&format!("CREATE VIEW seen_{table} AS SELECT id, what FROM {table} WHERE id > 1"));
         }
         customer.insert(200);
         customer
@@ -154,7 +167,8 @@ impl Customer {
     /// The plan: a vault on its own disk, the one near by, the console.
     #[track_caller]
     pub(super) fn join(&self, on: &On<'_>, vault_token: &str, console_token: &str) {
-        let words = ["init", "--tenant", self.tenant, "--name", self.name, "--no-local", "--join", vault_token];
+        let words =
+            ["init", "--tenant", self.tenant, "--name", self.name, "--no-local", "--join", vault_token];
         let mut command = vow();
         command.args(words).arg("--dir").arg(&self.dir).arg("--path").arg(&self.web);
         let _ = on.run(self.machine, &mut command).expect(0);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use vow_testkit::host::{files_below, scratch, vow};
 use vow_testkit::shell;
-use vow_testkit::{Calendar, LabConsole, Dice, Lab, Moto, Tree, VaultServer, mariadb, postgres, redis};
+use vow_testkit::{Calendar, Dice, Lab, LabConsole, Moto, Tree, VaultServer, mariadb, postgres, redis};
 
 /// Machines of the lab. 1 and 2 are those of the customers.
 const NEAR: u8 = 3;
@@ -62,7 +62,9 @@ impl World {
         let rules = folder.path().join("rules.toml");
         fs::write(&rules, RULES).unwrap();
         for vault in [&near, &far] {
-            let _ = vault.keep("retain", &["--set", &rules.display().to_string(), "--note", "a short month"]).expect(0);
+            let _ = vault
+                .keep("retain", &["--set", &rules.display().to_string(), "--note", "a short month"])
+                .expect(0);
         }
         far.follow(&near);
         near.follow(&far);
@@ -76,8 +78,10 @@ impl World {
             let _ = console.run(&format!("vault add {name} {token}"), &[]).expect(0);
         }
         let token = console.run("token add month --role administrator --quiet", &[]).expect(0).text();
-        let servers = || [Server::Postgres(postgres::Server::start()), Server::Postgres(postgres::Server::start())];
-        let others = || [Server::Mariadb(mariadb::Server::start()), Server::Mariadb(mariadb::Server::start())];
+        let servers =
+            || [Server::Postgres(postgres::Server::start()), Server::Postgres(postgres::Server::start())];
+        let others =
+            || [Server::Mariadb(mariadb::Server::start()), Server::Mariadb(mariadb::Server::start())];
         let customers = vec![
             Customer::new("acme", "web-1", 1, folder.path(), servers(), &mut dice),
             Customer::new("globex", "db-1", 2, folder.path(), others(), &mut dice),
@@ -130,7 +134,11 @@ impl World {
         );
         let began = Instant::now();
         while self.records.sql("console", &looked) != "t" {
-            assert!(began.elapsed() < Duration::from_secs(120), "the console does not look\n{}", self.console.log());
+            assert!(
+                began.elapsed() < Duration::from_secs(120),
+                "the console does not look\n{}",
+                self.console.log()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -148,7 +156,11 @@ impl World {
             let customer = &mut self.customers[at];
             let on = On { lab: &self.lab, calendar: &self.calendar };
             let done = customer.wake(&on, number);
-            assert!(done.code.is_some_and(|found| code.contains(&found)), "day {number}: {day:?}\n{}", done.story());
+            assert!(
+                done.code.is_some_and(|found| code.contains(&found)),
+                "day {number}: {day:?}\n{}",
+                done.story()
+            );
         }
         self.noon(day);
         self.look_after();
@@ -240,7 +252,9 @@ impl World {
             let state = self.folder.path().join("drills").display().to_string();
             let (near, kit) = (self.near.url(), customer.kit_text());
             let mut command = vow();
-            command.args(["drill", "--json", "--vault", &near, "--identity", &kit, "--state", &state]).args(&names);
+            command
+                .args(["drill", "--json", "--vault", &near, "--identity", &kit, "--state", &state])
+                .args(&names);
             let _ = self.on().run(DRILLS, &mut command).expect(0);
         }
     }
@@ -314,10 +328,23 @@ impl World {
         let yesterday = format!("db@{}", self.date(number - 1));
         let customer = &self.customers[who];
         let (kit, url) = (customer.kit_text(), customer.server.url());
-        let words = ["restore", &yesterday, "--identity", &kit, "--into", &url, "--database", "shop", "--table", TABLE];
+        let words = [
+            "restore",
+            &yesterday,
+            "--identity",
+            &kit,
+            "--into",
+            &url,
+            "--database",
+            "shop",
+            "--table",
+            TABLE,
+        ];
         let _ = customer.run(&self.on(), &words).expect(0);
         assert_eq!(customer.server.sql(&format!("SELECT count(*) FROM {TABLE}")), "2");
-        customer.server.sql(&format!("CREATE VIEW seen_{TABLE} AS SELECT id, what FROM {TABLE} WHERE id > 1"));
+        customer
+            .server
+            .sql(&format!("CREATE VIEW seen_{TABLE} AS SELECT id, what FROM {TABLE} WHERE id > 1"));
     }
 
     /// Every snapshot of this vault, restored where nothing is known but the kits; and that none is lacking which retention keeps.
@@ -330,10 +357,19 @@ impl World {
                 let newer = |other: &&Noted| other.source == noted.source && other.day > noted.day;
                 let among_the_last = customer.truths.values().filter(newer).count() < 3;
                 let must = among_the_last || noted.day + 2 > last;
-                assert!(!must || kept.iter().any(|(other, _)| other == id), "{id} of day {} is gone", noted.day);
+                assert!(
+                    !must || kept.iter().any(|(other, _)| other == id),
+                    "{id} of day {} is gone",
+                    noted.day
+                );
             }
             assert!(kept.len() >= 8, "{kept:?}");
-            println!("{}: {} of {} snapshots are kept in {url}", customer.name, kept.len(), customer.truths.len());
+            println!(
+                "{}: {} of {} snapshots are kept in {url}",
+                customer.name,
+                kept.len(),
+                customer.truths.len()
+            );
             for (id, _) in &kept {
                 customer.compare(&self.on(), DRILLS, &url, id);
             }
@@ -376,11 +412,13 @@ impl World {
         for which in ["tickets --json", "tickets --closed --json"] {
             let all = self.console.run(which, &[]).expect_one_of(&[0, 4]).summary();
             for ticket in all["tickets"].as_array().unwrap() {
-                let key = ticket["key"].as_str().unwrap().splitn(3, '/').map(str::to_owned).collect::<Vec<_>>();
+                let key =
+                    ticket["key"].as_str().unwrap().splitn(3, '/').map(str::to_owned).collect::<Vec<_>>();
                 found.insert((key[1].clone(), key[2].clone()), ticket.clone());
             }
         }
-        let expected: BTreeSet<_> = self.expected.iter().map(|(rule, what)| ((*rule).to_owned(), what.clone())).collect();
+        let expected: BTreeSet<_> =
+            self.expected.iter().map(|(rule, what)| ((*rule).to_owned(), what.clone())).collect();
         let surplus: Vec<_> = found.iter().filter(|(key, _)| !expected.contains(key)).collect();
         let lacking: Vec<_> = expected.iter().filter(|key| !found.contains_key(key)).collect();
         assert!(surplus.is_empty() && lacking.is_empty(), "too many: {surplus:#?}\ntoo few: {lacking:?}");
