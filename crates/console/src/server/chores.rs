@@ -15,6 +15,8 @@ use vow_base::sign::SigningKey;
 
 /// How often something may be due.
 const TICK: Duration = Duration::from_secs(10);
+/// So long the others wait for the vaults' answers, on which they rest. A vault that is gone is asked on, and holds nobody up.
+const PATIENCE: Duration = Duration::from_secs(15);
 const LOOK_MAX: i64 = 1000;
 const LOOK_TOGETHER: usize = 25;
 /// A tenant is held against its policy this often.
@@ -32,13 +34,23 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
     let mut tick =
         tokio::time::interval(TICK.min(app.config.ask_vaults_every.0).min(app.config.look_every.0));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut asking: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
         let work = async {
-            note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
+            let asked = asking.get_or_insert_with(|| {
+                let (app, key, holder, cancelled) =
+                    (app.clone(), key.clone(), holder.clone(), cancelled.clone());
+                tokio::spawn(async move {
+                    note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
+                })
+            });
+            if tokio::time::timeout(PATIENCE, asked).await.is_ok() {
+                asking = None;
+            }
             note(&app, "looking at hosts", look(&app, &holder).await);
             note(&app, "auditing", audit(&app, &holder).await);
             note(&app, "testing the alarm path", super::deliver::test(&app, &holder).await);
@@ -50,6 +62,9 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
         }
     }
     cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
+    if let Some(asking) = asking {
+        asking.abort();
+    }
 }
 
 fn note(app: &App, what: &str, done: Result<(), Error>) {

@@ -16,6 +16,7 @@ use crate::server::error::Error;
 use axum::extract::{Path, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 use std::sync::Arc;
 
 const TREND_DAYS: i64 = 90;
@@ -149,7 +150,7 @@ fn answers(who: &Who, title: &str, checked: &[Checked], answer: Answer) -> Marku
                             ul.list { @for fact in &one.evidence { li { (plain(&fact.label)) ": " (plain(&fact.value)) } } } } }
                         @if who.role.may(Right::Work) && answer != Answer::Pass { details { summary { "Accept it" }
                             form.inline method="post" {
-                                (layout::token(who)) input type="hidden" name="do" value="waive"; input type="hidden" name="finding" value=(one.name());
+                                (layout::token(who)) input type="hidden" name="do" value="waive"; input type="hidden" name="finding" value=(hidden(&one.name()));
                                 label { "Reason" input type="text" name="reason" required maxlength="500"; }
                                 label { "Last day" input type="date" name="until" required; }
                                 button.second type="submit" { "Accept" }
@@ -204,7 +205,7 @@ fn records(who: &Who, seen: &Seen) -> Markup {
                     code { (plain(&one.finding)) } " until " (plain(&one.until)) " by " (plain(&one.by)) ": " (plain(&one.reason))
                     @if who.role.may(Right::Work) {
                         form.inline method="post" { (layout::token(who)) input type="hidden" name="do" value="unwaive";
-                            input type="hidden" name="finding" value=(one.finding); button.quiet type="submit" { "End it" } }
+                            input type="hidden" name="finding" value=(hidden(&one.finding)); button.quiet type="submit" { "End it" } }
                     }
                 } } }
             }
@@ -302,11 +303,18 @@ pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<i64>, pos
             desk::approve(&app, who, id, one, what == "approve").await?;
         }
         what @ ("waive" | "unwaive") => {
-            let finding = posted.needed("finding", "the finding")?;
+            let finding = percent_decode_str(posted.needed("finding", "the finding")?)
+                .decode_utf8()
+                .map_err(|_| Error::Malformed("the finding is not text".into()))?;
             let until = if what == "waive" { posted.needed("until", "the last day")? } else { "" };
-            desk::waive(&app, who, id, finding, posted.field("reason"), until).await?;
+            desk::waive(&app, who, id, &finding, posted.field("reason"), until).await?;
         }
         _ => return Err(Error::Malformed("what is to be done?".into()).into()),
     }
     Ok(Redirect::to(&format!("/tenants/{id}/audit")))
+}
+
+/// The name of a finding in a form: hosts have a say in it, and what turns the direction of a text has no place on a page.
+fn hidden(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
 }
