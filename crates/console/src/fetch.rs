@@ -22,5 +22,7 @@ pub fn remote(
     let wrong = |what: &str| VaultError::Refused(format!("the vault {} has no {what}", vault.name));
     let address = vault.address.parse().map_err(|_| wrong("proper address"))?;
     let pin = vault.fingerprint.parse().map_err(|_| wrong("proper fingerprint"))?;
-    RemoteVault::new(&address, pin, key, Options { connections: 2, ..Options::new(cancelled) })
+    // It is asked again in a minute: there is no use in being stubborn.
+    let usual = Options::new(cancelled);
+    RemoteVault::new(&address, pin, key, Options { connections: 2, retry: usual.retry.brief(), ..usual })
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Beginnings of what is not a command: names of formats, and of the program with its version.
-const FORMATS: [&str; 3] = ["vow proof v", "vow introduction ", "vow 0."];
+const FORMATS: [&str; 4] = ["vow proof v", "vow report v", "vow introduction ", "vow 0."];
 
 /// README, ARCHITECTURE, docs, and what lies beside the packaging.
 fn documents() -> Vec<PathBuf> {

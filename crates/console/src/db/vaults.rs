@@ -251,7 +251,8 @@ pub async fn usage(conn: &mut Conn, vault_id: i64, first: i64) -> Result<Vec<Usa
 
 /// A finding as rules see it. What a vault says is not trusted with the layout of a page.
 fn said(finding: &Finding) -> (String, String) {
-    (finding.kind.chars().take(40).collect(), finding.message.chars().take(400).collect())
+    let first = finding.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    (finding.kind.chars().take(40).collect(), first.chars().take(400).collect())
 }
 
 /// How many days of use rules look at.
