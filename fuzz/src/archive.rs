@@ -109,6 +109,7 @@ pub fn manifest() -> Manifest {
         packs: PackList { depth: 0, count: 1, ids: vec![0xbb; 32].into() },
         index: Vec::new().into(),
         software: "fuzz".into(),
+        group: None,
     }
 }
 
