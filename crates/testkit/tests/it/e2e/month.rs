@@ -4,7 +4,7 @@
 //! at last a site burns down. In the end every acknowledged snapshot that retention kept is restored and compared with what was noted
 //! of its day, and the tickets are those that were expected, no more and no less.
 //!
-//! The short form takes the events one after the other; with `VOW_SOAK` a seed (`VOW_SEED`) deals them out over a month.
+//! With `VOW_MONTH` the short form takes the events one after the other; with `VOW_SOAK` a seed (`VOW_SEED`) deals them out over a month.
 
 mod customer;
 mod days;
@@ -18,6 +18,11 @@ use world::World;
 #[test]
 fn what_was_acknowledged_is_there_after_everything_that_can_happen_to_a_fleet() {
     if !is_root("what_was_acknowledged_is_there_after_everything_that_can_happen_to_a_fleet") {
+        return;
+    }
+    // Minutes that not every run has.
+    if !is_soak() && std::env::var_os("VOW_MONTH").is_none() {
+        println!("SKIPPED: set VOW_MONTH for the short form, VOW_SOAK for the month");
         return;
     }
     let seed = std::env::var("VOW_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2026);
