@@ -169,6 +169,13 @@ fn a_replica_that_lags_makes_the_snapshot_partial() {
     host.add_to_plan(&format!(
         "[[source]]\nname = \"db\"\ntype = \"postgres\"\nurl = \"postgres://postgres@/?host={place}\"\nmax_lag_secs = 1"
     ));
+    // It is late from when it has received what it does not apply.
+    let late = "select pg_last_wal_receive_lsn() <> pg_last_wal_replay_lsn()";
+    let is_late = || run("psql", &["-XAtq", "-h", &place, "-U", "postgres", "-c", late]).text().trim() == "t";
+    let began = std::time::Instant::now();
+    while started.code == Some(0) && !is_late() && began.elapsed() < std::time::Duration::from_secs(60) {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
     let done = back_up(&host);
     let _ = run("pg_ctl", &["-s", "-D", &data, "-m", "immediate", "stop"]);
     assert_eq!(started.code, Some(0), "{}", started.story());
