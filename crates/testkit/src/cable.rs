@@ -3,7 +3,16 @@
 use crate::shell::{run, tool};
 use std::ffi::OsStr;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The same command where it is to run: on a machine of a lab, or here.
+pub(crate) fn there(on: Option<&(Arc<Lab>, u8)>, command: Command) -> Command {
+    match on {
+        Some((lab, machine)) => lab.command(*machine, &command),
+        None => command,
+    }
+}
 
 /// Some machines that hear nobody but each other. They go away with the value.
 pub struct Lab {

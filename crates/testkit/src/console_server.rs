@@ -3,11 +3,11 @@
 use crate::host::{Host, vow};
 use crate::shell::{self, Done};
 use serde_json::Value;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 /// A console, and its server while this value lives.
@@ -49,15 +49,11 @@ impl ConsoleServer {
             .text()
             .trim()
             .to_owned();
-        let log = File::create(dir.with_extension("log")).unwrap();
         let mut serve = vow();
-        serve.args(["console", "serve", "--json", "--dir"]).arg(dir);
-        let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| {
-            panic!("{e}: {line:?}\n{}", fs::read_to_string(dir.with_extension("log")).unwrap_or_default())
-        });
+        let (child, ready) = shell::serve(
+            serve.args(["console", "serve", "--json", "--dir"]).arg(dir),
+            &dir.with_extension("log"),
+        );
         let hosts = ready["hosts"][0].as_str().unwrap();
         let settings = fs::read_to_string(&file)
             .unwrap()

@@ -4,9 +4,8 @@ use crate::cable::Lab;
 use crate::host::vow;
 use crate::shell::{self, Done};
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 
 /// A console, and its server while it runs.
@@ -52,20 +51,9 @@ impl LabConsole {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(&mut self) {
-        let log =
-            std::fs::File::options().create(true).append(true).open(self.dir.with_extension("log")).unwrap();
-        let mut serve = self.command("serve --json", &[]);
-        let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (child, _) =
+            shell::serve(&mut self.command("serve --json", &[]), &self.dir.with_extension("log"));
         self.child = Some(child);
-        let ready: Option<Value> = serde_json::from_str(&line).ok();
-        assert_eq!(
-            ready.map(|ready| ready["message_type"].clone()),
-            Some("ready".into()),
-            "{line}\n{}",
-            self.log()
-        );
     }
 
     /// Everything it has logged.

@@ -1,6 +1,6 @@
 //! Another opinion on what S3 is: the `moto` server, a program of its own. It lets compliance locks be shortened, as no real store does.
 
-use crate::cable::Lab;
+use crate::cable::{Lab, there};
 use crate::shell;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -39,7 +39,7 @@ impl Moto {
         let python = std::env::var_os("VOW_TEST_PYTHON").unwrap_or_else(|| "python3".into());
         let mut command = Command::new(python);
         command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
-        let spawned = there(on.as_ref(), &command).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let spawned = there(on.as_ref(), command).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let child = spawned.unwrap_or_else(|e| {
             panic!("python with moto[server], as tools/requirements.txt has it: set VOW_TEST_PYTHON: {e}")
         });
@@ -56,7 +56,7 @@ impl Moto {
     fn curl(&self, words: &[&str]) -> Command {
         let mut command = Command::new("curl");
         command.args(words);
-        there(self.on.as_ref(), &command)
+        there(self.on.as_ref(), command)
     }
 
     /// The variables that lead there, for the library and for the binary.
@@ -91,18 +91,5 @@ impl Drop for Moto {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// The same command where it is to run.
-fn there(on: Option<&(Arc<Lab>, u8)>, command: &Command) -> Command {
-    match on {
-        Some((lab, machine)) => lab.command(*machine, command),
-        None => {
-            let mut here = Command::new(command.get_program());
-            here.args(command.get_args());
-            here.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            here
-        }
     }
 }

@@ -1,8 +1,10 @@
 //! Running programs: with a deadline, with their output, and with a message that says what went wrong.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -143,6 +145,22 @@ impl Running {
             Done { command: self.command, code: status.code(), signal: status.signal(), stdout, stderr };
         assert!(!done.stderr.contains("panicked"), "it panicked\n{}", done.story());
         done
+    }
+}
+
+/// Starts a server, whose standard error is added to this file, and waits for the line in which it says that it is ready.
+#[track_caller]
+pub fn serve(command: &mut Command, log: &Path) -> (Child, serde_json::Value) {
+    let file = File::options().create(true).append(true).open(log);
+    let file = file.unwrap_or_else(|e| panic!("{}: {e}", log.display()));
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn();
+    let mut child = spawned.unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
+    let mut line = String::new();
+    let read = child.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
+    let ready: Option<serde_json::Value> = serde_json::from_str(&line).ok();
+    match ready.filter(|ready| ready["message_type"] == "ready") {
+        Some(ready) => (child, ready),
+        None => panic!("not ready: {read:?} {line:?}\n{}", std::fs::read_to_string(log).unwrap_or_default()),
     }
 }
 

@@ -1,14 +1,12 @@
 //! A vault in a private folder, served by the real binary as a process of its own; on a machine of a [`Lab`] when one is given.
 
-use crate::cable::Lab;
+use crate::cable::{Lab, there};
 use crate::host::vow;
 use crate::shell::{self, Done};
-use serde_json::Value;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::Arc;
 
 /// A vault with its settings, and its server while it runs.
@@ -97,16 +95,11 @@ impl VaultServer {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(&mut self) {
-        let log = File::options().create(true).append(true).open(self.log_file()).unwrap();
         let mut serve = self.command(
             ["vault", "serve", "--json", "--dir"].map(OsStr::new).iter().chain([&self.dir.as_os_str()]),
         );
-        let mut child = serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (child, ready) = shell::serve(&mut serve, &self.log_file());
         self.child = Some(child);
-        let ready: Value =
-            serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}\n{}", self.log()));
         let address = ready["addresses"][0].as_str().unwrap().to_owned();
         if address != self.address {
             // From now on at this address, also after a restart.
@@ -137,10 +130,7 @@ impl VaultServer {
     pub fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = vow();
         command.args(arguments).envs(self.env.iter().cloned());
-        match &self.on {
-            Some((lab, machine)) => lab.command(*machine, &command),
-            None => command,
-        }
+        there(self.on.as_ref(), command)
     }
 
     /// `vow vault WORDS --dir DIR …` where this vault is.

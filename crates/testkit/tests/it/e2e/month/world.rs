@@ -173,7 +173,7 @@ impl World {
         self.turn(number, 8);
         self.evening(number, day);
         if number % 4 == 2 {
-            self.drill(number);
+            self.drill();
         }
         self.looked(number, 8);
     }
@@ -259,7 +259,7 @@ impl World {
 
     /// The newest snapshots are restored on a machine of their own, and compared with their truth.
     #[track_caller]
-    fn drill(&self, _number: u32) {
+    fn drill(&self) {
         for customer in &self.customers {
             let names = ["files", "db"].map(|source| format!("{}/{source}@latest", customer.name));
             let state = self.folder.path().join("drills").display().to_string();
