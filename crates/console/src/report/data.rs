@@ -10,6 +10,7 @@ use crate::records::{Status, Ticket};
 use crate::rules::words;
 use crate::server::caller::Caller;
 use crate::server::error::Error;
+use crate::web::{bytes, stamp};
 use vow_base::Fingerprint;
 use vow_base::sign::PublicKey;
 use vow_protocol::report::Verdict;
@@ -306,12 +307,4 @@ async fn ledgers(conn: &mut Conn, sheet: &mut Sheet, tenant_id: i64) -> Result<(
 
 fn or_dash(text: &str) -> &str {
     if text.is_empty() { "—" } else { text }
-}
-
-fn stamp(secs: i64) -> String {
-    crate::web::stamp(secs)
-}
-
-fn bytes(number: i64) -> String {
-    crate::web::bytes(number)
 }
