@@ -12,7 +12,7 @@ mod schedule;
 mod shown;
 mod sources;
 
-pub use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing, Waiver};
+pub use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing};
 pub use error::PlanError;
 pub use file::{check_name, parse};
 pub use find::find;
@@ -20,6 +20,7 @@ pub use groups::GroupPlan;
 pub use shown::quoted;
 pub use sources::{DrillPlan, Settings};
 
+use crate::audit::Waiver;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

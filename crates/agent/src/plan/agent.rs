@@ -3,6 +3,7 @@
 
 use super::fault::{Checked, Fault, fault, read};
 use super::keys::number;
+use crate::audit::Waiver;
 use crate::ping::PingUrl;
 use crate::schedule::{Calendar, Window};
 use serde::Deserialize;
@@ -97,19 +98,6 @@ pub enum PingFrom {
     Plan(PingUrl, String),
     /// In a file: it is a secret of a kind.
     File(PathBuf),
-}
-
-/// A gap that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiver {
-    /// What is accepted, as findings call it.
-    pub finding: String,
-    /// Why.
-    pub reason: String,
-    /// By whom.
-    pub by: String,
-    /// The last day on which it holds.
-    pub until: jiff::civil::Date,
 }
 
 /// Everything that this module reads.

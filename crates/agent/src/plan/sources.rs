@@ -19,6 +19,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
+use vow_sources::secret::PasswordFrom;
 
 pub use drill::DrillPlan;
 pub(super) use drill::size;
@@ -100,6 +101,15 @@ impl Settings {
     /// Adds a list that is not empty.
     fn set_list(&mut self, key: &'static str, list: &[String]) -> &mut Self {
         if list.is_empty() { self } else { self.set(key, list.to_vec()) }
+    }
+
+    /// How a server is reached.
+    fn access(url: &str, run_as: Option<&String>, password: &PasswordFrom, tools: Option<&Path>) -> Self {
+        let mut settings = Self::default();
+        settings.set("url", url).set_some("run_as", run_as.cloned());
+        settings.set_some("password_file", password.file.as_deref().map(shown));
+        settings.set_list("password_command", &password.command).set_some("tools", tools.map(shown));
+        settings
     }
 
     /// All of them, in the order to show them in.

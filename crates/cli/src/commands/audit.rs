@@ -11,7 +11,7 @@ use crate::looking::Look;
 use crate::ui::{self, Table, plain, plural};
 use crate::{hostkeys, reporting};
 use serde_json::{Value, json};
-use vow_agent::audit::{Finding, Severity, Waiver, apply, nest};
+use vow_agent::audit::{Finding, Severity, apply, nest};
 use vow_agent::plan::Config;
 use vow_protocol::report::Body;
 
@@ -84,7 +84,7 @@ pub(crate) fn audit(cx: &Context, config: &Config, scope: Scope) -> Outcome<Audi
         attacks = tried;
     }
     nest(&mut findings);
-    let notes = apply(&mut findings, &waivers(config), jiff::Zoned::now().date());
+    let notes = apply(&mut findings, &config.waivers, jiff::Zoned::now().date());
     findings.sort_by(|a, b| (b.severity, &a.finding).cmp(&(a.severity, &b.finding)));
     let exclusions = if look.is_some() { exclusions::of(config) } else { Vec::new() };
     let (waived, open): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.waived.is_some());
@@ -104,16 +104,6 @@ pub(crate) fn audit(cx: &Context, config: &Config, scope: Scope) -> Outcome<Audi
         keep(cx, config, look, &document);
     }
     Ok(Audited { open, waived, notes, exclusions, document })
-}
-
-fn waivers(config: &Config) -> Vec<Waiver> {
-    let one = |waiver: &vow_agent::plan::Waiver| Waiver {
-        finding: waiver.finding.clone(),
-        reason: waiver.reason.clone(),
-        by: waiver.by.clone(),
-        until: waiver.until,
-    };
-    config.waivers.iter().map(one).collect()
 }
 
 /// Keeps it for the console, when there is one. An audit that did not look at the machine is not kept: it would take the place of one that did.

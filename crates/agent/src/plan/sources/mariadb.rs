@@ -124,13 +124,7 @@ fn log_settings(settings: &mut Settings, log: Option<&BinlogOptions>) {
 }
 
 fn access_settings(access: &AccessOptions) -> Settings {
-    let mut settings = Settings::default();
-    settings.set("url", access.url.text());
-    settings.set_some("run_as", access.run_as.clone());
-    settings.set_some("password_file", access.password.file.as_deref().map(shown));
-    settings.set_list("password_command", &access.password.command);
-    settings.set_some("tools", access.tools.as_deref().map(shown));
-    settings
+    Settings::access(access.url.text(), access.run_as.as_ref(), &access.password, access.tools.as_deref())
 }
 
 fn settings(options: &MariaDbOptions) -> Settings {

@@ -47,15 +47,11 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     access.run_as.clone_from(&keys.run_as);
     access.password = password(keys.password_file.as_ref(), keys.password_command.as_ref(), about.folder)?;
     access.tools = optional_path(keys.tools.as_ref(), about.folder)?;
-    match keys.method.as_ref().map(|method| method.get_ref().as_str()) {
-        None | Some("logical") => {}
-        Some("physical") => return physical(&keys, access, about),
-        Some(_) => {
-            let text = "method is \"logical\" (dumps) or \"physical\" (a base backup)";
-            return Err(keys
-                .method
-                .as_ref()
-                .map_or_else(|| fault(about.name, text), |method| fault(method, text)));
+    match keys.method.as_ref().map(|method| (method, method.get_ref().as_str())) {
+        None | Some((_, "logical")) => {}
+        Some((_, "physical")) => return physical(&keys, access, about),
+        Some((method, _)) => {
+            return Err(fault(method, "method is \"logical\" (dumps) or \"physical\" (a base backup)"));
         }
     }
     refuse_physical(&keys)?;
@@ -149,11 +145,5 @@ fn settings(options: &PostgresOptions) -> Settings {
 }
 
 fn access_settings(access: &AccessOptions) -> Settings {
-    let mut settings = Settings::default();
-    settings.set("url", access.url.text());
-    settings.set_some("run_as", access.run_as.clone());
-    settings.set_some("password_file", access.password.file.as_deref().map(shown));
-    settings.set_list("password_command", &access.password.command);
-    settings.set_some("tools", access.tools.as_deref().map(shown));
-    settings
+    Settings::access(access.url.text(), access.run_as.as_ref(), &access.password, access.tools.as_deref())
 }

@@ -1,6 +1,6 @@
 //! Sources of type `redis`.
 
-use super::{About, DeKeys, Plan, Settings, shown};
+use super::{About, DeKeys, Plan, Settings};
 use crate::plan::fault::{Checked, fault};
 use crate::plan::keys::{SECS, number, optional_path, password};
 use serde::Deserialize;
@@ -27,11 +27,7 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     let mut options = RedisOptions::new(access);
     options.max_lag_secs = number(keys.max_lag_secs.as_ref(), options.max_lag_secs, SECS)?;
     let access = &options.access;
-    let mut settings = Settings::default();
-    settings.set("url", access.url.text());
-    settings.set_some("password_file", access.password.file.as_deref().map(shown));
-    settings.set_list("password_command", &access.password.command);
-    settings.set_some("tools", access.tools.as_deref().map(shown));
+    let mut settings = Settings::access(access.url.text(), None, &access.password, access.tools.as_deref());
     settings.set("max_lag_secs", i64::from(options.max_lag_secs));
     Ok(Plan { capture: Arc::new(options), settings })
 }
