@@ -41,25 +41,18 @@ pub trait Adapter: Sync {
         stop: Stop<'_>,
     ) -> Result<Restored, AdapterError>;
 
-    /// Restores into a scratch instance below `place` and compares with the truth.
+    /// Restores into a scratch instance below `place`, compares with the truth, and asks what came back what the plan wants to know of
+    /// it. Plans ask only where there is something to ask.
     ///
     /// # Errors
     /// Why it could not be tried. That the snapshot is not what it should be is a [`Proof`] with problems.
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError>;
-
-    /// The same, and asks what came back what the plan wants to know of it. Plans ask only where there is something to ask.
-    ///
-    /// # Errors
-    /// As for [`Self::prove`].
-    fn prove_and_ask(
+    fn prove(
         &self,
         snapshot: &Snapshot,
         place: &Path,
-        _questions: &[Question],
+        questions: &[Question],
         stop: Stop<'_>,
-    ) -> Result<Proof, AdapterError> {
-        self.prove(snapshot, place, stop)
-    }
+    ) -> Result<Proof, AdapterError>;
 
     /// What a person has to do with the files of a snapshot that were restored into a folder.
     fn instructions(&self) -> &'static [&'static str] {
@@ -228,6 +221,13 @@ pub struct Run {
     pub again: Again,
     /// Folders that are read in snapshots of their file systems.
     pub views: Vec<View>,
+}
+
+impl Run {
+    /// The identifier of the server that this source is of, unless another one is to be accepted now.
+    pub(crate) fn known_server(&self) -> Option<String> {
+        self.remembered.clone().filter(|_| !self.accept_server)
+    }
 }
 
 /// What a source tells of its truth while it is captured, without any content: for whoever judges runs without seeing data.

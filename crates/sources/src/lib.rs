@@ -18,6 +18,7 @@ mod proc;
 pub mod process;
 mod program;
 pub mod question;
+mod receiving;
 pub mod redis;
 pub mod secret;
 mod spooled;

@@ -47,7 +47,6 @@ pub use capture::{
 pub use discover::covers;
 pub use error::MariaDbError;
 pub use physical::{DEFAULT_PHYSICAL_EXACT_BELOW_BYTES, Physical, PhysicalOptions};
-pub use prove::prove;
 pub use restore::restore;
 pub use scratch::Scratch;
 pub use stored::Stored;

@@ -41,7 +41,6 @@ pub use physical::{
     BACKUP, Backup, Gap, LOG_KIND, LogOptions, Physical, PhysicalDatabase, PhysicalOptions, Segment,
     StoredBackup, Tablespace, WalRange, gaps, is_physical, log_source,
 };
-pub use prove::prove;
 pub use restore::restore;
 pub use scratch::Scratch;
 pub use stored::Stored;

@@ -59,6 +59,21 @@ impl Account {
         folder.ancestors().skip(1).find(|above| !may(above).unwrap_or(false)).map(Path::to_owned)
     }
 
+    /// Makes everything at and below a path its own: what was restored comes with the owners of another machine. Only root can, and
+    /// for others everything is theirs already.
+    pub(crate) fn take_tree(&self, path: &Path) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))?;
+        if std::fs::symlink_metadata(path)?.is_dir() {
+            for entry in std::fs::read_dir(path)? {
+                self.take_tree(&entry?.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn find(wanted: impl Fn(&Self) -> bool) -> Option<Self> {
         let text = std::fs::read_to_string("/etc/passwd").ok()?;
         text.lines().filter_map(Self::parse).find(wanted)

@@ -351,8 +351,8 @@ impl Drilled {
         let began = Instant::now();
         let stop = || monitor.is_cancelled();
         let by_plan = order.capture.and_then(|capture| capture.prove(order.snapshot, place.path(), &stop));
-        let proven = by_plan
-            .unwrap_or_else(|| adapter.prove_and_ask(order.snapshot, place.path(), order.questions, &stop));
+        let proven =
+            by_plan.unwrap_or_else(|| adapter.prove(order.snapshot, place.path(), order.questions, &stop));
         let secs = began.elapsed().as_secs_f64();
         drop(place);
         let proof = match proven {

@@ -2,6 +2,7 @@
 
 use super::try_out;
 use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Within};
+use crate::question::Question;
 use std::path::Path;
 use vow_store::archive::Snapshot;
 
@@ -25,7 +26,13 @@ impl adapter::Adapter for Adapter {
         ))
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+    fn prove(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        _: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
         try_out::prove(None, snapshot, place, stop)
     }
 

@@ -2,6 +2,7 @@
 
 use super::capture::{DUMP, Status, TRUTH, TRUTH_FORMAT, Tools, Truth, VERSION};
 use crate::adapter::{self, AdapterError, Discovered, Part, Proof, Request, Restored, Stop, Within};
+use crate::question::Question;
 use crate::{proc, stored};
 use std::path::{Path, PathBuf};
 use vow_store::archive::Snapshot;
@@ -25,7 +26,13 @@ impl adapter::Adapter for Adapter {
         ))
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+    fn prove(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        _: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
         let truth: Truth =
             stored::document(snapshot, TRUTH, TRUTH_FORMAT, VERSION).map_err(AdapterError::of)?;
         let mut proof = Proof { bytes: truth.bytes, ..Proof::default() };

@@ -5,6 +5,7 @@ use crate::adapter::{
     self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Reads, Request, Restored, Run, Stop,
     Within,
 };
+use crate::question::Question;
 use std::path::{Path, PathBuf};
 use vow_store::archive::Snapshot;
 
@@ -33,7 +34,7 @@ impl adapter::Adapter for Adapter {
         ))
     }
 
-    fn prove(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Result<Proof, AdapterError> {
+    fn prove(&self, _: &Snapshot, _: &Path, _: &[Question], _: Stop<'_>) -> Result<Proof, AdapterError> {
         Err(AdapterError::Unsupported(
             "files are proven by restoring a sample and comparing it with the live ones",
         ))

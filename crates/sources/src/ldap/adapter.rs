@@ -4,6 +4,7 @@ use super::capture::{CONFIG, SuffixTruth, TRUTH, TRUTH_FORMAT, Truth, VERSION, t
 use super::ldif::{Sum, moved};
 use crate::adapter::{self, AdapterError, Discovered, Part, Proof, Request, Restored, Stop, Within};
 use crate::process::{ToolError, one_line};
+use crate::question::Question;
 use crate::{proc, stored};
 use std::fs;
 use std::io::Read;
@@ -31,7 +32,13 @@ impl adapter::Adapter for Adapter {
         ))
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+    fn prove(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        _: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
         let truth: Truth =
             stored::document(snapshot, TRUTH, TRUTH_FORMAT, VERSION).map_err(AdapterError::of)?;
         let mut proof = Proof::default();

@@ -59,6 +59,18 @@ pub struct Access {
 }
 
 impl Access {
+    /// Refuses a server with another system identifier than the one on record.
+    pub(crate) fn expect(&self, found: &str, known: Option<&String>) -> Result<(), MariaDbError> {
+        match known.filter(|known| *known != found) {
+            None => Ok(()),
+            Some(expected) => Err(MariaDbError::OtherServer {
+                place: self.url.to_string(),
+                found: found.to_owned(),
+                expected: expected.clone(),
+            }),
+        }
+    }
+
     /// Connects once, to learn what the server is.
     pub fn open(options: &AccessOptions, stop: Stop<'_>) -> Result<Self, MariaDbError> {
         let mut launcher = Launcher::new(account(options.run_as.as_deref())?);

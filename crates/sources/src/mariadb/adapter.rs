@@ -7,7 +7,7 @@ use super::discover;
 use super::error::MariaDbError;
 use super::live::restore_through;
 use super::physical::{self, Physical, PhysicalOptions};
-use super::prove::prove_and_ask;
+use super::prove::prove;
 use super::restore::restore;
 use super::sabotage::sabotage;
 use super::stored::Stored;
@@ -50,18 +50,14 @@ impl adapter::Adapter for Adapter {
         restore(&stored, &into, request, stop).map_err(stopped)
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
-        self.prove_and_ask(snapshot, place, &[], stop)
-    }
-
-    fn prove_and_ask(
+    fn prove(
         &self,
         snapshot: &Snapshot,
         place: &Path,
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        prove_and_ask(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
+        prove(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
     }
 
     fn sabotage(
@@ -95,7 +91,7 @@ pub(super) fn stopped(error: MariaDbError) -> AdapterError {
 
 impl Capture for MariaDbOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
-        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let known_identifier = run.known_server();
         let options =
             Self { known_identifier, dry_run: run.dry_run, hold_schema: run.again.is_last, ..self.clone() };
         let source = MariaDb::new(options, run.again.clone(), run.told.clone());
@@ -125,7 +121,7 @@ impl Capture for MariaDbOptions {
 
 impl Capture for PhysicalOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
-        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let known_identifier = run.known_server();
         let options = PhysicalOptions { known_identifier, dry_run: run.dry_run, ..self.clone() };
         let source = Physical::new(options, run.told.clone());
         let learned = source.learned();

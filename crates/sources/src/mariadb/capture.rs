@@ -243,10 +243,7 @@ impl MariaDb {
         let mut session = access.session(&go_on)?;
         let server = server::ask(&access, &mut session, &go_on)?;
         let identifier = &server.facts.system_identifier;
-        if let Some(expected) = options.known_identifier.as_ref().filter(|known| *known != identifier) {
-            let (place, found) = (access.url.to_string(), identifier.clone());
-            return Err(MariaDbError::OtherServer { place, found, expected: expected.clone() });
-        }
+        access.expect(identifier, options.known_identifier.as_ref())?;
         self.learned.set(identifier);
         let mut found = Vec::new();
         let mut problem = |path: &str, text: String| found.push(Found::Problem { path: path.into(), text });

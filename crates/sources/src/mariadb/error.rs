@@ -3,6 +3,7 @@
 use super::tools::ToolsError;
 use crate::adapter::{Blame, blame_of};
 use crate::process::ToolError;
+use crate::receiving::SpoolError;
 use crate::secret::SecretError;
 use crate::stored::StoredError;
 use std::io;
@@ -115,6 +116,17 @@ pub enum MariaDbError {
 impl From<vow_store::archive::ArchiveError> for MariaDbError {
     fn from(error: vow_store::archive::ArchiveError) -> Self {
         Self::Stored(error.into())
+    }
+}
+
+impl From<SpoolError> for MariaDbError {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Disk(error) => {
+                Self::Io { action: error.action, path: error.path, source: error.source }
+            }
+            SpoolError::NoWay(why) => Self::Refused(why),
+        }
     }
 }
 

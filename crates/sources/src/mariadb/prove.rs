@@ -49,13 +49,8 @@ impl Damage for NoDamage {
     }
 }
 
-/// Restores all of a snapshot below `place` and compares it.
-pub fn prove(stored: &Stored<'_>, place: &Path, stop: Stop<'_>) -> Result<Proof, MariaDbError> {
-    prove_and_ask(stored, place, &[], stop)
-}
-
-/// The same, and asks what the plan asks.
-pub(super) fn prove_and_ask(
+/// Restores all of a snapshot below `place`, compares it, and asks what the plan asks.
+pub(super) fn prove(
     stored: &Stored<'_>,
     place: &Path,
     questions: &[Question],

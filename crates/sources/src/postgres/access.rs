@@ -47,6 +47,18 @@ pub struct Access {
 }
 
 impl Access {
+    /// Refuses a server with another system identifier than the one on record.
+    pub(crate) fn expect(&self, found: &str, known: Option<&String>) -> Result<(), PostgresError> {
+        match known.filter(|known| *known != found) {
+            None => Ok(()),
+            Some(expected) => Err(PostgresError::OtherServer {
+                place: self.url.to_string(),
+                found: found.to_owned(),
+                expected: expected.clone(),
+            }),
+        }
+    }
+
     /// Connects once, to learn the server's version.
     pub fn open(options: &AccessOptions, stop: Stop<'_>) -> Result<Self, PostgresError> {
         let account = account(options)?;

@@ -5,7 +5,7 @@ use super::capture::{Postgres, PostgresOptions};
 use super::discover;
 use super::error::PostgresError;
 use super::physical::{self, After, LogOptions, Physical, PhysicalOptions, StoredBackup, is_physical};
-use super::prove::prove_and_ask;
+use super::prove::prove;
 use super::restore::restore;
 use super::sabotage::sabotage;
 use super::stored::Stored;
@@ -48,11 +48,7 @@ impl adapter::Adapter for Adapter {
         restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
-        self.prove_and_ask(snapshot, place, &[], stop)
-    }
-
-    fn prove_and_ask(
+    fn prove(
         &self,
         snapshot: &Snapshot,
         place: &Path,
@@ -63,7 +59,7 @@ impl adapter::Adapter for Adapter {
             let stored = StoredBackup::open(snapshot).map_err(stopped)?;
             return physical::prove(&stored, place, questions, stop).map_err(stopped);
         }
-        prove_and_ask(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
+        prove(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
@@ -107,7 +103,7 @@ pub(crate) fn stopped(error: PostgresError) -> AdapterError {
 
 impl Capture for PostgresOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
-        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let known_identifier = run.known_server();
         let options = Self { known_identifier, dry_run: run.dry_run, ..self.clone() };
         let source = Postgres::new(options).telling(run.told.clone());
         let learned = source.learned();
@@ -140,7 +136,7 @@ pub struct PhysicalPlan {
 
 impl Capture for PhysicalPlan {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
-        let known_identifier = run.remembered.clone().filter(|_| !run.accept_server);
+        let known_identifier = run.known_server();
         let source =
             Physical::new(PhysicalOptions { known_identifier, dry_run: run.dry_run, ..self.options.clone() });
         let learned = source.learned();

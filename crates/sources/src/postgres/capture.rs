@@ -186,12 +186,7 @@ impl Postgres {
         let access = Arc::new(Access::open(&options.access, &go_on)?);
         let mut session = access.home(&go_on)?;
         let facts = server::facts(&access, &mut session, &go_on)?;
-        if let Some(expected) =
-            options.known_identifier.as_ref().filter(|known| **known != facts.system_identifier)
-        {
-            let (place, found) = (access.url.to_string(), facts.system_identifier.clone());
-            return Err(PostgresError::OtherServer { place, found, expected: expected.clone() });
-        }
+        access.expect(&facts.system_identifier, options.known_identifier.as_ref())?;
         self.learned.set(&facts.system_identifier);
         let mut found = Vec::new();
         let databases = server::databases(&mut session, &go_on)?;

@@ -3,6 +3,7 @@
 use super::tools::ToolsError;
 use crate::adapter::{Blame, blame_of};
 use crate::process::ToolError;
+use crate::receiving::SpoolError;
 use crate::secret::SecretError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -141,6 +142,17 @@ pub enum PostgresError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl From<SpoolError> for PostgresError {
+    fn from(error: SpoolError) -> Self {
+        match error {
+            SpoolError::Disk(error) => {
+                Self::Io { action: error.action, path: error.path, source: error.source }
+            }
+            SpoolError::NoWay(why) => Self::Refused(why),
+        }
+    }
 }
 
 impl PostgresError {

@@ -6,6 +6,7 @@ use super::prove::prove;
 use super::restore::restore;
 use super::sabotage::sabotage;
 use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Tried, Within};
+use crate::question::Question;
 use std::path::Path;
 use vow_store::archive::Snapshot;
 
@@ -30,7 +31,13 @@ impl adapter::Adapter for Adapter {
         restore(snapshot, request, stop).map_err(stopped)
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
+    fn prove(
+        &self,
+        snapshot: &Snapshot,
+        place: &Path,
+        _: &[Question],
+        stop: Stop<'_>,
+    ) -> Result<Proof, AdapterError> {
         prove(snapshot, place, stop).map_err(stopped)
     }
 

@@ -38,11 +38,7 @@ impl adapter::Adapter for Adapter {
         ))
     }
 
-    fn prove(&self, snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Result<Proof, AdapterError> {
-        self.prove_and_ask(snapshot, place, &[], stop)
-    }
-
-    fn prove_and_ask(
+    fn prove(
         &self,
         snapshot: &Snapshot,
         place: &Path,

@@ -12,7 +12,8 @@ use super::super::tools::Flavour;
 use super::names::LogName;
 use super::spool::{Finished, Spool};
 use crate::adapter::{AdapterError, Capture, Log, Received, Receiving};
-use crate::process::{Running, one_line};
+use crate::process::Running;
+use crate::receiving::{LogSpool, ended, pause};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,10 +23,6 @@ use std::time::{Duration, Instant};
 pub const BINLOG_KIND: &str = "mariadb-binlog";
 /// How often the server is told to begin a new file.
 pub const DEFAULT_FLUSH_SECS: u32 = 300;
-/// How long a look lasts.
-const LOOK: Duration = Duration::from_millis(500);
-/// How long the program may take to end.
-const END: Duration = Duration::from_secs(5);
 /// Where the numbers begin under which receivers of ours ask: servers and replicas have small ones.
 const SERVER_ID_BASE: u32 = 0x7600_0000;
 
@@ -90,8 +87,9 @@ impl Receiver {
                 access.url
             )));
         }
-        let spool = Spool::new(spool, facts.system_identifier);
-        spool.prepare(&access.launcher)?;
+        let log = LogSpool { folder: spool, identifier: facts.system_identifier };
+        log.prepare(&access.launcher, "binreceiving")?;
+        let spool = Spool::new(log);
         let before = files(&mut session, stop)?;
         flush(&mut session, stop)?;
         let now = files(&mut session, stop)?;
@@ -106,7 +104,7 @@ impl Receiver {
             Flavour::MariaDb => format!("--stop-never-slave-server-id={id}"),
             Flavour::MySql => format!("--connection-server-id={id}"),
         });
-        command.arg(format!("--result-file={}/", spool.folder.display())).arg(first.to_string());
+        command.arg(format!("--result-file={}/", spool.log.folder.display())).arg(first.to_string());
         command.stdout(std::process::Stdio::null());
         let running = access.launcher.start(command)?;
         Ok(Self {
@@ -121,22 +119,9 @@ impl Receiver {
         })
     }
 
-    /// Why the receiver is not there any more.
-    fn ended(&mut self) -> Option<MariaDbError> {
-        if self.running.as_mut().is_some_and(|running| !running.has_ended()) {
-            return None;
-        }
-        let ended = self.running.take().map(|running| running.wait_at_most(END));
-        let said = match ended {
-            Some(Ok(ended)) if !ended.said.is_empty() => one_line(&ended.said),
-            _ => "it said nothing".to_owned(),
-        };
-        Some(MariaDbError::Refused(format!("mariadb-binlog ended: {said}")))
-    }
-
     fn look_once(&mut self, stop: Stop<'_>) -> Result<Received, MariaDbError> {
-        if let Some(error) = self.ended() {
-            return Err(error);
+        if let Some(said) = ended(&mut self.running) {
+            return Err(MariaDbError::Refused(format!("mariadb-binlog ended: {said}")));
         }
         let mut received = Received { problems: std::mem::take(&mut self.problems), ..Received::default() };
         if self.flushed.elapsed() >= Duration::from_secs(self.options.flush_secs.into()) {
@@ -166,10 +151,7 @@ impl Receiver {
 
 impl Receiving for Receiver {
     fn look(&mut self, stop: Stop<'_>) -> Result<Received, AdapterError> {
-        let began = Instant::now();
-        while began.elapsed() < LOOK && !stop() {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        pause(stop);
         self.look_once(stop).map_err(super::super::adapter::stopped)
     }
 

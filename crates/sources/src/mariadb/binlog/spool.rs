@@ -4,27 +4,19 @@ use super::super::error::MariaDbError;
 use super::events::{Ending, ending};
 use super::names::{LogName, missing};
 use crate::adapter::{Begun, Capture, Discovered, Memory, Run};
-use crate::process::Launcher;
-use crate::spooled::Files;
-use serde::{Deserialize, Serialize};
+use crate::receiving::{LogSpool, Memo};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufReader;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files in one snapshot: a spool that filled while no vault was there is sent in several.
 const FILES_AT_ONCE: usize = 64;
-/// Where the spool says what of it was captured.
-const CAPTURED: &str = "captured";
-
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Spool {
-    pub(super) folder: PathBuf,
-    /// Which server the log is of.
-    pub(super) identifier: String,
+    pub(super) log: Arc<LogSpool>,
     /// Files that were looked through, with their lengths then.
     seen: Mutex<BTreeMap<String, Seen>>,
 }
@@ -42,30 +34,13 @@ pub(super) struct Inside {
 }
 
 impl Spool {
-    pub(super) fn new(folder: PathBuf, identifier: String) -> Self {
-        Self { folder, identifier, seen: Mutex::default() }
-    }
-
-    /// Makes the folder; the account of the programs must get there.
-    pub(super) fn prepare(&self, launcher: &Launcher) -> Result<(), MariaDbError> {
-        let folder = &self.folder;
-        if !folder.exists() {
-            let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
-            made.and_then(|()| launcher.give(folder)).map_err(MariaDbError::io("make the spool", folder))?;
-        }
-        match launcher.account().cannot_enter(folder) {
-            None => Ok(()),
-            Some(above) => Err(MariaDbError::Refused(format!(
-                "the account {} cannot get into {}, where the log would be received; name another place with binlog_spool",
-                launcher.account().name,
-                above.display()
-            ))),
-        }
+    pub(super) fn new(log: LogSpool) -> Self {
+        Self { log: Arc::new(log), seen: Mutex::default() }
     }
 
     /// Every file of a log in it, in order.
     pub(super) fn names(&self) -> Result<Vec<LogName>, MariaDbError> {
-        names_in(&self.folder)
+        names_in(&self.log.folder)
     }
 
     /// What is finished: a file is when there is a later one, and when it is whole. `sizes` are those that the server says.
@@ -94,7 +69,7 @@ impl Spool {
 
     /// Why a file is not whole.
     fn whole(&self, name: &LogName, sizes: &BTreeMap<String, u64>) -> Result<Option<String>, MariaDbError> {
-        let path = self.folder.join(name.to_string());
+        let path = self.log.folder.join(name.to_string());
         let file = fs::File::open(&path).map_err(MariaDbError::io("open", &path))?;
         let length = file.metadata().map_err(MariaDbError::io("look at", &path))?.len();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,31 +93,19 @@ impl Spool {
 
     /// Whether the server itself ended a file that is here.
     pub(super) fn is_closed(&self, name: &LogName) -> bool {
-        let file = fs::File::open(self.folder.join(name.to_string())).map_err(|error| error.to_string());
+        let file = fs::File::open(self.log.folder.join(name.to_string())).map_err(|error| error.to_string());
         file.and_then(|file| ending(BufReader::new(file))).is_ok_and(|ending| ending.is_closed)
     }
 
     /// The last file that was captured, as far as the spool knows.
     pub(super) fn captured(&self) -> Option<LogName> {
-        let text = fs::read_to_string(self.folder.join(CAPTURED)).ok()?;
-        LogName::parse(text.trim())
-    }
-
-    fn set_captured(&self, last: &str) -> Result<(), MariaDbError> {
-        let (path, temporary) = (self.folder.join(CAPTURED), self.folder.join("captured.new"));
-        let write = || {
-            fs::write(&temporary, last)?;
-            fs::File::open(&temporary)?.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(MariaDbError::io("write", &path))
+        LogName::parse(&self.log.captured()?)
     }
 
     /// The server has begun its numbers anew: what is here is of before.
     pub(super) fn begin_anew(&self) -> Result<(), MariaDbError> {
         self.names()?.iter().try_for_each(|name| self.remove(name))?;
-        let path = self.folder.join(CAPTURED);
-        fs::remove_file(&path).map_err(MariaDbError::io("remove", &path))
+        Ok(self.log.forget_captured()?)
     }
 
     /// Removes what was captured.
@@ -158,8 +121,7 @@ impl Spool {
 
     /// Removes a file.
     pub(super) fn remove(&self, name: &LogName) -> Result<(), MariaDbError> {
-        let path = self.folder.join(name.to_string());
-        fs::remove_file(&path).map_err(MariaDbError::io("remove", &path))
+        Ok(self.log.remove(&name.to_string())?)
     }
 }
 
@@ -175,13 +137,6 @@ pub(super) fn names_in(folder: &Path) -> Result<Vec<LogName>, MariaDbError> {
     Ok(names)
 }
 
-/// What was captured last, as the next capture wants to know it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Memo {
-    identifier: String,
-    last: String,
-}
-
 /// Finished files as a source.
 #[derive(Debug)]
 pub(super) struct Finished {
@@ -193,28 +148,13 @@ impl Capture for Finished {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
         let Inside { mut finished, .. } = self.spool.look(&self.sizes).map_err(|e| e.to_string())?;
         finished.truncate(FILES_AT_ONCE);
-        let before: Option<Memo> = run
-            .remembered
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|e| format!("the record of the binary log: {e}"))?;
-        let problems = before.and_then(|before| gap(&self.spool, &before, &finished)).into_iter().collect();
-        let memo = finished
-            .last()
-            .map(|last| Memo { identifier: self.spool.identifier.clone(), last: last.to_string() });
-        let spool = Arc::clone(&self.spool);
-        let remember = Box::new(move || {
-            let memo = memo.as_ref()?;
-            // Said here first: captured twice is no harm, removed without having been captured would be.
-            spool.set_captured(&memo.last).ok()?;
-            serde_json::to_string(memo).ok()
-        });
+        let before = Memo::of(run, "the binary log")?;
+        let problem = before.and_then(|before| gap(&self.spool, &before, &finished));
+        let last = finished.last().map(LogName::to_string);
         let mut names: Vec<_> = finished.iter().map(LogName::to_string).collect();
         // The order of a listing; numbers can have more digits one day.
         names.sort();
-        let source = Box::new(Files::new(self.spool.folder.clone(), names, problems));
-        Ok(Begun { source, warnings: Vec::new(), remember })
+        Ok(self.spool.log.begin(names, last, problem))
     }
 
     fn covers(&self, _found: &Discovered) -> bool {
@@ -229,11 +169,8 @@ impl Capture for Finished {
 /// What is missing between the last capture and this one, as a sentence.
 fn gap(spool: &Spool, before: &Memo, finished: &[LogName]) -> Option<String> {
     let advice = "no moment after it can be gone back to from an earlier snapshot; make a new one";
-    if before.identifier != spool.identifier {
-        return Some(format!(
-            "another server answers: its system identifier is {}, and the log before was of {}: {advice}",
-            spool.identifier, before.identifier
-        ));
+    if let Some(other) = spool.log.other_server(before) {
+        return Some(format!("{other}: {advice}"));
     }
     let last = LogName::parse(&before.last)?;
     let first = finished.first()?;

@@ -83,10 +83,7 @@ impl Physical {
         let mut session = access.session(&go_on)?;
         let server = server::ask(&access, &mut session, &go_on)?;
         let identifier = &server.facts.system_identifier;
-        if let Some(expected) = options.known_identifier.as_ref().filter(|known| *known != identifier) {
-            let (place, found) = (access.url.to_string(), identifier.clone());
-            return Err(MariaDbError::OtherServer { place, found, expected: expected.clone() });
-        }
+        access.expect(identifier, options.known_identifier.as_ref())?;
         self.learned.set(identifier);
         tool::check_place(&access, &mut session, &server.facts.data, &go_on)?;
         let version = tool::version(&access.tools, &access.launcher, &server.facts.server_version, &go_on)?;

@@ -44,7 +44,7 @@ pub(crate) fn settle(
         let launcher = Launcher::default();
         let tools = Tools::find(&launcher, None, flavour)?;
         unpack(stored, &tools, &launcher, &data, stop)?;
-        give_all(&data, &owner).map_err(MariaDbError::io("give away", &data))?;
+        owner.take_tree(&data).map_err(MariaDbError::io("give away", &data))?;
         // It has become the data directory, and takes as much room.
         let stream = root.join(STREAM);
         fs::remove_file(&stream).map_err(MariaDbError::io("remove", &stream))?;
@@ -98,20 +98,6 @@ fn go_on(
     fs::remove_dir(&place).map_err(MariaDbError::io("remove", &place))?;
     if let Some(log) = &replay.log {
         fs::remove_dir_all(log).map_err(MariaDbError::io("remove", log))?;
-    }
-    Ok(())
-}
-
-/// Everything in it belongs to the account that servers run as.
-fn give_all(path: &Path, account: &Account) -> std::io::Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    std::os::unix::fs::lchown(path, Some(account.uid), Some(account.gid))?;
-    if fs::symlink_metadata(path)?.is_dir() {
-        for entry in fs::read_dir(path)? {
-            give_all(&entry?.path(), account)?;
-        }
     }
     Ok(())
 }

@@ -119,12 +119,7 @@ impl Physical {
         let access = Access::open(&options.access, &go_on)?;
         let mut session = access.home(&go_on)?;
         let facts = server::facts(&access, &mut session, &go_on)?;
-        if let Some(known) =
-            options.known_identifier.as_ref().filter(|known| **known != facts.system_identifier)
-        {
-            let (place, found) = (access.url.to_string(), facts.system_identifier.clone());
-            return Err(PostgresError::OtherServer { place, found, expected: known.clone() });
-        }
+        access.expect(&facts.system_identifier, options.known_identifier.as_ref())?;
         self.learned.set(&facts.system_identifier);
         for program in ["pg_basebackup", "pg_verifybackup"] {
             if !access.tools.program(program).exists() {

@@ -13,21 +13,15 @@ use super::facts::segment_bytes;
 use super::segment::{Segment, gaps};
 use super::stored::log_source;
 use crate::adapter::{AdapterError, Begun, Capture, Discovered, Log, Memory, Received, Receiving, Run};
-use crate::process::{Launcher, Running, one_line};
-use crate::spooled::Files;
-use serde::{Deserialize, Serialize};
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
+use crate::process::Running;
+use crate::receiving::{LogSpool, Memo, ended, pause};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The type of snapshots that hold a log.
 pub const LOG_KIND: &str = "postgres-wal";
-/// How long a look lasts.
-const LOOK: Duration = Duration::from_millis(500);
-/// How long a program may take to end.
-const END: Duration = Duration::from_secs(5);
 /// How often the slot is looked at.
 const SLOT_EVERY: Duration = Duration::from_secs(30);
 /// Segments in one snapshot: a spool that filled while no vault was there is sent in several.
@@ -80,12 +74,19 @@ impl Receiver {
         let mut session = access.home(stop)?;
         let facts = server::facts(&access, &mut session, stop)?;
         let bytes = segment_bytes(&mut session, stop)?;
-        let spool = Spool { folder: spool, segment_bytes: bytes, identifier: facts.system_identifier };
-        spool.prepare(&access.launcher)?;
+        let log = Arc::new(LogSpool { folder: spool, identifier: facts.system_identifier });
+        log.prepare(&access.launcher, "wal_spool")?;
+        let spool = Spool { log, segment_bytes: bytes };
         make_slot(&mut session, &options.slot, stop)?;
         let at_start = Some(look_at_slot(&access, &options.slot, stop)?);
         let mut command = access.launcher.ending_with_us(&access.tools.program("pg_receivewal"));
-        command.arg("-D").arg(&spool.folder).args(["-S", &options.slot, "--synchronous", "--no-loop", "-w"]);
+        command.arg("-D").arg(&spool.log.folder).args([
+            "-S",
+            &options.slot,
+            "--synchronous",
+            "--no-loop",
+            "-w",
+        ]);
         command.arg("-d").arg(access.url.conninfo());
         let running = access.launcher.start(command)?;
         Ok(Self {
@@ -97,30 +98,14 @@ impl Receiver {
             at_start,
         })
     }
-
-    /// Why the receiver is not there any more.
-    fn ended(&mut self) -> Option<PostgresError> {
-        if self.running.as_mut().is_some_and(|running| !running.has_ended()) {
-            return None;
-        }
-        let ended = self.running.take().map(|running| running.wait_at_most(END));
-        let said = match ended {
-            Some(Ok(ended)) if !ended.said.is_empty() => one_line(&ended.said),
-            _ => "it said nothing".to_owned(),
-        };
-        Some(PostgresError::Log(format!("pg_receivewal ended: {said}")))
-    }
 }
 
 impl Receiving for Receiver {
     fn look(&mut self, stop: Stop<'_>) -> Result<Received, AdapterError> {
-        let began = Instant::now();
-        while began.elapsed() < LOOK && !stop() {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        pause(stop);
         let failed = super::super::adapter::stopped;
-        if let Some(error) = self.ended() {
-            return Err(failed(error));
+        if let Some(said) = ended(&mut self.running) {
+            return Err(failed(PostgresError::Log(format!("pg_receivewal ended: {said}"))));
         }
         let mut received =
             Received { waiting: self.spool.finished().map_err(failed)?.len() as u64, ..Received::default() };
@@ -205,46 +190,18 @@ fn judge_slot(slot: &Slot, options: &LogOptions, received: &mut Received) {
     }
 }
 
-/// The private folder that segments are received into.
+/// The spool of segments.
 #[derive(Debug)]
 struct Spool {
-    folder: PathBuf,
+    log: Arc<LogSpool>,
     segment_bytes: u64,
-    identifier: String,
 }
-
-/// What was captured last, as the next capture wants to know it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Memo {
-    identifier: String,
-    last: String,
-}
-
-/// Where the spool says what of it was captured.
-const CAPTURED: &str = "captured";
 
 impl Spool {
-    fn prepare(&self, launcher: &Launcher) -> Result<(), PostgresError> {
-        let folder = &self.folder;
-        if !folder.exists() {
-            let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
-            made.and_then(|()| launcher.give(folder)).map_err(PostgresError::io("make the spool", folder))?;
-        }
-        let account = launcher.account();
-        match account.cannot_enter(folder) {
-            None => Ok(()),
-            Some(above) => Err(PostgresError::Refused(format!(
-                "the account {} cannot get into {}, where the log would be received; name another place with wal_spool",
-                account.name,
-                above.display()
-            ))),
-        }
-    }
-
     /// Finished segments and histories that were not captured yet, by name.
     fn finished(&self) -> Result<Vec<String>, PostgresError> {
-        let captured = self.captured();
-        let mut names = self.names()?;
+        let captured = self.log.captured();
+        let mut names = self.log.names()?;
         names.retain(|name| {
             let is_segment = Segment::parse(name, self.segment_bytes).is_some();
             is_segment && captured.as_ref().is_none_or(|last| name > last) || name.ends_with(".history")
@@ -257,38 +214,12 @@ impl Spool {
         Ok(names)
     }
 
-    fn names(&self) -> Result<Vec<String>, PostgresError> {
-        let list = || {
-            let names = fs::read_dir(&self.folder)?
-                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-            names.collect::<std::io::Result<Vec<_>>>()
-        };
-        list().map_err(PostgresError::io("read", &self.folder))
-    }
-
-    /// The last segment that was captured, as far as the spool knows.
-    fn captured(&self) -> Option<String> {
-        let text = fs::read_to_string(self.folder.join(CAPTURED)).ok()?;
-        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-    }
-
-    fn set_captured(&self, last: &str) -> Result<(), PostgresError> {
-        let (path, temporary) = (self.folder.join(CAPTURED), self.folder.join("captured.new"));
-        let write = || {
-            fs::write(&temporary, last)?;
-            fs::File::open(&temporary)?.sync_all()?;
-            fs::rename(&temporary, &path)
-        };
-        write().map_err(PostgresError::io("write", &path))
-    }
-
     /// Removes what was captured; the newest of it stays, so that the receiver knows where it was.
     fn forget(&self) -> Result<(), PostgresError> {
-        let Some(captured) = self.captured() else { return Ok(()) };
-        for name in self.names()? {
+        let Some(captured) = self.log.captured() else { return Ok(()) };
+        for name in self.log.names()? {
             if Segment::parse(&name, self.segment_bytes).is_some() && name < captured {
-                let path = self.folder.join(&name);
-                fs::remove_file(&path).map_err(PostgresError::io("remove", &path))?;
+                self.log.remove(&name)?;
             }
         }
         Ok(())
@@ -305,26 +236,11 @@ impl Capture for Segments {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
         let mut names = self.spool.finished().map_err(|e| e.to_string())?;
         names.truncate(SEGMENTS_AT_ONCE);
-        let before: Option<Memo> = run
-            .remembered
-            .as_deref()
-            .map(serde_json::from_str)
-            .transpose()
-            .map_err(|e| format!("the record of the log: {e}"))?;
+        let before = Memo::of(run, "the log")?;
         let last =
             names.iter().rev().find(|name| Segment::parse(name, self.spool.segment_bytes).is_some()).cloned();
         let problem = missing(&self.spool, before.as_ref(), &names);
-        let memo = last.clone().map(|last| Memo { identifier: self.spool.identifier.clone(), last });
-        let spool = Arc::clone(&self.spool);
-        let remember = Box::new(move || {
-            let memo = memo.as_ref()?;
-            // Said here first: captured twice is no harm, removed without having been captured would be.
-            spool.set_captured(&memo.last).ok()?;
-            serde_json::to_string(memo).ok()
-        });
-        let problems = problem.into_iter().collect();
-        let source = Box::new(Files::new(self.spool.folder.clone(), names, problems));
-        Ok(Begun { source, warnings: Vec::new(), remember })
+        Ok(self.spool.log.begin(names, last, problem))
     }
 
     fn covers(&self, _found: &Discovered) -> bool {
@@ -341,11 +257,8 @@ fn missing(spool: &Spool, before: Option<&Memo>, names: &[String]) -> Option<Str
     let before = before?;
     let bytes = spool.segment_bytes;
     let there: Vec<_> = names.iter().filter_map(|name| Segment::parse(name, bytes)).collect();
-    if before.identifier != spool.identifier {
-        return Some(format!(
-            "another server answers: its system identifier is {}, and the log before was of {}",
-            spool.identifier, before.identifier
-        ));
+    if let Some(other) = spool.log.other_server(before) {
+        return Some(other);
     }
     let last = Segment::parse(&before.last, bytes)?;
     // On a new timeline the segment in which it began comes once more.

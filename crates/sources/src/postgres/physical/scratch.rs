@@ -10,7 +10,7 @@ use super::pour::Pour;
 use super::stored::{StoredBackup, link_tablespaces, recovery_settings};
 use crate::adapter::{Proof, Replay, Request, Restored};
 use crate::postgres::question::ask;
-use crate::process::{Account, ToolError};
+use crate::process::ToolError;
 use crate::question::Question;
 use std::collections::BTreeSet;
 use std::fs;
@@ -51,7 +51,7 @@ fn start(
             return Err(ToolError::Stopped.into());
         }
         link_tablespaces(&root, &stored.backup)?;
-        give_all(&root, &room.launcher.account()).map_err(PostgresError::io("give away", &root))?;
+        room.launcher.account().take_tree(&root).map_err(PostgresError::io("give away", &root))?;
         let data = root.join(BASE);
         if verify {
             verify_files(room, &data, stop)?;
@@ -70,7 +70,7 @@ fn start(
             settings.push_str(&format!("max_prepared_transactions = {prepared}\n"));
         }
         if let Some(log) = &replay.log {
-            give_all(log, &room.launcher.account()).map_err(PostgresError::io("give away", log))?;
+            room.launcher.account().take_tree(log).map_err(PostgresError::io("give away", log))?;
             let signal = data.join("recovery.signal");
             fs::write(&signal, "")
                 .and_then(|()| room.launcher.give(&signal))
@@ -92,20 +92,6 @@ fn verify_files(room: &Room, data: &Path, stop: Stop<'_>) -> Result<(), Postgres
             Err(PostgresError::Snapshot { what: "base backup".into(), reason })
         }
     }
-}
-
-/// Files come back with the owners of another machine.
-fn give_all(path: &Path, account: &Account) -> std::io::Result<()> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    std::os::unix::fs::lchown(path, Some(account.uid), Some(account.gid))?;
-    if fs::symlink_metadata(path)?.is_dir() {
-        for entry in fs::read_dir(path)? {
-            give_all(&entry?.path(), account)?;
-        }
-    }
-    Ok(())
 }
 
 /// Starts a scratch server from the snapshot, and compares it with what is known.

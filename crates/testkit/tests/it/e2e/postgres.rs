@@ -66,5 +66,5 @@ fn prove(host: &Host) -> Proof {
     let place = host::scratch();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(place.path(), mode).unwrap();
-    adapter("postgres").unwrap().prove(&snapshot, place.path(), &|| false).unwrap()
+    adapter("postgres").unwrap().prove(&snapshot, place.path(), &[], &|| false).unwrap()
 }
