@@ -4,10 +4,10 @@
 //! `CHECKSUM TABLE`, of row format, storage engine and version of the server. A `FLOAT` counts as the text that a dump has of it.
 
 use super::error::MariaDbError;
-use super::session::{Session, Stop};
+use super::session::{Row, Session, Stop};
 use super::sql::{literals, quoted, quoted_name};
 use super::truth::{Method, TableTruth};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows taken from each end of a table that is too large to be read whole.
 const SAMPLE_ROWS: u32 = 10_000;
@@ -68,7 +68,7 @@ pub(crate) fn tables(
         };
         out.insert((database, name), table);
     }
-    let mut period = BTreeMap::<(String, String), bool>::new();
+    let (mut listed, mut period) = (BTreeSet::new(), BTreeSet::new());
     for row in session.query(doing, &COLUMNS.replace("{}", &list), stop)? {
         let Ok([database, table, column, data_type, expression]) = <[String; 5]>::try_from(row) else {
             continue;
@@ -78,14 +78,17 @@ pub(crate) fn tables(
         let is_period = matches!(expression.as_str(), "ROW START" | "ROW END");
         if is_period {
             table.by_transaction |= data_type == "bigint";
-            period.insert(key, true);
+            period.insert(key.clone());
         }
         if is_period || expression.is_empty() || expression == "NULL" {
             table.columns.push(column);
         }
+        listed.insert(key);
     }
+    // What has no column at all was dropped, or not yet made, between the questions.
+    out.retain(|key, _| listed.contains(key));
     for (key, table) in out.iter_mut().filter(|(_, table)| table.versioned) {
-        if !period.contains_key(key) {
+        if !period.contains(key) {
             // Nobody named them, so they have no place among the columns.
             table.columns.extend(["row_start".to_owned(), "row_end".to_owned()]);
         }
@@ -125,13 +128,17 @@ impl Table {
         format!("{}{all}", quoted_name(&self.database, &self.name))
     }
 
+    /// Of a row. All rows are alike to us where every column follows from others.
     fn hash(&self, history: bool) -> String {
         let skipped = |column: &String| {
             !history && self.versioned && matches!(column.as_str(), "row_start" | "row_end")
         };
         let one = |column: &String| format!("IFNULL(CRC32({}), 'n')", quoted(column));
         let columns = self.columns.iter().filter(|column| !skipped(column)).map(one).collect::<Vec<_>>();
-        format!("CRC32(CONCAT_WS(',', {}))", columns.join(", "))
+        match columns.is_empty() {
+            true => "0".into(),
+            false => format!("CRC32(CONCAT_WS(',', {}))", columns.join(", ")),
+        }
     }
 
     fn statement(&self, method: Method, key: Option<&str>, history: bool) -> String {
@@ -166,6 +173,21 @@ impl Table {
         self.measured(session, method, key, history, stop)
     }
 
+    /// Measures it, unless it was dropped or changed since it was found. The session goes on either way.
+    pub(crate) fn measure_if_same(
+        &self,
+        session: &mut Session,
+        exact_below_bytes: u64,
+        history: bool,
+        stop: Stop<'_>,
+    ) -> Result<Option<TableTruth>, MariaDbError> {
+        let (method, key) = self.method(exact_below_bytes);
+        let statement = self.statement(method, key.as_deref(), history);
+        let rows = session.query_if_same(&self.measuring(), &statement, stop)?;
+        let row = rows.map(|mut rows| rows.pop().unwrap_or_default());
+        row.map(|row| self.read(row, method, key, history)).transpose()
+    }
+
     /// Measures it as it was measured before.
     pub(crate) fn measure_like(
         &self,
@@ -184,9 +206,23 @@ impl Table {
         history: bool,
         stop: Stop<'_>,
     ) -> Result<TableTruth, MariaDbError> {
-        let doing = format!("measuring table {}", quoted_name(&self.database, &self.name));
         let statement = self.statement(method, sample_key.as_deref(), history);
-        let row = session.row(&doing, &statement, stop)?;
+        let row = session.row(&self.measuring(), &statement, stop)?;
+        self.read(row, method, sample_key, history)
+    }
+
+    fn measuring(&self) -> String {
+        format!("measuring table {}", quoted_name(&self.database, &self.name))
+    }
+
+    fn read(
+        &self,
+        row: Row,
+        method: Method,
+        sample_key: Option<String>,
+        history: bool,
+    ) -> Result<TableTruth, MariaDbError> {
+        let doing = self.measuring();
         let [rows, sum] = <[String; 2]>::try_from(row)
             .map_err(|_| MariaDbError::Answer { doing: doing.clone(), why: "not two values".into() })?;
         let rows =

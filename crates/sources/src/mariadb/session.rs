@@ -4,6 +4,7 @@
 //! and share a library, so TLS, plugins for authentication and sockets mean the same to both, and they come in the same package.
 
 use super::error::MariaDbError;
+use super::sql::literal;
 use super::url::Url;
 use crate::process::{Launcher, Running, ToolError, one_line};
 use std::io::{BufRead, BufReader, Write};
@@ -20,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const END: Duration = Duration::from_secs(5);
 /// The last line of an answer. No row of ours is a single field that looks like this.
 const MARK: &str = "#vow#";
+/// The only line of an answer about what is no longer what it was.
+const CHANGED: &str = "#changed#";
 
 /// Looks whether to stop.
 pub(crate) type Stop<'s> = &'s dyn Fn() -> bool;
@@ -94,6 +97,22 @@ impl Session {
         }
         sent.map_err(|source| ToolError::Pipe { program: "the client".into(), source })?;
         Ok(rows)
+    }
+
+    /// Runs one query about an object that others may drop or change meanwhile (errors 1146, 1412 and 1054): then there is no answer,
+    /// and the session and its transaction go on. MariaDB only.
+    pub(crate) fn query_if_same(
+        &mut self,
+        doing: &str,
+        sql: &str,
+        stop: Stop<'_>,
+    ) -> Result<Option<Vec<Row>>, MariaDbError> {
+        let block = format!(
+            "BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR 1146, 1412, 1054 SELECT '{CHANGED}'; {sql}; END"
+        );
+        let rows = self.query(doing, &format!("EXECUTE IMMEDIATE {}", literal(&block)), stop)?;
+        let changed = matches!(rows.as_slice(), [row] if matches!(row.as_slice(), [one] if one == CHANGED));
+        Ok((!changed).then_some(rows))
     }
 
     /// Runs one statement that answers with one row.

@@ -42,13 +42,15 @@ impl Seen {
         let history = access.tools.dumps_with("--dump-history");
         let mut still = BTreeMap::new();
         for table in tables.iter().filter(|table| !table.transactional && !is_without_rows(table)) {
-            let measured = table.measure(session, exact_below_bytes, history, &go_on)?;
-            still.insert((table.database.clone(), table.name.clone()), measured);
+            if let Some(measured) = table.measure_if_same(session, exact_below_bytes, history, &go_on)? {
+                still.insert((table.database.clone(), table.name.clone()), measured);
+            }
         }
         let mut sequences = BTreeMap::new();
         for (_, database, name) in objects.keys().filter(|(kind, ..)| kind == "sequence") {
             let sql = format!("SELECT next_not_cached_value FROM {}", quoted_name(database, name));
-            if let Ok(next) = session.value("reading a sequence", &sql, &go_on)?.parse() {
+            let rows = session.query_if_same("reading a sequence", &sql, &go_on)?.unwrap_or_default();
+            if let Some(next) = rows.concat().first().and_then(|next| next.parse().ok()) {
                 sequences.insert((database.clone(), name.clone()), next);
             }
         }

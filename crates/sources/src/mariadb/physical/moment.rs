@@ -127,7 +127,7 @@ impl Watch {
             for table in &tables {
                 // Locks of a table go with the savepoint: changes of the schema must not wait for all the others.
                 truth.query("measuring", "SAVEPOINT vow", &stop)?;
-                out.push(table.measure(&mut truth, limit, history, &stop)?);
+                out.extend(table.measure_if_same(&mut truth, limit, history, &stop)?);
                 truth.query("measuring", "ROLLBACK TO SAVEPOINT vow", &stop)?;
             }
             Ok(out)

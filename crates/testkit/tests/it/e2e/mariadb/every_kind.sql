@@ -12,6 +12,7 @@ create table part (id int, d date, key (d)) partition by range (year(d)) (partit
 create table hist (id int primary key, v int) with system versioning;
 create table hist2 (id int primary key, v int, rs timestamp(6) generated always as row start, re timestamp(6) generated always as row end,
     period for system_time (rs, re)) with system versioning;
+create table derived_only (a int generated always as (1 + 1) virtual); insert into derived_only values ();
 create table latin (t varchar(50) character set latin1); create table `we``ird "n'a.me` (`c``1` int, `select` text);
 create table empty_one (a int) row_format = compressed;
 create sequence sq start with 5 increment by 3; select nextval(sq); create table of_sequence (id int default nextval(sq), v int);
