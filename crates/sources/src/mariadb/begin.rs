@@ -9,6 +9,7 @@ use super::measure::Table;
 use super::moment::{Hold, ReadLock};
 use super::server::Server;
 use super::session::Session;
+use super::tools::Flavour;
 use super::truth::Position;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -104,6 +105,7 @@ impl Begin<'_> {
         let limit = self.options.exact_below_bytes;
         let history = self.access.tools.dumps_with("--dump-history");
         let still = self.options.lock != Lock::None;
+        let can_look_away = self.access.tools.flavour == Flavour::MariaDb;
         let mut plain = self.access.session(&go_on)?;
         std::thread::spawn(move || {
             let stop = || stop.load(Ordering::Relaxed);
@@ -116,7 +118,12 @@ impl Begin<'_> {
                 for table in tables.iter().filter(|table| table.transactional) {
                     // Locks of a table go with the savepoint: changes of the schema must not wait for all the others.
                     truth.query("measuring", "SAVEPOINT vow", &stop)?;
-                    out.push(table.measure(&mut truth, limit, history, &stop)?);
+                    if can_look_away {
+                        // Changed or dropped since then: when the dump had passed it before, it is whole all the same, and counted.
+                        out.extend(table.measure_if_same(&mut truth, limit, history, &stop)?);
+                    } else {
+                        out.push(table.measure(&mut truth, limit, history, &stop)?);
+                    }
                     truth.query("measuring", "ROLLBACK TO SAVEPOINT vow", &stop)?;
                 }
                 Ok(out)
@@ -130,10 +137,10 @@ impl Begin<'_> {
     }
 }
 
-/// 1412: the definition has changed; 1146: the table is gone; 1054: a column is.
+/// 1412: the definition has changed; 1146: the table is gone; 1054: a column is; 1049: the database is.
 fn as_change(error: MariaDbError) -> MariaDbError {
     match error.code() {
-        Some(1412 | 1146 | 1054) => MariaDbError::Changed(error.to_string()),
+        Some(1412 | 1146 | 1054 | 1049) => MariaDbError::Changed(error.to_string()),
         _ => error,
     }
 }

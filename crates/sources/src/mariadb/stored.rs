@@ -213,11 +213,15 @@ pub(crate) fn feed(
     let mut input = running.stdin()?;
     let written = write(&mut input);
     if stop() {
+        drop(running);
         return Err(ToolError::Stopped.into());
     }
     match written {
-        // What could not be read from the vault must not look like the end of the dump.
-        Err(error) if !matches!(error, ArchiveError::Write(_)) => return Err(error.into()),
+        // Killed before its input is closed: what could not be read from the vault must not look like the end of the dump.
+        Err(error) if !matches!(error, ArchiveError::Write(_)) => {
+            drop(running);
+            return Err(error.into());
+        }
         // A program that ended knows better why than the broken pipe.
         other => {
             drop(input);
