@@ -3,9 +3,11 @@
 
 mod account;
 mod clean;
+mod input;
 
 pub use account::Account;
 pub(crate) use clean::clean;
+pub(crate) use input::Input;
 
 use crate::adapter::Blame;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -231,6 +233,12 @@ impl Running {
         self.child.stdin.take().ok_or_else(|| ToolError::Lost { program: self.name.clone() })
     }
 
+    /// The same, for as long as nobody wants to stop: also when the program reads nothing.
+    pub(crate) fn input<'i>(&mut self, stop: &'i dyn Fn() -> bool) -> Result<Input<'i>, ToolError> {
+        let pipe = self.stdin()?;
+        Input::new(pipe, stop).map_err(|source| ToolError::Pipe { program: self.name.clone(), source })
+    }
+
     /// Its output, to be read.
     pub fn stdout(&mut self) -> Result<ChildStdout, ToolError> {
         self.child.stdout.take().ok_or_else(|| ToolError::Lost { program: self.name.clone() })
@@ -372,6 +380,21 @@ mod tests {
         let ended = running.wait(&|| false).expect("it ends");
         assert_eq!(*seen.lock().expect("nobody died"), 50_001);
         assert!(ended.said.len() <= STDERR_LIMIT_BYTES && ended.said.ends_with("50000\nthe end"));
+    }
+
+    #[test]
+    fn a_program_that_reads_nothing_holds_nobody_up() {
+        let launcher = Launcher::default();
+        let mut command = launcher.command(Path::new("/bin/sleep"));
+        command.arg("600").stdin(Stdio::piped());
+        let mut running = launcher.start(command).expect("it starts");
+        let began = Instant::now();
+        let stop = || began.elapsed() > Duration::from_millis(300);
+        let mut input = running.input(&stop).expect("a pipe");
+        let piece = vec![0; 1 << 20];
+        let error =
+            std::iter::repeat_with(|| std::io::Write::write_all(&mut input, &piece)).find_map(Result::err);
+        assert_eq!(error.map(|error| error.to_string()), Some("interrupted".into()));
     }
 
     #[test]

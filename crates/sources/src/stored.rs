@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use vow_store::archive::{ArchiveError, Snapshot};
 
 /// A document is not read beyond this.
@@ -162,7 +162,8 @@ fn run(
     let entry = snapshot.entry(path)?;
     command.stdin(Stdio::piped());
     let mut running = launcher.start(command)?;
-    let mut input = Checked { out: Gate { out: running.stdin()?, left: cut_at, stop }, check, wrong: None };
+    let mut input =
+        Checked { out: Gate { out: running.input(stop)?, left: cut_at, stop }, check, wrong: None };
     let written = snapshot.content(&entry, &mut input);
     if let Some(reason) = input.wrong {
         return Err(StoredError::Content { what: String::from_utf8_lossy(path).into_owned(), reason });
@@ -201,7 +202,7 @@ pub(crate) fn output_of(
     let entry = snapshot.entry(path)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut running = launcher.start(command)?;
-    let mut input: Gate<'_, ChildStdin> = Gate { out: running.stdin()?, left: None, stop };
+    let mut input = running.input(stop)?;
     let out = running.stdout()?;
     let reader = std::thread::spawn(move || {
         let mut bytes = Vec::new();
