@@ -141,12 +141,15 @@ pub(crate) fn feed_cut(
     run(snapshot, path, (launcher, command), (&mut |_| Ok(()), cut_at), stop)
 }
 
+/// Somebody who looks at everything before a program gets it; says what is wrong with it.
+type Look<'l> = &'l mut dyn FnMut(&[u8]) -> Result<(), String>;
+
 /// The same, with somebody who looks at everything before the program gets it. Its error is a fault of the file.
 pub(crate) fn feed_checked(
     snapshot: &Snapshot,
     path: &[u8],
     (launcher, command): (&Launcher, Command),
-    check: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+    check: Look<'_>,
     stop: Stop<'_>,
 ) -> Result<Ended, StoredError> {
     run(snapshot, path, (launcher, command), (check, None), stop)
@@ -156,7 +159,7 @@ fn run(
     snapshot: &Snapshot,
     path: &[u8],
     (launcher, mut command): (&Launcher, Command),
-    (check, cut_at): (&mut dyn FnMut(&[u8]) -> Result<(), String>, Option<u64>),
+    (check, cut_at): (Look<'_>, Option<u64>),
     stop: Stop<'_>,
 ) -> Result<Ended, StoredError> {
     let entry = snapshot.entry(path)?;
@@ -231,7 +234,7 @@ pub(crate) fn output_of(
 /// Hands on what was looked at.
 struct Checked<'c, W> {
     out: W,
-    check: &'c mut dyn FnMut(&[u8]) -> Result<(), String>,
+    check: Look<'c>,
     wrong: Option<String>,
 }
 

@@ -22,7 +22,7 @@ fn a_very_large_row_comes_back() {
     );
     let (host, _folder) = host_of(&server, "");
     let _ = back_up(&host).expect(0);
-    assert!(truth(&host)["longest_statement_bytes"].as_u64().unwrap() > 2 * megabytes << 20);
+    assert!(truth(&host)["longest_statement_bytes"].as_u64().unwrap() > (2 * megabytes) << 20);
     let proof = prove(&host);
     assert!(proof.holds(), "{proof:?}");
     let sum = server.sql("big", "select md5(b) from t where id = 1");
