@@ -156,7 +156,7 @@ fn a_machine_is_looked_at_whole() {
     write(at, "etc/a", "");
     write(at, "etc/b", "changed");
     let inventory = look(&Machine::below(at));
-    assert_eq!(inventory.mounts.len(), 9);
+    assert_eq!(inventory.mounts.len(), 12);
     assert_eq!(inventory.services[0].ports.iter().collect::<Vec<_>>(), [&22]);
     assert!(inventory.services[0].public && inventory.services[0].process == "?");
     assert_eq!(inventory.web_roots[0].path, "/srv/www");
