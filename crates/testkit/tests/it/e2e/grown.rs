@@ -143,7 +143,7 @@ impl World {
             let checked =
                 if done.code == Some(10) { Value::Null } else { done.summary()["result"]["checked"].clone() };
             let all = checked.as_array().into_iter().flatten();
-            let one = all.filter(|one| one["check"] == check && one["about"] == about).next_back();
+            let one = all.rev().find(|one| one["check"] == check && one["about"] == about);
             if let Some(one) = one.filter(|one| one["answer"] == answer) {
                 return one.clone();
             }
