@@ -561,7 +561,9 @@ fn the_term_of_a_plan_is_what_a_drill_is_overdue_by() {
     };
     let term = |around: &mut Around, days: Option<i64>| {
         let secs = days.map(|days| (days * DAY) as u64);
-        around.expected.as_mut().unwrap().drill_within_secs = secs;
+        if let Some(expected) = &mut around.expected {
+            expected.drill_within_secs = secs;
+        }
     };
     around.proofs = vec![proof(10, Drill::Proven, 500.0)];
     term(&mut around, Some(90));
