@@ -18,7 +18,7 @@ pub use file::{check_name, parse};
 pub use find::find;
 pub use groups::GroupPlan;
 pub use shown::quoted;
-pub use sources::{DrillPlan, Settings};
+pub use sources::{DRILL_WITHIN_SECS, DrillPlan, Settings};
 
 use crate::audit::Waiver;
 use std::collections::BTreeMap;

@@ -105,7 +105,7 @@ fn group(text: &mut String, config: &Config, plan: &GroupPlan) {
 }
 
 fn drill(text: &mut String, plan: &super::DrillPlan) {
-    line!(text, "drill_within = \"{} s\"", plan.within_secs);
+    line!(text, "drill_within = \"{} s\"", plan.term_secs());
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }
