@@ -164,7 +164,7 @@ fn a_bucket_and_a_kit_are_enough_when_no_server_of_the_vault_is_left() {
     let (env, at) = (moto.env(), ["--vault", STORAGE]);
     let listed = ask("snapshots --json", &at, &env).expect(0);
     assert!(listed.text().contains(&first) && listed.text().contains(&second), "{}", listed.story());
-    assert!(ask(&format!("ls {second}"), &at, &env).expect(0).text().contains("new.txt"));
+    assert!(ask(&format!("ls -R {second}"), &at, &env).expect(0).text().contains("new.txt"));
     let checked = ask("check --read-data --json", &at, &env).expect(0).summary();
     assert_eq!((&checked["status"], &checked["damaged"]), (&"ok".into(), &0.into()), "{checked}");
     let target = scratch.path().join("back");
