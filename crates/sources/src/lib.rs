@@ -28,3 +28,4 @@ pub mod sqlite;
 mod steps;
 pub mod stored;
 pub mod synthetic;
+mod template;

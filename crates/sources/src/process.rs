@@ -60,10 +60,10 @@ impl Launcher {
         self
     }
 
-    /// Gives a file or folder to the account that programs run as.
+    /// Gives a file or folder to the account that programs run as. A link that somebody put in its place is not followed.
     pub fn give(&self, path: &Path) -> io::Result<()> {
         match &self.account {
-            Some(account) => std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid)),
+            Some(account) => std::os::unix::fs::lchown(path, Some(account.uid), Some(account.gid)),
             None => Ok(()),
         }
     }
@@ -198,7 +198,7 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    /// Whose fault it is that nothing was proven.
+    /// Whose fault it is that nothing was proven: a program that failed may have been given something wrong.
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Start { .. } | Self::Lost { .. } => Blame::Machine,

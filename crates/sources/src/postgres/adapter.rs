@@ -11,8 +11,8 @@ use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
-    Run, Stop, Tried, Within,
+    self, AdapterError, Begun, Capture, Discovered, Ground, Log, LogAfter, Memory, Proof, Replay, Request,
+    Restored, Run, Stop, Tried, Within,
 };
 use crate::isolation::with_room;
 use crate::question::Question;
@@ -58,15 +58,15 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
         let work = |stop: Stop<'_>| match is_physical(snapshot)? {
-            true => physical::prove(&StoredBackup::open(snapshot)?, place, questions, stop),
-            false => prove(&Stored::open(snapshot)?, place, questions, stop),
+            true => physical::prove(&StoredBackup::open(snapshot)?, ground.place, questions, stop),
+            false => prove(&Stored::open(snapshot)?, ground, questions, stop),
         };
-        with_room(place, stop, PostgresError::Scratch, work).map_err(stopped)
+        with_room(ground.place, stop, PostgresError::Scratch, work).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
@@ -93,14 +93,14 @@ impl adapter::Adapter for Adapter {
     fn sabotage(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         stop: Stop<'_>,
     ) -> Result<Vec<Tried>, AdapterError> {
         if is_physical(snapshot).map_err(stopped)? {
             // What is in the files of a base backup is guarded by its manifest: damage to them is what tests that.
             return Ok(Vec::new());
         }
-        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, ground, stop).map_err(stopped)
     }
 }
 

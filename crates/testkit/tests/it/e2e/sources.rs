@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
-use vow_sources::adapter::{Proof, Tried, adapter};
+use vow_sources::adapter::{Ground, Proof, Tried, adapter};
 use vow_store::archive::{Archive, Snapshot};
 use vow_store::session::Identities;
 use vow_testkit::{Host, Volume, host, shell::Done};
@@ -62,12 +62,16 @@ pub(crate) fn document(host: &Host, path: &str) -> serde_json::Value {
 /// Restores the newest snapshot into a scratch place and compares it with its truth.
 pub(crate) fn prove(host: &Host, kind: &str) -> Proof {
     vow_sources::sqlite::helper::set_program(host::binary());
-    on_newest(host, |snapshot, place| adapter(kind).unwrap().prove(snapshot, place, &[], &|| false).unwrap())
+    on_newest(host, |snapshot, place| {
+        adapter(kind).unwrap().prove(snapshot, Ground::at(place), &[], &|| false).unwrap()
+    })
 }
 
 /// Restores the newest snapshot, damages what came back, and says what the proof made of each damage.
 pub(crate) fn sabotage(host: &Host, kind: &str) -> Vec<Tried> {
-    on_newest(host, |snapshot, place| adapter(kind).unwrap().sabotage(snapshot, place, &|| false).unwrap())
+    on_newest(host, |snapshot, place| {
+        adapter(kind).unwrap().sabotage(snapshot, Ground::at(place), &|| false).unwrap()
+    })
 }
 
 fn on_newest<T>(host: &Host, act: impl FnOnce(&Snapshot, &Path) -> T) -> T {
