@@ -9,7 +9,6 @@ use super::measure::Table;
 use super::moment::{Hold, ReadLock};
 use super::server::Server;
 use super::session::Session;
-use super::tools::Flavour;
 use super::truth::Position;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -105,7 +104,6 @@ impl Begin<'_> {
         let limit = self.options.exact_below_bytes;
         let history = self.access.tools.dumps_with("--dump-history");
         let still = self.options.lock != Lock::None;
-        let can_look_away = self.access.tools.flavour == Flavour::MariaDb;
         let mut plain = self.access.session(&go_on)?;
         std::thread::spawn(move || {
             let stop = || stop.load(Ordering::Relaxed);
@@ -118,12 +116,7 @@ impl Begin<'_> {
                 for table in tables.iter().filter(|table| table.transactional) {
                     // Locks of a table go with the savepoint: changes of the schema must not wait for all the others.
                     truth.query("measuring", "SAVEPOINT vow", &stop)?;
-                    if can_look_away {
-                        // Changed or dropped since then: when the dump had passed it before, it is whole all the same, and counted.
-                        out.extend(table.measure_if_same(&mut truth, limit, history, &stop)?);
-                    } else {
-                        out.push(table.measure(&mut truth, limit, history, &stop)?);
-                    }
+                    out.push(table.measure(&mut truth, limit, history, &stop)?);
                     truth.query("measuring", "ROLLBACK TO SAVEPOINT vow", &stop)?;
                 }
                 Ok(out)
