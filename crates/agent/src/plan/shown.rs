@@ -52,6 +52,9 @@ fn vault(text: &mut String, plan: &VaultPlan) {
         Place::Address(address) => {
             line!(text, "url = {}", quoted(&address.to_string()));
         }
+        Place::Bucket(url) => {
+            line!(text, "url = {}", quoted(url));
+        }
     }
     match &plan.fingerprint {
         Some(fingerprint) => {
