@@ -22,7 +22,6 @@ use vow_sources::adapter::Capture;
 use vow_sources::secret::PasswordFrom;
 
 pub use drill::DrillPlan;
-pub(super) use drill::size;
 
 /// A type of source.
 struct Type {
