@@ -3,8 +3,9 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use vow_base::ObjectId;
-use vow_base::disk::Disk;
-use vow_base::publish::{PublishError, Published, parent, publish};
+use vow_base::clock::Nanos;
+use vow_base::disk::{Disk, DiskError, DiskFile, DiskLock};
+use vow_base::publish::{Handle, PublishError, Published, Publishing, create_folders, parent, publish};
 use vow_testkit::MemDisk;
 use vow_testkit::mem_disk::{Action, Fate, Fault};
 
@@ -54,6 +55,10 @@ fn whichever_operation_fails_nothing_partial_gets_the_name() {
         disk.fail_at(n, Fault::Full);
         let outcome = publish_on(&disk, b"bytes");
         disk.heal();
+        if let Err(error) = &outcome {
+            let first = matches!(error, PublishError::Disk(error) if error.is_full());
+            assert!(first, "operation {n}: the first error is the one that is reported, not {error}");
+        }
         let (names, kept) = (disk.clone(), disk.crash(|_| Fate::Kept));
         for state in [names, kept] {
             match state.read(PATH.as_ref(), 100) {
@@ -66,6 +71,95 @@ fn whichever_operation_fails_nothing_partial_gets_the_name() {
             return assert!(n > 5, "the failures were not reached");
         }
     }
+}
+
+#[test]
+fn what_is_not_what_its_name_says_gets_no_name() {
+    let disk = disk();
+    let name = ObjectId::of(b"bytes");
+    let outcome = publish(&disk, "/tmp".as_ref(), PATH.as_ref(), b"other", Some(&name), false);
+    let Err(PublishError::WrongHash { found, .. }) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(found, ObjectId::of(b"other"));
+    assert!(disk.read(PATH.as_ref(), 100).is_err() && disk.list("/tmp".as_ref()).unwrap().is_empty());
+}
+
+#[test]
+fn of_two_that_publish_at_once_the_second_finds_the_first() {
+    for (bytes, same) in [(b"bytes", true), (b"other", false)] {
+        let disk = disk();
+        let begin = || {
+            Publishing::begin(Handle::Borrowed(&disk), "/tmp".as_ref(), PATH.as_ref(), None, false).unwrap()
+        };
+        let (mut first, mut second) = (begin(), begin());
+        // In pieces, each with the other's between.
+        for (one, two) in b"bytes".iter().zip(bytes) {
+            first.write(&[*one]).unwrap();
+            second.write(&[*two]).unwrap();
+        }
+        assert_eq!(first.finish().unwrap(), Published::New);
+        match second.finish() {
+            Ok(Published::AlreadyThere) => assert!(same),
+            Err(PublishError::Occupied { .. }) => assert!(!same),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(disk.read(PATH.as_ref(), 100).unwrap(), b"bytes");
+        assert!(disk.list("/tmp".as_ref()).unwrap().is_empty());
+    }
+}
+
+/// A disk on which somebody else makes every folder but the root just after it was looked for.
+struct Late(MemDisk);
+
+impl Disk for Late {
+    fn is_dir(&self, path: &Path) -> bool {
+        path == Path::new("/")
+    }
+    fn create_new(&self, path: &Path, secret: bool) -> Result<Box<dyn DiskFile>, DiskError> {
+        self.0.create_new(path, secret)
+    }
+    fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.0.create_dir(path)
+    }
+    fn rename_new(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        self.0.rename_new(from, to)
+    }
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        self.0.remove(path)
+    }
+    fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
+        self.0.sync_dir(path)
+    }
+    fn read(&self, path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DiskError> {
+        self.0.read(path, limit_bytes)
+    }
+    fn read_range(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
+        self.0.read_range(path, offset, length)
+    }
+    fn list(&self, path: &Path) -> Result<Vec<String>, DiskError> {
+        self.0.list(path)
+    }
+    fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError> {
+        self.0.stat(path)
+    }
+    fn space(&self, path: &Path) -> Result<Option<(u64, u64)>, DiskError> {
+        self.0.space(path)
+    }
+    fn try_lock(&self, path: &Path) -> Result<Option<DiskLock>, DiskError> {
+        self.0.try_lock(path)
+    }
+}
+
+#[test]
+fn a_folder_that_somebody_else_makes_meanwhile_is_as_good() {
+    let late = Late(disk());
+    create_folders(&late, "/state/cache".as_ref()).unwrap();
+    let once = late.0.operations().len();
+    create_folders(&late, "/state/cache".as_ref()).unwrap();
+    assert!(late.0.is_dir("/state/cache".as_ref()));
+    // Whoever made them may not have come to it yet: each name is made durable here as well.
+    assert!(late.0.operations()[once..].iter().any(|operation| operation.action == Action::SyncDir));
+    late.0.create_new("/state/file".as_ref(), false).unwrap();
+    assert!(create_folders(&late, "/state/file/below".as_ref()).is_err());
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod e2e;
 mod edges;
 mod nth_failure;
 mod power_cut;
-mod publish;
 mod scenario;
 mod second_vault;
 mod sync_failure;
+mod volume;
