@@ -2,6 +2,7 @@
 
 use crate::failure::{Failure, Outcome, next_step};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use vow_agent::plan::Config;
@@ -86,7 +87,10 @@ pub(crate) fn permission_problem(path: &Path) -> Option<String> {
 fn read_hex(path: &Path) -> Outcome<Zeroizing<[u8; 32]>> {
     let hint = "the keys folder is made by `vow init`; restore it, or correct `keys` in the configuration";
     let bytes = vow_base::disk::Disk::read(&RealDisk, path, LIMIT_BYTES);
-    let bytes = Zeroizing::new(bytes.map_err(|e| Failure::from(e).hint(hint))?);
+    let bytes = Zeroizing::new(bytes.map_err(|error| match error.source.kind() {
+        ErrorKind::PermissionDenied => Failure::from(error),
+        _ => Failure::from(error).hint(hint),
+    })?);
     let text = std::str::from_utf8(&bytes).ok().map(str::trim);
     text.and_then(from_hex::<32>).map(Zeroizing::new).ok_or_else(|| {
         Failure::failed(format!("{} does not hold a key (64 hexadecimal digits)", path.display())).hint(hint)

@@ -191,6 +191,10 @@ fn what_the_system_refuses_is_named_with_the_next_step() {
     as_nobody(&["--config", text(&config), "backup"]).code(1).advises().says("a user who may");
     as_nobody(&["init", "--dir", text(&host.path("new"))]).code(1).advises().says("a user who may");
     let kit = host.dir().join("recovery.agekey");
+    fs::set_permissions(host.config(), fs::Permissions::from_mode(0o644)).expect("permissions");
+    fs::set_permissions(host.dir(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    let refused = as_nobody(&["--config", text(&config), "backup"]).code(1).advises().says("a user who may");
+    assert!(refused.err.contains("host.key") && !refused.err.contains("are closed now"), "{refused:?}");
     let vault = host.vault();
     let open = ["ls", "latest", "--vault", text(&vault), "--identity", text(&kit)];
     as_nobody(&open).code(12).advises().says("recovery.agekey");

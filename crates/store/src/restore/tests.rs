@@ -93,9 +93,10 @@ fn a_vault_that_goes_away_stops_the_restore_and_the_next_one_goes_on() {
     let mut cut_short = 0;
     for reads in 0.. {
         let snapshot = maker.newest();
-        let monitor = Monitor::new(|event| match event {
-            Event::Problem { path, text } => panic!("{path}: {text}"),
-            _ => (),
+        let monitor = Monitor::new(|event| {
+            if let Event::Problem { path, text } = event {
+                panic!("{path}: {text}");
+            }
         });
         *maker.vault.patience.lock().expect("lock") = Some(reads);
         let restored = restore(&snapshot, &options(temp.path()), &monitor);

@@ -144,16 +144,18 @@ fn a_file_that_vanishes_or_fails_to_read_is_named() {
     let other_name = source.join("this-one-too");
     fs::hard_link(&gone, &other_name).unwrap();
     fs::write(&broken, Dice::new(3).bytes(300_000)).unwrap();
-    let inject = |path: &str, rule: &str| {
-        let strace = ["strace", "-f", "-o", "/dev/null", "-P", path, "-e", rule];
+    let inject = |paths: [&str; 2], rule: &str| {
+        let strace = ["strace", "-f", "-o", "/dev/null", "-P", paths[0], "-P", paths[1], "-e", rule];
         run(&mut host.wrapped(&strace, ["backup", "--json"]))
     };
-    let done = inject("this-one-vanishes", "inject=openat,openat2:error=ENOENT");
+    // Whichever of the two names is the first, the file is not to be had.
+    let done = inject(["this-one-vanishes", "this-one-too"], "inject=openat,openat2:error=ENOENT");
     assert_partial(&done, &gone);
     assert_partial(&done, &other_name);
     // It was captured by then, and would not be read again.
     fs::write(&broken, Dice::new(4).bytes(300_000)).unwrap();
-    let done = inject(&broken.display().to_string(), "inject=pread64,read:error=EIO:when=2+");
+    let path = broken.display().to_string();
+    let done = inject([&path, &path], "inject=pread64,read:error=EIO:when=2+");
     assert_partial(&done, &broken);
     host.assert_restores(&host.backup(), &source, &Tree::read(&source));
 }
