@@ -21,7 +21,7 @@ use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
 use vow_sources::secret::PasswordFrom;
 
-pub use drill::DrillPlan;
+pub use drill::{DRILL_WITHIN_SECS, DrillPlan};
 
 /// A type of source.
 struct Type {
