@@ -467,13 +467,10 @@ impl AdapterError {
 
 /// Whose fault it is that a snapshot could not be read.
 pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
-    use vow_base::vault::VaultError;
     use vow_store::archive::ArchiveError;
     match error {
         error if error.is_identity() => Blame::Identity,
-        ArchiveError::Vault(
-            VaultError::Unreachable { .. } | VaultError::Limited { .. } | VaultError::NotForThisKey { .. },
-        ) => Blame::Gone,
+        error if error.is_gone() => Blame::Gone,
         ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
         _ => Blame::Snapshot,
     }
