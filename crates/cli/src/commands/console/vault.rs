@@ -9,6 +9,7 @@ use crate::ui::{Table, plain, rfc3339};
 use serde_json::json;
 use vow_console::admin;
 use vow_console::db::{Scope, hosts, vaults};
+use vow_console::server::error::Error;
 use vow_protocol::Role;
 
 /// Vaults that this console watches

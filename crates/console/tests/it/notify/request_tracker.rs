@@ -108,7 +108,7 @@ impl Tracker {
     fn said(&self, ticket: &str) -> Vec<String> {
         let history = self.get(&format!("/ticket/{ticket}/history?fields=Type,Data&per_page=100"));
         let items = history["items"].as_array().unwrap().iter().filter(|one| one["Type"] == "Comment");
-        items.map(|one| one["Data"].as_str().unwrap().to_owned()).collect()
+        items.map(|one| one["Data"].as_str().unwrap().trim_end().to_owned()).collect()
     }
 }
 
@@ -140,17 +140,13 @@ async fn a_ticket_is_one_ticket_and_a_message_one_comment_in_a_real_request_trac
         assert!(delivery.confirmed, "read back: {delivery:?}");
     }
     desk.deliver(&outgoing("other", 1, NoticeKind::Opened)).await.unwrap();
-    assert_eq!(tracker.get("/tickets?query=id%3E0")["total"], 2);
+    assert_eq!(tracker.get("/tickets?query=Queue%3D'Backups'")["total"], 2);
     let ticket = tracker.get("/ticket/1");
     assert!(
         ticket["Subject"].as_str().unwrap().starts_with("[vow aaaabbbbcc] [critical] acme web-1/orders"),
         "{ticket}"
     );
-    assert_eq!(
-        (&ticket["Queue"]["Name"], &ticket["Status"]),
-        (&"Backups".into(), &"open".into()),
-        "{ticket}"
-    );
+    assert_eq!(ticket["Status"], "open", "{ticket}");
     assert_eq!(tracker.said("1"), ["vow aaaabbbbcc.1", "vow aaaabbbbcc.2"]);
     for _ in 0..2 {
         assert!(desk.deliver(&outgoing("aaaabbbbcc", 3, NoticeKind::Closed)).await.unwrap().confirmed);

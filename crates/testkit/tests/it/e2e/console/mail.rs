@@ -1,6 +1,6 @@
 //! A real SMTP server, and what it received: the bytes, and what a reader of mail shows of them.
 
-use serde::Deserialize;
+use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub(super) struct Mail {
 }
 
 /// A mail as a reader of mail understands it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(super) struct Letter {
     /// Who sent it, as the server was told.
     pub(super) sender: String,
@@ -35,6 +35,21 @@ pub(super) struct Letter {
 }
 
 impl Letter {
+    /// As the server has read it.
+    fn of(read: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let texts = |value: &Value| value.as_array().unwrap().iter().map(text).collect();
+        let header = |pair: &Value| (text(&pair[0]), text(&pair[1]));
+        Self {
+            sender: text(&read["sender"]),
+            recipients: texts(&read["recipients"]),
+            headers: read["headers"].as_array().unwrap().iter().map(header).collect(),
+            defects: texts(&read["defects"]),
+            kind: text(&read["kind"]),
+            text: text(&read["text"]),
+        }
+    }
+
     /// A header that stands there once.
     #[track_caller]
     pub(super) fn header(&self, name: &str) -> &str {
@@ -77,7 +92,7 @@ impl Mail {
     /// Every mail, oldest first.
     pub(super) fn letters(&self) -> Vec<Letter> {
         let texts = self.paths().into_iter().map(|path| fs::read_to_string(path).unwrap());
-        texts.map(|text| serde_json::from_str(&text).unwrap()).collect()
+        texts.map(|text| Letter::of(&serde_json::from_str(&text).unwrap())).collect()
     }
 
     /// Every mail about a ticket, oldest first.

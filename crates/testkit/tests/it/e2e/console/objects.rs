@@ -9,11 +9,11 @@ fn what_is_gone_from_mariadb_and_redis_becomes_a_ticket_until_it_is_back() {
     let (folder, sql, keys) = (scratch(), mariadb::Server::start(), redis::Server::start());
     let library = "#!lua name=shop\nredis.register_function('f', function() return 7 end)";
     let fill = || {
-        sql.sql("CREATE DATABASE IF NOT EXISTS shop");
+        sql.sql("mysql", "CREATE DATABASE IF NOT EXISTS shop");
         for number in 0..4 {
-            sql.sql(&format!("CREATE TABLE IF NOT EXISTS shop.t{number} (a int)"));
+            sql.sql("mysql", &format!("CREATE TABLE IF NOT EXISTS shop.t{number} (a int)"));
         }
-        sql.sql("CREATE OR REPLACE FUNCTION shop.f() RETURNS int RETURN 7");
+        sql.sql("mysql", "CREATE OR REPLACE FUNCTION shop.f() RETURNS int RETURN 7");
         keys.cli(&["FUNCTION", "LOAD", "REPLACE", library]);
         keys.cli(&["ACL", "SETUSER", "bob", "on", "nopass", "~a:*", "+get"]);
         keys.cli(&["SET", "text", "hello"]);
@@ -36,8 +36,8 @@ fn what_is_gone_from_mariadb_and_redis_becomes_a_ticket_until_it_is_back() {
     };
     console.wait_for("nothing is gone", |open| of(open).is_empty());
 
-    sql.sql("DROP TABLE shop.t3");
-    sql.sql("DROP FUNCTION shop.f");
+    sql.sql("mysql", "DROP TABLE shop.t3");
+    sql.sql("mysql", "DROP FUNCTION shop.f");
     keys.cli(&["FUNCTION", "DELETE", "shop"]);
     keys.cli(&["ACL", "DELUSER", "bob"]);
     let _ = host.run(["backup"]).expect(0);
