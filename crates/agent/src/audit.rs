@@ -5,12 +5,14 @@
 
 mod coverage;
 mod devices;
+mod offers;
 mod places;
 mod services;
 mod sizes;
 mod waivers;
 
-pub use coverage::{Coverage, FilesSource, Host, ledger};
+pub use coverage::{Coverage, FOLDERS_MAX, FilesSource, Host, Server, ledger};
+pub use offers::{Offer, settle};
 pub use sizes::{Size, Sizer};
 pub use waivers::{Waived, Waiver, apply, nest};
 
@@ -42,7 +44,7 @@ pub struct Finding {
     /// The next step.
     pub hint: String,
     /// Lines for `vow.toml` that would close it.
-    pub offer: Option<String>,
+    pub offer: Option<Offer>,
     /// By whom it was accepted.
     pub waived: Option<Waived>,
 }
@@ -89,7 +91,10 @@ pub enum State {
     /// Nobody captures it.
     Unknown {
         /// What would.
-        offer: Option<String>,
+        offer: Option<Offer>,
+        /// The type of source that does, where that is known and the lines are not.
+        #[serde(skip)]
+        kind: Option<&'static str>,
     },
 }
 

@@ -16,6 +16,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use vow_store::archive::Snapshot;
 use vow_store::source::Source;
 
@@ -118,8 +119,10 @@ impl Tried {
 pub struct Within {
     /// Folders; absolute paths.
     pub roots: Vec<PathBuf>,
-    /// What is not entered: Vow's own folders.
+    /// What is not entered: Vow's own folders, other machines.
     pub never: Vec<PathBuf>,
+    /// How long looking at files may take.
+    pub time: Duration,
 }
 
 /// A source of the plan.

@@ -38,6 +38,8 @@ pub struct Inventory {
     pub mounts: Vec<Mount>,
     /// Disks and their parts.
     pub devices: Vec<Device>,
+    /// Files that are swapped to: what is in them is gone at every start.
+    pub swap_files: Vec<String>,
     /// What listens.
     pub services: Vec<Service>,
     /// Folders that web servers show.
@@ -71,6 +73,7 @@ pub fn look(machine: &Machine) -> Inventory {
     let mut inventory = Inventory {
         devices: devices::look(machine, &mounts),
         mounts,
+        swap_files: devices::swap_files(machine),
         services: services::look(machine),
         web_roots: web::look(machine),
         places: places::look(machine),

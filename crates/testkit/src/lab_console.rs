@@ -20,15 +20,21 @@ pub struct LabConsole {
 const WEB: &str = "127.0.0.1:8445";
 
 impl LabConsole {
-    /// Makes one whose records are in this PostgreSQL database, and with this in its environment. It is not served yet.
+    /// Makes one whose records are in this PostgreSQL database, or in a file, and with this in its environment. It is not served yet.
     #[track_caller]
     #[must_use]
-    pub fn new(dir: &Path, lab: &Arc<Lab>, machine: u8, env: Vec<(String, String)>, database: &str) -> Self {
+    pub fn new(
+        dir: &Path,
+        lab: &Arc<Lab>,
+        machine: u8,
+        env: Vec<(String, String)>,
+        database: Option<&str>,
+    ) -> Self {
         let console = Self { dir: dir.to_owned(), lab: lab.clone(), machine, env, child: None };
         let hosts = format!("{}:8444", lab.address(machine));
         let address = format!("https://{hosts}");
-        let words =
-            ["--listen-hosts", &hosts, "--address", &address, "--listen-web", WEB, "--database", database];
+        let mut words = vec!["--listen-hosts", &hosts, "--address", &address, "--listen-web", WEB];
+        words.extend(database.iter().flat_map(|database| ["--database", *database]));
         let _ = console.run("init", &words).expect(0);
         console
     }

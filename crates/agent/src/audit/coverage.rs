@@ -1,11 +1,12 @@
 //! The ledger of a host: everything that may hold data, and what becomes of it.
 
 use super::places::{is_mixed, spare};
-use super::services::{Known, known};
+use super::services::{server_place, services};
 use super::sizes::{Size, Sizer};
-use super::{Entry, Finding, Severity, State};
+use super::{Entry, Finding, Offer, Severity, State};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vow_sources::adapter::Discovered;
 use vow_sources::discover::{Inventory, Mount, MountKind};
 use vow_sources::files::LeftOut;
 
@@ -21,6 +22,14 @@ pub struct FilesSource {
     pub one_file_system: bool,
 }
 
+/// A database server, or a database that is a file.
+pub struct Server<'h> {
+    /// What was found.
+    pub found: &'h Discovered,
+    /// Whether a source captures it.
+    pub captured: bool,
+}
+
 /// What is known of a host.
 pub struct Host<'h> {
     /// What is on it.
@@ -29,12 +38,16 @@ pub struct Host<'h> {
     pub files: &'h [FilesSource],
     /// Types and names of all sources.
     pub sources: &'h [(String, String)],
+    /// What adapters have found.
+    pub servers: &'h [Server<'h>],
     /// Types of sources that this program knows.
     pub kinds: &'h [&'static str],
     /// Vow's own folders.
     pub own: &'h [PathBuf],
     /// Names in a folder: paths of the folders in it.
     pub folders: &'h dyn Fn(&Path) -> Vec<PathBuf>,
+    /// Files that lie directly in a folder, with the bytes allocated to each; none that are empty.
+    pub loose: &'h dyn Fn(&Path) -> Vec<(PathBuf, u64)>,
 }
 
 /// Whether sources of files reach a path.
@@ -50,15 +63,14 @@ pub enum Coverage {
 
 /// Folders are gone into this deep to tell what is covered from what is not.
 const DEPTH_MAX: usize = 4;
-/// Places of database servers, and the types of sources that capture them.
-const SERVERS: [(&str, &[&str]); 4] = [
-    ("PostgreSQL", &["postgres"]),
-    ("MariaDB", &["mariadb", "mysql"]),
-    ("Redis", &["redis", "valkey"]),
-    ("Valkey", &["redis", "valkey"]),
-];
+/// Files of a container that are mounted from outside, and no data.
+const OF_CONTAINERS: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 /// Entries of one kind at most.
-const ENTRIES_MAX: usize = 2000;
+pub(super) const ENTRIES_MAX: usize = 2000;
+/// A folder with more folders in it is judged as a whole.
+pub const FOLDERS_MAX: usize = 1000;
+/// Files of one folder that are offered by name; of more the folder is offered.
+const LOOSE_MAX: usize = 50;
 
 impl Host<'_> {
     /// Whether sources of files reach a path.
@@ -110,6 +122,7 @@ pub fn ledger(host: &Host<'_>, sizer: &Sizer) -> Vec<Entry> {
     for mount in &host.inventory.mounts {
         mounted(host, mount, sizer, &mut entries);
     }
+    let mut full = entries.len() >= ENTRIES_MAX;
     entries.truncate(ENTRIES_MAX);
     let mut paths = BTreeSet::new();
     let inventory = host.inventory;
@@ -125,21 +138,36 @@ pub fn ledger(host: &Host<'_>, sizer: &Sizer) -> Vec<Entry> {
         .iter()
         .map(|volume| ("volume", format!("{} volume {}", volume.runtime, volume.name), &volume.path));
     let crontabs = inventory.cron_jobs.iter().map(|job| ("crontab", "crontab".to_owned(), &job.file));
-    for (kind, what, path) in
-        roots.chain(places).chain(homes).chain(volumes).chain(crontabs).take(ENTRIES_MAX)
-    {
+    let all = roots.chain(places).chain(homes).chain(volumes).chain(crontabs);
+    for (number, (kind, what, path)) in all.enumerate() {
+        if number == ENTRIES_MAX {
+            full = true;
+            break;
+        }
         if paths.insert((kind, path)) {
-            // The files of a database server are worth nothing while it runs: a source of its type captures it.
-            let server = SERVERS.iter().find(|(name, _)| kind == "place" && *name == what);
-            let state =
-                server.map_or_else(|| state_of(host, Path::new(path)), |(_, kinds)| adapter(host, kinds));
+            let state = state_of(host, Path::new(path));
             let (finding, path) = (format!("{kind}:{path}"), Some(path.clone()));
             entries.push(Entry { finding, what, path, bytes: None, at_least: false, state });
         }
     }
     entries.extend(services(host));
     entries.extend(super::devices::entries(host.inventory));
+    if full || host.inventory.services.len() > ENTRIES_MAX {
+        entries.push(too_many());
+    }
     entries
+}
+
+/// What was not judged is not covered.
+fn too_many() -> Entry {
+    Entry {
+        finding: "ledger:full".to_owned(),
+        what: format!("something among more than {ENTRIES_MAX} things, of which not all were looked at,"),
+        path: None,
+        bytes: None,
+        at_least: false,
+        state: State::Unknown { offer: None, kind: None },
+    }
 }
 
 fn mounted(host: &Host<'_>, mount: &Mount, sizer: &Sizer, entries: &mut Vec<Entry>) {
@@ -149,10 +177,12 @@ fn mounted(host: &Host<'_>, mount: &Mount, sizer: &Sizer, entries: &mut Vec<Entr
         MountKind::Memory => Some("it is in memory, and gone at every start"),
         MountKind::Bind => Some("it is another view of a folder that is judged by itself"),
         MountKind::Overlay if !is_root => Some("images bring it"),
+        _ if OF_CONTAINERS.contains(&mount.point.as_str()) => Some("whoever starts a container makes it"),
         _ => spare(point).filter(|_| !is_root),
     };
     let whole = match skipped {
         Some(why) => Some(State::Spare { why: why.to_owned() }),
+        None if server_place(host, point).is_some() => server_place(host, point),
         None => match host.coverage(point) {
             Coverage::By(by) => Some(State::Covered { by }),
             // What lies behind a network is not gone into: that may take for ever.
@@ -173,23 +203,32 @@ fn mounted(host: &Host<'_>, mount: &Mount, sizer: &Sizer, entries: &mut Vec<Entr
     }
     let before = entries.len();
     folders_of(host, point, DEPTH_MAX, sizer, entries);
-    if entries.len() == before {
-        // Nothing in it but files, or nothing that may be seen.
-        let is_empty = mount.used_bytes == Some(0);
-        let state = if is_empty { State::Spare { why: "it is empty".into() } } else { state_of(host, point) };
-        entries.push(Entry {
-            finding: format!("mount:{}", mount.point),
-            what: format!("{} on {}", mount.fs_type, mount.source),
-            path: Some(mount.point.clone()),
-            bytes: mount.used_bytes,
-            at_least: false,
-            state,
-        });
+    let loose = loose(host, point);
+    let is_spare = |entry: &Entry| matches!(entry.state, State::Spare { .. });
+    // Nothing in it but files, or nothing that may be seen; `lost+found` beside them says nothing.
+    let only_files = entries[before..].iter().all(is_spare) && !is_root && loose.is_some();
+    if entries.len() > before && !only_files {
+        entries.extend(loose);
+        return;
     }
+    let is_empty = mount.used_bytes == Some(0);
+    let state = if is_empty { State::Spare { why: "it is empty".into() } } else { state_of(host, point) };
+    entries.push(Entry {
+        finding: format!("mount:{}", mount.point),
+        what: format!("{} on {}", mount.fs_type, mount.source),
+        path: Some(mount.point.clone()),
+        bytes: mount.used_bytes,
+        at_least: false,
+        state,
+    });
 }
 
 fn folders_of(host: &Host<'_>, folder: &Path, depth: usize, sizer: &Sizer, entries: &mut Vec<Entry>) {
-    for path in (host.folders)(folder) {
+    let inside = (host.folders)(folder);
+    if inside.len() > FOLDERS_MAX {
+        return;
+    }
+    for path in inside {
         if host.is_mount(&path) || entries.len() >= ENTRIES_MAX {
             continue;
         }
@@ -199,6 +238,7 @@ fn folders_of(host: &Host<'_>, folder: &Path, depth: usize, sizer: &Sizer, entri
             let before = entries.len();
             folders_of(host, &path, depth - 1, sizer, entries);
             if entries.len() > before {
+                entries.extend(loose(host, &path));
                 continue;
             }
         }
@@ -222,104 +262,69 @@ fn folders_of(host: &Host<'_>, folder: &Path, depth: usize, sizer: &Sizer, entri
     }
 }
 
-fn state_of(host: &Host<'_>, path: &Path) -> State {
+/// Files beside the folders of a folder that is judged folder by folder.
+fn loose(host: &Host<'_>, folder: &Path) -> Option<Entry> {
+    let is_swap = |path: &Path| host.inventory.swap_files.iter().any(|swap| Path::new(swap) == path);
+    let is_unknown =
+        |(path, _): &(PathBuf, u64)| !is_swap(path) && matches!(state_of(host, path), State::Unknown { .. });
+    let unknown: Vec<_> = (host.loose)(folder).into_iter().filter(is_unknown).collect();
+    let paths: Vec<_> = unknown.iter().map(|(path, _)| path.as_path()).collect();
+    let offer = match paths.len() {
+        0 => return None,
+        1..=LOOSE_MAX => Offer::files(&paths),
+        _ => Offer::files(&[folder]),
+    };
+    Some(Entry {
+        finding: format!("files:{}", folder.display()),
+        what: "files beside folders".to_owned(),
+        path: Some(folder.display().to_string()),
+        bytes: Some(unknown.iter().map(|(_, bytes)| bytes).sum()),
+        at_least: false,
+        state: State::Unknown { offer, kind: None },
+    })
+}
+
+pub(super) fn state_of(host: &Host<'_>, path: &Path) -> State {
     if host.own.iter().any(|own| path.starts_with(own)) {
         return State::Spare { why: "it is Vow's own".into() };
+    }
+    // The files of a database server are worth nothing while it runs: a source of its type captures it.
+    if let Some(state) = server_place(host, path) {
+        return state;
     }
     match host.coverage(path) {
         Coverage::By(by) => State::Covered { by },
         Coverage::Excluded(by, pattern) => State::Excluded { by, pattern },
         Coverage::Not => match spare(path) {
             Some(why) => State::Spare { why: why.to_owned() },
-            None => State::Unknown { offer: Some(files_block(path)) },
+            None => State::Unknown { offer: Offer::files(&[path]), kind: None },
         },
     }
-}
-
-fn services(host: &Host<'_>) -> Vec<Entry> {
-    let one = |service: &vow_sources::discover::Service| {
-        let ports = service.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-        let inside = service.container.as_ref().map_or_else(String::new, |id| format!("@{id}"));
-        let state = match known(&service.process) {
-            Known::NoData(why) => State::Spare { why: why.to_owned() },
-            Known::Adapter(kinds) => adapter(host, kinds),
-            Known::Folder(folder) => state_of(host, Path::new(folder)),
-            Known::Stranger => State::Unknown { offer: None },
-        };
-        Entry {
-            finding: format!("service:{}{inside}", service.process),
-            what: format!("{} listens on {ports}", service.process),
-            path: service.program.clone(),
-            bytes: None,
-            at_least: false,
-            state,
-        }
-    };
-    host.inventory.services.iter().take(ENTRIES_MAX).map(one).collect()
-}
-
-/// A database server: covered when a source of its type is in the plan; which of its databases are is judged one by one.
-fn adapter(host: &Host<'_>, kinds: &[&'static str]) -> State {
-    if let Some((_, name)) = host.sources.iter().find(|(kind, _)| kinds.contains(&kind.as_str())) {
-        return State::Covered { by: name.clone() };
-    }
-    let kind = kinds.iter().find(|kind| host.kinds.contains(kind));
-    State::Unknown {
-        offer: kind.map(|kind| {
-            format!(
-                "[[source]]\nname = \"{kind}\"\ntype = \"{kind}\"\n# url = \"…\": `vow discover` shows it\n"
-            )
-        }),
-    }
-}
-
-/// Lines that capture a path.
-fn files_block(path: &Path) -> String {
-    let name: String = path
-        .to_string_lossy()
-        .trim_matches('/')
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .take(60)
-        .collect();
-    let name = name.trim_matches('-');
-    let name = if name.is_empty() { "files" } else { name };
-    let path = toml_string(&path.to_string_lossy());
-    format!("[[source]]\nname = \"{name}\"\ntype = \"files\"\npaths = [{path}]\n")
-}
-
-/// A TOML string: what a name contains cannot end it.
-fn toml_string(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 impl Entry {
     /// The finding about it, when it is one.
     pub fn finding(&self) -> Option<Finding> {
-        let (text, offer, severity) = match &self.state {
-            State::Unknown { offer } => {
-                (format!("{} is captured by no source", self.named()), offer.clone(), Severity::High)
+        let (text, offer, kind, severity) = match &self.state {
+            State::Unknown { offer, kind } => {
+                (format!("{} is captured by no source", self.named()), offer.clone(), *kind, Severity::High)
             }
             // It was left out on purpose, and is shown; that something of value is known to be there is for a person to accept.
             State::Excluded { by, pattern } if !self.finding.starts_with("folder:") => {
                 let text =
                     format!("{} is left out by the pattern {pattern:?} of the source {by}", self.named());
-                (text, None, Severity::Low)
+                (text, None, None, Severity::Low)
             }
             _ => return None,
         };
-        let hint = match &offer {
-            Some(_) => "add the lines offered to vow.toml, or accept it with a [[waiver]]".to_owned(),
-            None => "find out what it keeps, and capture that; or accept it with a [[waiver]]".to_owned(),
+        let hint = match (&offer, kind) {
+            (Some(_), _) => "add the lines offered to vow.toml, or accept it with a [[waiver]]".to_owned(),
+            (None, Some(kind)) => format!(
+                "add a [[source]] of type \"{kind}\" (docs/sources.md; `vow discover` shows what answers where), or accept it with a [[waiver]]"
+            ),
+            (None, None) => {
+                "find out what it keeps, and capture that; or accept it with a [[waiver]]".to_owned()
+            }
         };
         Some(Finding {
             finding: self.finding.clone(),
@@ -340,6 +345,9 @@ impl Entry {
         };
         match &self.path {
             Some(path) if self.what == "folder" => format!("the folder {path}{size}"),
+            Some(path) if self.finding.starts_with("files:") => {
+                format!("what lies directly in the folder {path}{size}")
+            }
             Some(path) => format!("{}: {path}{size}", self.what),
             None => format!("{}{size}", self.what),
         }

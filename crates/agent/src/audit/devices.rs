@@ -28,7 +28,7 @@ pub(super) fn entries(inventory: &Inventory) -> Vec<Entry> {
             Some(_) => spare("it is a drive without a disk, or a file that is captured as a file"),
             None if device.size_bytes <= SMALL_BYTES => spare("it is too small for anything but the start"),
             None if has_zfs => spare("it may be a part of the pool of ZFS that is mounted"),
-            None => State::Unknown { offer: None },
+            None => State::Unknown { offer: None, kind: None },
         };
         Entry {
             finding: format!("device:{}", device.name),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use vow_sources::adapter::Discovered;
 use vow_sources::discover::{Inventory, Mount, MountKind, Place, Service, Volume, WebRoot};
 use vow_sources::files::LeftOut;
 
@@ -51,9 +52,27 @@ fn judge(
     sources: &[(&str, &str)],
     tree: &[&str],
 ) -> BTreeMap<String, State> {
+    judge_with(inventory, files, sources, tree, &[], &[])
+}
+
+/// The same with servers that were found, and with files, each with the bytes that are said.
+fn judge_with(
+    inventory: &Inventory,
+    files: &[FilesSource],
+    sources: &[(&str, &str)],
+    tree: &[&str],
+    servers: &[Discovered],
+    loose: &[(&str, u64)],
+) -> BTreeMap<String, State> {
     let folders = |folder: &Path| -> Vec<PathBuf> {
         tree.iter().map(PathBuf::from).filter(|path| path.parent() == Some(folder)).collect()
     };
+    let beside = |folder: &Path| -> Vec<(PathBuf, u64)> {
+        let all = loose.iter().map(|(path, bytes)| (PathBuf::from(path), *bytes));
+        all.filter(|(path, _)| path.parent() == Some(folder)).collect()
+    };
+    let captured = |found: &Discovered| sources.iter().any(|(kind, _)| *kind == found.kind);
+    let servers: Vec<_> = servers.iter().map(|found| Server { found, captured: captured(found) }).collect();
     let named: Vec<_> = sources.iter().map(|(kind, name)| ((*kind).to_owned(), (*name).to_owned())).collect();
     let host = Host {
         inventory,
@@ -61,7 +80,9 @@ fn judge(
         sources: &named,
         kinds: &["files", "postgres", "redis"],
         own: &[PathBuf::from("/var/lib/vow")],
+        servers: &servers,
         folders: &folders,
+        loose: &beside,
     };
     // No time to count: everything unknown has at least nothing.
     let sizer = Sizer::new(Duration::ZERO, Duration::ZERO);
@@ -142,10 +163,10 @@ fn services_are_known_covered_or_strange() {
         }],
         ..Inventory::default()
     };
-    let plan = [files("ldap", &["/var/lib/ldap"], &[])];
-    let states = judge(&inventory, &plan, &[("postgres", "orders")], &[]);
+    let states = judge(&inventory, &[], &[("postgres", "orders"), ("ldap", "people")], &[]);
     assert_eq!(states["service:postgres"], covered("orders"));
-    assert_eq!(states["service:slapd"], covered("ldap"));
+    assert_eq!(states["service:slapd"], covered("people"));
+    assert_eq!(states["place:/var/lib/ldap"], covered("people"));
     assert_eq!(
         unknown(&states),
         [
@@ -155,9 +176,79 @@ fn services_are_known_covered_or_strange() {
             "volume:/var/lib/docker/volumes/shop/_data",
         ]
     );
-    let State::Unknown { offer: Some(offer) } = &states["service:redis-server"] else { panic!("{states:?}") };
-    assert!(offer.contains("type = \"redis\""), "{offer}");
-    let State::Unknown { offer: None } = &states["service:homegrown"] else { panic!("{states:?}") };
+    // Where it answers is not known here, so no whole lines can be offered.
+    let State::Unknown { offer: None, kind: Some("redis") } = &states["service:redis-server"] else {
+        panic!("{states:?}")
+    };
+    let State::Unknown { offer: None, kind: None } = &states["service:homegrown"] else {
+        panic!("{states:?}")
+    };
+}
+
+fn server(kind: &'static str, running: bool) -> Discovered {
+    Discovered {
+        kind,
+        name: kind.into(),
+        url: Some(format!("{kind}:///run/it")),
+        data: None,
+        running,
+        parts: Vec::new(),
+        problems: Vec::new(),
+    }
+}
+
+#[test]
+fn files_beside_folders_are_found_where_folders_are_judged_one_by_one() {
+    let inventory = Inventory {
+        mounts: vec![mount("/", MountKind::Disk)],
+        swap_files: vec!["/swapfile".into()],
+        ..Inventory::default()
+    };
+    // Folders that are there wherever tests run: what is empty is nothing.
+    let tree = ["/etc", "/etc/alternatives", "/etc/apt", "/home"];
+    let files_there =
+        [("/swapfile", 9), ("/dump.sql", 7), ("/etc/a.tar", 5), ("/etc/b.tar", 6), ("/home/x", 1)];
+    let plan = [files("some", &["/etc/apt", "/etc/b.tar", "/home"], &[])];
+    let states = judge_with(&inventory, &plan, &[], &tree, &[], &files_there);
+    assert_eq!(unknown(&states), ["files:/", "files:/etc", "folder:/etc/alternatives"]);
+    let State::Unknown { offer: Some(offer), .. } = &states["files:/etc"] else { panic!("{states:?}") };
+    assert_eq!(offer.paths(), [PathBuf::from("/etc/a.tar")]);
+    // A disk with files alone is found as a whole, whatever its file system has made there.
+    let disk = Inventory { mounts: vec![mount("/mnt", MountKind::Disk)], ..Inventory::default() };
+    let states = judge_with(&disk, &[], &[], &["/mnt/lost+found"], &[], &[("/mnt/x", 1)]);
+    assert_eq!(unknown(&states), ["mount:/mnt"]);
+    // Of very many the folder is offered.
+    let names: Vec<_> = (0..60).map(|number| format!("/etc/{number}")).collect();
+    let many: Vec<_> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let states = judge_with(&inventory, &plan, &[], &tree, &[], &many);
+    let State::Unknown { offer: Some(offer), .. } = &states["files:/etc"] else { panic!("{states:?}") };
+    assert_eq!(offer.paths(), [PathBuf::from("/etc")]);
+}
+
+#[test]
+fn the_folder_of_a_server_is_for_a_source_of_its_type() {
+    // Whatever it holds really: it is a folder that is there wherever tests run.
+    let place = Place { what: "Redis", path: "/var/lib/dpkg".into() };
+    let inventory =
+        Inventory { mounts: vec![mount("/", MountKind::Disk)], places: vec![place], ..Inventory::default() };
+    let tree = ["/var", "/var/lib", "/var/lib/dpkg"];
+    // Reached by a source of files: fine unless the server runs.
+    let plan = [files("lib", &["/var/lib"], &[])];
+    let running = [server("redis", true)];
+    let states = judge_with(&inventory, &plan, &[], &tree, &running, &[]);
+    assert_eq!(unknown(&states), ["place:/var/lib/dpkg"]);
+    let State::Unknown { offer: Some(offer), .. } = &states["place:/var/lib/dpkg"] else {
+        panic!("{states:?}")
+    };
+    assert!(!offer.is_files(), "{offer}");
+    let states = judge_with(&inventory, &plan, &[], &tree, &[server("redis", false)], &[]);
+    assert_eq!(unknown(&states), [""; 0]);
+    // A folder among others, likewise: its files are not offered.
+    let plan = [files("app", &["/var/lib/app"], &[])];
+    let states = judge_with(&inventory, &plan, &[], &tree, &running, &[]);
+    assert_eq!(unknown(&states), ["folder:/var/lib/dpkg", "place:/var/lib/dpkg"]);
+    let states = judge_with(&inventory, &plan, &[("redis", "cache")], &tree, &running, &[]);
+    assert_eq!((unknown(&states), &states["folder:/var/lib/dpkg"]), (vec![], &covered("cache")));
 }
 
 #[test]
@@ -209,12 +300,9 @@ fn what_is_added_is_found_and_closed_by_the_lines_that_are_offered() {
         }
         let states = look();
         assert_eq!(unknown(&states), [gap]);
-        let State::Unknown { offer: Some(offer) } = &states[gap] else { panic!("{gap}: {states:?}") };
-        let offered = offer
-            .lines()
-            .find_map(|line| line.strip_prefix("paths = [\"")?.strip_suffix("\"]"))
-            .expect("a path");
-        roots.borrow_mut().push(offered.to_owned());
+        let State::Unknown { offer: Some(offer), .. } = &states[gap] else { panic!("{gap}: {states:?}") };
+        let offered = offer.paths().iter().map(|path| path.to_str().expect("text").to_owned());
+        roots.borrow_mut().extend(offered);
         assert_eq!(look()[gap], covered("files"));
     }
 }
@@ -257,7 +345,8 @@ fn waivers_hold_by_name_until_their_day() {
 #[test]
 fn what_lies_in_an_unknown_folder_is_closed_with_it() {
     let names = ["folder:/etc", "crontab:/etc/crontab", "home:/etc", "folder:/etcetera", "service:x"];
-    let mut findings = names.map(|name| Finding { offer: Some("lines".into()), ..finding(name) });
+    let mut findings =
+        names.map(|name| Finding { offer: Offer::files(&[Path::new("/etc")]), ..finding(name) });
     nest(&mut findings);
     let offered: Vec<_> = findings.iter().map(|finding| finding.offer.is_some()).collect();
     assert_eq!(offered, [true, false, false, true, true]);
@@ -268,15 +357,15 @@ proptest! {
     /// Whatever a folder is called, what is offered is TOML that names that folder.
     #[test]
     fn what_is_offered_can_be_read(name in "[^/\\x00]{1,40}") {
+        // It stands for what was no text.
+        prop_assume!(!name.contains('\u{FFFD}'));
         let path = format!("/mnt/{name}");
         let inventory = Inventory { mounts: vec![mount(&path, MountKind::Network)], ..Inventory::default() };
         let states = judge(&inventory, &[], &[], &[]);
-        for state in states.values() {
-            if let State::Unknown { offer: Some(offer) } = state {
-                let line = offer.lines().find(|line| line.starts_with("paths = [")).expect("a line");
-                prop_assert!(offer.lines().count() == 4, "{offer}");
-                prop_assert!(line.ends_with("\"]"));
-            }
-        }
+        let State::Unknown { offer: Some(offer), .. } = &states[&format!("mount:{path}")] else {
+            panic!("{states:?}")
+        };
+        let read: toml::Table = offer.to_string().parse().expect("TOML");
+        prop_assert_eq!(read["source"][0]["paths"][0].as_str(), Some(path.as_str()));
     }
 }

@@ -1,6 +1,6 @@
 //! Accepted findings: by name, with a reason, until a day.
 
-use super::Finding;
+use super::{Finding, Offer};
 use jiff::civil::Date;
 use serde::Serialize;
 
@@ -61,18 +61,15 @@ pub fn nest(findings: &mut [Finding]) {
     {
         let above =
             folders.iter().find(|folder| **folder != finding.finding && is_meant(folder, &finding.finding));
-        let same = finding.finding.split_once(':').map(|(_, path)| format!("folder:{path}"));
-        let same = folders.iter().find(|folder| same.as_ref() == Some(folder) && **folder != finding.finding);
-        if let Some(folder) =
-            above.or(same).filter(|_| !finding.offer.as_ref().is_some_and(|offer| offer.contains("url")))
-        {
+        let is_files = finding.offer.as_ref().is_some_and(Offer::is_files);
+        if let Some(folder) = above.filter(|_| is_files) {
             finding.hint = format!("it is closed, or accepted, together with {folder}");
             finding.offer = None;
         }
     }
 }
 
-/// Whether a waiver of this name is for that finding: the same one, or one of something below the folder that it names.
+/// Whether a waiver of this name is for that finding: the same one, or one of the folder that it names or something below it.
 fn is_meant(waived: &str, found: &str) -> bool {
     if waived == found {
         return true;
@@ -81,5 +78,8 @@ fn is_meant(waived: &str, found: &str) -> bool {
         return false;
     };
     let is_folder = matches!(kind, "folder" | "mount") && folder.starts_with('/');
-    is_folder && path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
+    is_folder
+        && path
+            .strip_prefix(folder.trim_end_matches('/'))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

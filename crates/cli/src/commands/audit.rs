@@ -11,7 +11,7 @@ use crate::looking::Look;
 use crate::ui::{self, Table, plain, plural};
 use crate::{hostkeys, reporting};
 use serde_json::{Value, json};
-use vow_agent::audit::{Finding, Severity, apply, nest};
+use vow_agent::audit::{Finding, Severity, apply, nest, settle};
 use vow_agent::plan::Config;
 use vow_protocol::report::Body;
 
@@ -84,10 +84,13 @@ pub(crate) fn audit(cx: &Context, config: &Config, scope: Scope) -> Outcome<Audi
         attacks = tried;
     }
     nest(&mut findings);
-    let notes = apply(&mut findings, &config.waivers, jiff::Zoned::now().date());
+    let mut notes = apply(&mut findings, &config.waivers, jiff::Zoned::now().date());
+    notes.extend(look.iter().flat_map(|look| look.notes.iter().cloned()));
     findings.sort_by(|a, b| (b.severity, &a.finding).cmp(&(a.severity, &b.finding)));
     let exclusions = if look.is_some() { exclusions::of(config) } else { Vec::new() };
-    let (waived, open): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.waived.is_some());
+    let (waived, mut open): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.waived.is_some());
+    settle(&mut open, config.sources.iter().map(|source| source.name.as_str()));
     let document = json!({
         "message_type": "summary",
         "status": if open.is_empty() { "ok" } else { "problems" },
@@ -132,7 +135,8 @@ fn print(
         };
         cx.ui.line(&format!("{word}: {} [{}]", plain(&finding.text), plain(&finding.finding)));
         cx.ui.say(&format!("  next step: {}", plain(&finding.hint)));
-        for line in finding.offer.iter().flat_map(|offer| offer.lines()) {
+        let offer = finding.offer.as_ref().map(ToString::to_string);
+        for line in offer.iter().flat_map(|offer| offer.lines()) {
             cx.ui.say(&format!("    {}", plain(line)));
         }
     }

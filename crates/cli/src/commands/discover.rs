@@ -51,9 +51,14 @@ pub(crate) fn run(cx: &Context, _args: &Args) -> Outcome<Exit> {
             cx.ui.warn(&format!("{}: {problem}", server.name));
         }
         if let Some(files) = files_source(sources, server) {
-            cx.ui.line(&format!(
-                "  its data directory lies in the source {files} of files, which leaves it out while the server runs"
-            ));
+            cx.ui.line(&match server.kind {
+                "postgres" | "mariadb" => format!(
+                    "  its data directory lies in the source {files} of files, which leaves it out while the server runs"
+                ),
+                _ => format!(
+                    "  its data lies in the source {files} of files: copied while it is written to, that may be worth nothing"
+                ),
+            });
         }
     }
     cx.ui.json(&look.document(uncovered));

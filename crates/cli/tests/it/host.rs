@@ -231,7 +231,7 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Runs a script on a fresh machine with the programs of this one (`machine.sh`), in name spaces of its own; only root can make one.
+/// Runs a script on a fresh machine with the programs of this one (`machine.sh` of the testkit), in name spaces of its own; only root can make one.
 /// Gives the folder of its results.
 pub(crate) fn on_fresh_machine(script: &str) -> Option<(tempfile::TempDir, Ran)> {
     if !is_root() {
@@ -239,7 +239,7 @@ pub(crate) fn on_fresh_machine(script: &str) -> Option<(tempfile::TempDir, Ran)>
     }
     let temp = tempfile::tempdir().expect("a temporary folder");
     let (machine, inside) = (temp.path().join("machine.sh"), temp.path().join("inside.sh"));
-    fs::write(&machine, include_str!("machine.sh")).expect("the machine");
+    fs::write(&machine, include_str!("../../../testkit/src/machine.sh")).expect("the machine");
     fs::write(&inside, script).expect("the script");
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--pid", "--net", "--fork", "--kill-child", "--propagation", "private", "sh"]);

@@ -5,7 +5,11 @@ use super::{Conn, Db, DbError};
 use sqlx::AssertSqlSafe;
 
 /// Every migration, oldest first: its version is its place, from 1. One that was released never changes.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// Any number will do, as long as every console takes the same.
 const POSTGRES_LOCK: i64 = 0x766f_7720_636f;

@@ -441,12 +441,12 @@ pub struct Debt {
     pub restore_secs: Option<f64>,
 }
 
-/// What was not proven for longest, never first.
+/// What was not proven for longest, never first. The order is that of an index, so that no more rows are read than are shown.
 pub async fn debts(conn: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<Debt>, DbError> {
     let sql = "SELECT s.id, t.name AS tenant, h.name AS host, s.name, l.level, l.proven_secs, l.drilled_secs, l.drill_verdict, l.restore_secs \
         FROM source_levels l JOIN sources s ON s.id = l.source_id JOIN hosts h ON h.id = s.host_id JOIN tenants t ON t.id = s.tenant_id \
         WHERE l.planned = 1 AND s.gone_secs IS NULL AND h.closed_secs IS NULL AND ($1 IS NULL OR s.tenant_id = $1) \
-        ORDER BY COALESCE(l.proven_secs, 0), t.name, h.name, s.name, l.level LIMIT $2";
+        ORDER BY COALESCE(l.proven_secs, 0), l.source_id, l.level LIMIT $2";
     let rows = conn.rows(sql, args![scope.tenant(), limit]).await?;
     rows.iter()
         .map(|row| {

@@ -57,6 +57,13 @@ pub(super) fn look(machine: &Machine, mounts: &[Mount]) -> Vec<Device> {
     devices
 }
 
+/// Files that are swapped to.
+pub(super) fn swap_files(machine: &Machine) -> Vec<String> {
+    let swaps = machine.text("/proc/swaps").unwrap_or_default();
+    let words = swaps.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    words.filter(|words| words.get(1) == Some(&"file")).map(|words| words[0].to_owned()).collect()
+}
+
 fn one(
     machine: &Machine,
     folder: &str,

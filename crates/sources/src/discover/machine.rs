@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// Names of one folder that are looked at.
-const NAMES_MAX: usize = 20_000;
+const NAMES_MAX: usize = 50_000;
 /// Things noted as not seen.
 const UNSEEN_MAX: usize = 100;
 /// The longest file that is read, in bytes.
@@ -92,7 +92,16 @@ impl Machine {
                 return Vec::new();
             }
         };
-        let mut names: Vec<_> = entries.flatten().take(NAMES_MAX).map(|entry| entry.file_name()).collect();
+        let mut names: Vec<_> =
+            entries.flatten().take(NAMES_MAX + 1).map(|entry| entry.file_name()).collect();
+        if names.len() > NAMES_MAX {
+            let what = path.as_ref().to_string_lossy();
+            self.missed(
+                what,
+                format!("there are more than {NAMES_MAX} names in it: some were not looked at"),
+            );
+            names.truncate(NAMES_MAX);
+        }
         names.sort();
         names
     }

@@ -2,6 +2,7 @@
 
 use super::machine::Machine;
 use serde::Serialize;
+use std::path::Path;
 
 /// A mounted file system that holds something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -95,26 +96,35 @@ pub(super) fn look(machine: &Machine) -> Vec<Mount> {
 
 /// Reads `mountinfo`. Of mounts over each other only the last one is seen.
 pub(super) fn parse(text: &str) -> Vec<Mount> {
-    let mut mounts: Vec<Mount> = Vec::new();
-    for mount in text.lines().filter_map(line) {
-        mounts.retain(|other| other.point != mount.point);
-        mounts.push(mount);
+    let mut mounts: Vec<(Mount, String)> = Vec::new();
+    for (mount, root) in text.lines().filter_map(line) {
+        mounts.retain(|(other, _)| other.point != mount.point);
+        mounts.push((mount, root));
     }
-    // The second one of a file system is a second view of it.
-    for at in 0..mounts.len() {
-        let earlier = mounts[..at].iter().any(|other| {
-            other.device == mounts[at].device
-                && other.kind == MountKind::Disk
-                && other.fs_type == mounts[at].fs_type
-        });
-        if earlier && mounts[at].kind == MountKind::Disk && !is_subvolume(&mounts[at].fs_type) {
-            mounts[at].kind = MountKind::Bind;
+    let is_view: Vec<_> = (0..mounts.len()).map(|at| is_view(&mounts, at)).collect();
+    let judged = mounts.into_iter().zip(is_view).map(|((mut mount, _), is_view)| {
+        if is_view {
+            mount.kind = MountKind::Bind;
         }
-    }
-    mounts
+        mount
+    });
+    judged.collect()
 }
 
-fn line(line: &str) -> Option<Mount> {
+/// Whether what a mount shows is seen in another one too. A volume of a container is not: of its disk nothing else is there.
+fn is_view(mounts: &[(Mount, String)], at: usize) -> bool {
+    let (mount, root) = &mounts[at];
+    let shows = |(number, (other, other_root)): (usize, &(Mount, String))| {
+        let is_same = other.device == mount.device && other.fs_type == mount.fs_type;
+        let is_above = other_root != root && Path::new(root).starts_with(other_root);
+        is_same && number != at && (is_above || other_root == root && number < at)
+    };
+    let is_disk = mount.kind == MountKind::Disk && !is_subvolume(&mount.fs_type);
+    is_disk && mounts.iter().enumerate().any(shows)
+}
+
+/// A mount, and which folder of its file system is shown there.
+fn line(line: &str) -> Option<(Mount, String)> {
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.split(' ').skip(2);
     let (device, root, point, options) = (left.next()?, left.next()?, left.next()?, left.next()?);
@@ -129,12 +139,10 @@ fn line(line: &str) -> Option<Mount> {
         MountKind::Memory
     } else if fs_type == "overlay" {
         MountKind::Overlay
-    } else if root != "/" && !is_subvolume(fs_type) {
-        MountKind::Bind
     } else {
         MountKind::Disk
     };
-    Some(Mount {
+    let mount = Mount {
         point: unescape(point),
         fs_type: fs_type.to_owned(),
         source: unescape(source),
@@ -143,7 +151,8 @@ fn line(line: &str) -> Option<Mount> {
         read_only: options.split(',').any(|option| option == "ro"),
         size_bytes: None,
         used_bytes: None,
-    })
+    };
+    Some((mount, unescape(root)))
 }
 
 /// File systems whose parts are mounted one by one.

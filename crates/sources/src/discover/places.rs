@@ -21,7 +21,7 @@ const PLACES: [(&str, &str); 30] = [
     ("LDAP", "/var/lib/ldap"),
     ("LDAP", "/etc/ldap/slapd.d"),
     ("LDAP", "/etc/openldap/slapd.d"),
-    ("LDAP", "/var/lib/dirsrv"),
+    ("389 Directory Server", "/var/lib/dirsrv"),
     ("MongoDB", "/var/lib/mongodb"),
     ("InfluxDB", "/var/lib/influxdb"),
     ("Elasticsearch", "/var/lib/elasticsearch"),

@@ -13,6 +13,9 @@ const MOUNTINFO: &str = r"22 28 0:21 / /proc rw,nosuid shared:12 - proc proc rw
 45 28 0:53 /@home /home ro - btrfs /dev/vdc rw
 46 28 253:2 / /mnt/second rw - xfs /dev/vdb rw
 47 28 0:54 / /mnt/s3 rw - fuse.s3fs s3fs rw
+48 28 253:9 /volumes/x /data rw - ext4 /dev/vdd rw
+49 28 253:9 /volumes/y /more rw - ext4 /dev/vdd rw
+50 28 253:9 /volumes/y/z /again rw - ext4 /dev/vdd rw
 nonsense";
 
 #[test]
@@ -31,6 +34,10 @@ fn mounts_are_told_apart() {
             ("/home", MountKind::Disk),
             ("/mnt/second", MountKind::Bind),
             ("/mnt/s3", MountKind::Network),
+            // Volumes of a disk that is not seen otherwise: in a container.
+            ("/data", MountKind::Disk),
+            ("/more", MountKind::Disk),
+            ("/again", MountKind::Bind),
         ]
     );
     assert!(mounts[6].read_only);
@@ -149,7 +156,7 @@ fn a_machine_is_looked_at_whole() {
     write(at, "etc/a", "");
     write(at, "etc/b", "changed");
     let inventory = look(&Machine::below(at));
-    assert_eq!(inventory.mounts.len(), 9);
+    assert_eq!(inventory.mounts.len(), 12);
     assert_eq!(inventory.services[0].ports.iter().collect::<Vec<_>>(), [&22]);
     assert!(inventory.services[0].public && inventory.services[0].process == "?");
     assert_eq!(inventory.web_roots[0].path, "/srv/www");

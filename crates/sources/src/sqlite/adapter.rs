@@ -8,6 +8,7 @@ use crate::adapter::{self, AdapterError, Discovered, Part, Proof, Request, Resto
 use crate::process::ToolError;
 use crate::question::Question;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use vow_store::archive::Snapshot;
 
 /// Where databases are looked for when no plan says where.
@@ -28,8 +29,11 @@ impl adapter::Adapter for Adapter {
             false => within.roots.clone(),
         };
         let Ok(nothing) = find::excludes(&[]) else { return Vec::new() };
-        let (found, _) = find::databases(&roots, &within.never, &nothing);
-        found.into_iter().map(describe).collect()
+        let until = Instant::now().checked_add(within.time);
+        let found = find::databases(&roots, &within.never, &nothing, until);
+        // What there was no time for is no database, and has to be said all the same.
+        let rest = found.ended.map(|why| Discovered { problems: vec![why], ..described("SQLite databases") });
+        found.databases.into_iter().map(describe).chain(rest).collect()
     }
 
     fn restore(&self, _: &Snapshot, _: &Request, _: Stop<'_>) -> Result<Restored, AdapterError> {
@@ -74,18 +78,28 @@ fn stopped(error: SqliteError) -> AdapterError {
     }
 }
 
+fn described(name: impl Into<String>) -> Discovered {
+    Discovered {
+        kind: "sqlite",
+        name: name.into(),
+        url: None,
+        data: None,
+        running: false,
+        parts: Vec::new(),
+        problems: Vec::new(),
+    }
+}
+
 fn describe(path: PathBuf) -> Discovered {
     let bytes = std::fs::metadata(&path).ok().map(|meta| meta.len());
     let running = is_in_use(&path);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let parts = vec![Part { name, bytes, problem: None }];
     Discovered {
-        kind: "sqlite",
-        name: format!("SQLite database {}", path.display()),
-        url: None,
-        data: Some(path),
         running,
-        parts: vec![Part { name, bytes, problem: None }],
-        problems: Vec::new(),
+        parts,
+        data: Some(path.clone()),
+        ..described(format!("SQLite database {}", path.display()))
     }
 }
 

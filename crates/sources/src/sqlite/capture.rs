@@ -111,9 +111,9 @@ fn databases(options: &SqliteOptions, run: &Run, found: &mut Vec<Found>) -> Resu
                 .push(path.canonicalize().map_err(|e| format!("cannot look at {}: {e}", path.display()))?);
         }
     }
-    let (below, problems) = find::databases(&folders, &run.own_paths, &excludes);
-    found.extend(problems.into_iter().map(|text| Found::Problem { path: FILES.into(), text }));
-    databases.extend(below);
+    let below = find::databases(&folders, &run.own_paths, &excludes, None);
+    found.extend(below.problems.into_iter().map(|text| Found::Problem { path: FILES.into(), text }));
+    databases.extend(below.databases);
     databases.sort();
     databases.dedup();
     Ok(databases)

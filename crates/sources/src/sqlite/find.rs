@@ -6,11 +6,14 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// How a database begins.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// A database is a number of pages, and this is the smallest page.
 const PAGE_BYTES: u64 = 512;
+/// The time is looked at after so many files.
+const EACH: u64 = 64;
 /// What is no place for data.
 const NEVER: &[&str] = &["/proc", "/sys", "/dev", "/run"];
 
@@ -25,14 +28,27 @@ pub(crate) fn excludes(patterns: &[String]) -> Result<Gitignore, String> {
     builder.build().map_err(|e| e.to_string())
 }
 
-/// Databases below these folders, sorted; and what could not be looked at.
+/// What looking has found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Databases, sorted.
+    pub(crate) databases: Vec<PathBuf>,
+    /// What could not be looked at.
+    pub(crate) problems: Vec<String>,
+    /// How far it came when its time was over.
+    pub(crate) ended: Option<String>,
+}
+
+/// Looks for databases below these folders, until then at the latest.
 pub(crate) fn databases(
     roots: &[PathBuf],
     never: &[PathBuf],
     excludes: &Gitignore,
-) -> (Vec<PathBuf>, Vec<String>) {
-    let (mut found, mut problems) = (Vec::new(), Vec::new());
-    for root in roots {
+    until: Option<Instant>,
+) -> Found {
+    let mut out = Found::default();
+    let mut looked = 0_u64;
+    'all: for root in roots {
         let never: Vec<_> = never
             .iter()
             .cloned()
@@ -47,20 +63,28 @@ pub(crate) fn databases(
                 && !excludes.matched(entry.path(), is_folder).is_ignore()
         });
         for entry in walk.build() {
+            looked += 1;
+            if until.is_some_and(|until| looked.is_multiple_of(EACH) && Instant::now() >= until) {
+                out.ended = Some(format!(
+                    "there was time for {looked} files and folders only, up to those below {}",
+                    root.display()
+                ));
+                break 'all;
+            }
             match entry {
                 Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
                     if is_database(entry.path()) {
-                        found.push(entry.into_path());
+                        out.databases.push(entry.into_path());
                     }
                 }
                 Ok(_) => {}
-                Err(error) => problems.push(error.to_string()),
+                Err(error) => out.problems.push(error.to_string()),
             }
         }
     }
-    found.sort();
-    found.dedup();
-    (found, problems)
+    out.databases.sort();
+    out.databases.dedup();
+    out
 }
 
 /// Whether a file begins like a database.

@@ -25,6 +25,8 @@ struct Waiting {
     files: VecDeque<Job>,
     closed: bool,
     idle: usize,
+    /// Threads at work: they may still offer stretches.
+    busy: usize,
 }
 
 /// Work that waits, in bounded number.
@@ -32,6 +34,18 @@ pub(super) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
     limit: usize,
+}
+
+/// Work that was taken; its thread is busy until this is dropped.
+pub(super) struct Taken<'q> {
+    queue: &'q Queue,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.queue.lock().busy -= 1;
+        self.queue.changed.notify_all();
+    }
 }
 
 impl Queue {
@@ -60,16 +74,17 @@ impl Queue {
         true
     }
 
-    /// The next piece of work; `None` when all is done.
-    pub(super) fn pop(&self) -> Option<Job> {
+    /// The next piece of work; `None` when all is done: no files will come, and nobody is at work who could offer stretches.
+    pub(super) fn pop(&self) -> Option<(Job, Taken<'_>)> {
         let mut waiting = self.lock();
         loop {
             let next = waiting.stretches.pop_front().map(Job::Stretch).or_else(|| waiting.files.pop_front());
-            if next.is_some() {
+            if let Some(next) = next {
+                waiting.busy += 1;
                 self.changed.notify_all();
-                return next;
+                return Some((next, Taken { queue: self }));
             }
-            if waiting.closed {
+            if waiting.closed && waiting.busy == 0 {
                 return None;
             }
             waiting.idle += 1;
@@ -86,5 +101,48 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::assembly::Assembly;
+    use crate::backup::group::Stretch;
+    use crate::chunker::Grain;
+    use std::sync::Arc;
+    use std::sync::mpsc::channel;
+
+    fn stretch() -> StretchJob {
+        let (data, stretch) = (Vec::new(), Stretch::new(Grain::Fine));
+        StretchJob { data, stretch, first: 0, assembly: Arc::new(Assembly::default()) }
+    }
+
+    /// One large file, and nothing after it: the others stay to help with it.
+    #[test]
+    fn the_last_file_is_shared() {
+        let queue = Queue::new(2);
+        let bundle = Bundle::default();
+        queue.push(Job::Bundle(bundle));
+        let (_, large) = queue.pop().expect("work");
+        queue.close();
+        std::thread::scope(|scope| {
+            let (told, helped) = channel();
+            let helper = scope.spawn({
+                let queue = &queue;
+                move || {
+                    while let Some((job, _taken)) = queue.pop() {
+                        told.send(matches!(job, Job::Stretch(_))).expect("sent");
+                    }
+                }
+            });
+            while !queue.offer(stretch) {
+                std::thread::yield_now();
+            }
+            assert_eq!(helped.recv(), Ok(true));
+            drop(large);
+            helper.join().expect("ended");
+        });
+        assert!(queue.pop().is_none());
     }
 }

@@ -77,7 +77,7 @@ impl<'e, 'a> Reader<'e, 'a> {
 
     /// Works until there is no more, or the run has failed.
     pub(super) fn work(&mut self) {
-        while let Some(job) = self.queue.pop() {
+        while let Some((job, _taken)) = self.queue.pop() {
             if self.engine.has_failed() {
                 continue;
             }

@@ -12,6 +12,7 @@ mod etcd;
 mod fidelity;
 mod full_disk;
 mod golden;
+mod grown;
 mod growth;
 mod injected;
 mod keyless;

@@ -131,12 +131,15 @@ fn wanted(key: &PublicKey, token: &Token, asked: &JoinAsked) -> Result<Used, Vau
             return refuse(format!("{name:?} cannot be a name"));
         }
     }
-    if token.name.as_ref().is_some_and(|name| *name != asked.name) {
-        return refuse("the token is for another name".into());
-    }
-    if token.tenant.is_some() && tenant.is_some() && token.tenant.as_deref() != tenant {
-        return refuse("the token is for another customer".into());
-    }
+    // Whoever has the token may know what is in it.
+    let differs = |what: &str, option: &str, token: Option<&str>, asked: Option<&str>| match (token, asked) {
+        (Some(token), Some(asked)) if token != asked => Err(VaultError::Refused(format!(
+            "the token is for the {what} {token:?}, not {asked:?}: join with {option} {token}, or with a token for {asked:?}"
+        ))),
+        _ => Ok(()),
+    };
+    differs("name", "--name", token.name.as_deref(), Some(asked.name.as_str()))?;
+    differs("customer", "--tenant", token.tenant.as_deref(), tenant)?;
     if token.right != Right::Write && !asked.readers.is_empty() {
         return refuse("only a host has readers".into());
     }

@@ -86,7 +86,8 @@ impl From<VaultError> for ApiError {
             }
             E::Absent { .. } | E::NotJoined { .. } => Self::absent().because(text),
             E::WrongHash { .. } => Self::new(Word::Hash, text),
-            E::Refused(_) => Self::new(Word::Refused, text),
+            // The one who is told says that it was refused.
+            E::Refused(why) => Self::new(Word::Refused, why),
             E::Signed { .. } => Self::new(Word::Refused, text),
             E::Busy { .. } => Self::busy("the vault is busy").because(text),
             E::Disk(disk) if disk.is_full() => Self::new(Word::Full, "the vault is full").because(text),

@@ -12,6 +12,7 @@ struct Grown {
     sockets: String,
     files: Vec<(String, Vec<String>)>,
     sources: Vec<(String, String)>,
+    servers: Vec<Discovered>,
 }
 
 impl Grown {
@@ -22,6 +23,7 @@ impl Grown {
             sockets: "head\n".into(),
             files: vec![("system".into(), vec!["/etc".into()])],
             sources: vec![("files".into(), "system".into())],
+            servers: Vec::new(),
         };
         grown.write("proc/self/mountinfo", "28 1 253:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n");
         grown
@@ -61,9 +63,9 @@ impl Grown {
             .collect();
         let sources: Vec<_> =
             self.sources.iter().map(|(kind, name)| (kind.as_str(), name.as_str())).collect();
-        let states = judge(&inventory, &files, &sources, &["/etc"]);
+        let states = judge_with(&inventory, &files, &sources, &["/etc"], &self.servers, &[]);
         let offer = |(name, state)| match state {
-            State::Unknown { offer } => Some((name, offer)),
+            State::Unknown { offer, .. } => Some((name, offer.map(|offer| offer.to_string()))),
             _ => None,
         };
         states.into_iter().filter_map(offer).collect()
@@ -99,8 +101,10 @@ fn whatever_appears_is_found_at_the_next_look_and_closed_by_what_is_offered() {
     grown.write("proc/self/mountinfo", mounts);
     grown.finds("mount:/srv/customers");
     grown.listens(101, "postgres", 5432);
+    grown.servers.push(server("postgres", true));
     grown.finds("service:postgres");
     grown.listens(102, "redis-server", 6379);
+    grown.servers.push(server("redis", true));
     grown.finds("service:redis-server");
     grown.write("data/shop/index.html", "x");
     grown.write("etc/nginx/sites-enabled/shop", "server { root /data/shop; }\n");

@@ -1,13 +1,13 @@
 //! The checks of an audit besides coverage: databases, keys, levels, and the attack.
 
 use crate::backing::Levels;
-use crate::commands::discover::Cover;
+use crate::commands::discover::{Cover, files_source};
 use crate::level;
 use crate::looking::Look;
 use crate::reporting::last_run;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use vow_agent::audit::{Finding, Severity};
+use vow_agent::audit::{Finding, Offer, Severity};
 use vow_agent::plan::{Config, Place};
 use vow_base::id::hex;
 use vow_base::manifest::Manifest;
@@ -15,6 +15,7 @@ use vow_base::sign::SigningKey;
 use vow_protocol::RemoteVault;
 use vow_protocol::client::{Attacked, Known};
 use vow_protocol::report::Outcome;
+use vow_sources::adapter::{Discovered, Part};
 
 fn finding(name: String, check: &'static str, severity: Severity, text: String, hint: &str) -> Finding {
     Finding { finding: name, check, severity, text, hint: hint.to_owned(), offer: None, waived: None }
@@ -22,61 +23,60 @@ fn finding(name: String, check: &'static str, severity: Severity, text: String, 
 
 /// Databases that no source captures.
 pub(super) fn databases(look: &Look<'_>) -> Vec<Finding> {
-    let one = |(server, part, cover): (
-        &vow_sources::adapter::Discovered,
-        &vow_sources::adapter::Part,
-        Cover<'_>,
-    )| {
-        let text = match cover {
+    let one = |(server, part, cover): (&Discovered, &Part, Cover<'_>)| {
+        let what = match server.kind {
+            "sqlite" => server.name.clone(),
+            _ => format!("the database {} of {}", part.name, server.name),
+        };
+        let name = match server.kind {
+            "sqlite" => format!("database:{}", place(server)),
+            _ => format!("database:{}/{}", place(server), part.name),
+        };
+        let (text, severity) = match cover {
             Cover::By(_) => return None,
             Cover::Excluded(source) => {
-                let text = format!(
-                    "the database {} of {} is left out by the source {source}",
-                    part.name, server.name
-                );
+                let text = format!("{what} is left out by the source {source}");
                 let hint = "accept it with a [[waiver]], or take it out of `exclude`";
-                return Some(finding(
-                    format!("database:{}/{}", server.name, part.name),
-                    "coverage",
-                    Severity::Low,
-                    text,
-                    hint,
-                ));
+                return Some(finding(name, "coverage", Severity::Low, text, hint));
             }
-            Cover::Nobody => match &part.problem {
-                Some(problem) => {
-                    format!("the database {} of {} cannot be captured: {problem}", part.name, server.name)
+            Cover::Nobody => match (&part.problem, files_source(look.sources, server)) {
+                (Some(problem), _) => (format!("{what} cannot be captured: {problem}"), Severity::High),
+                // Of a file that nobody has open a copy is whole.
+                (None, Some(files)) if server.kind == "sqlite" => {
+                    let text = format!(
+                        "{what} is captured by the source {files} as a file only: a copy made while it is written to may be worth nothing"
+                    );
+                    (text, if server.running { Severity::High } else { Severity::Low })
                 }
-                None => format!("the database {} of {} is captured by no source", part.name, server.name),
+                (None, _) => (format!("{what} is captured by no source"), Severity::High),
             },
         };
-        let hint = "add the lines offered to vow.toml, or accept it with a [[waiver]]";
-        let found = finding(
-            format!("database:{}/{}", server.name, part.name),
-            "coverage",
-            Severity::High,
-            text,
-            hint,
-        );
-        let kind = server.kind;
-        let offer = server.url.as_deref().map(|url| {
-            let quoted = vow_agent::plan::quoted(url);
-            format!("[[source]]\nname = \"{kind}\"\ntype = \"{kind}\"\nurl = {quoted}\n")
-        });
+        let offer = Offer::server(server);
         let hint = match &offer {
-            Some(_) => found.hint,
+            Some(_) => "add the lines offered to vow.toml, or accept it with a [[waiver]]".to_owned(),
             None => format!(
-                "add a [[source]] of type \"{kind}\" (docs/sources.md), or accept it with a [[waiver]]"
+                "add a [[source]] of type \"{}\" (docs/sources.md), or accept it with a [[waiver]]",
+                server.kind
             ),
         };
-        Some(Finding { offer, hint, ..found })
+        Some(Finding { offer, ..finding(name, "coverage", severity, text, &hint) })
     };
     look.databases().filter_map(one).collect()
 }
 
+/// What names a server as long as it is the same one: not its version, which changes.
+fn place(server: &Discovered) -> String {
+    let data = || server.data.as_ref().map(|data| data.display().to_string());
+    let at = match server.kind {
+        "postgres" | "mariadb" | "sqlite" | "ldap" => data(),
+        _ => server.url.clone().or_else(data),
+    };
+    format!("{} {}", server.kind, at.unwrap_or_else(|| server.name.clone()))
+}
+
 /// Servers that no source captures and whose databases cannot even be listed.
 pub(super) fn servers(look: &Look<'_>) -> Vec<Finding> {
-    let one = |server: &vow_sources::adapter::Discovered| {
+    let one = |server: &Discovered| {
         let why = server.problems.first().filter(|_| server.running && server.parts.is_empty())?;
         if look.sources.iter().any(|source| source.capture.covers(server)) {
             return None;
@@ -86,7 +86,7 @@ pub(super) fn servers(look: &Look<'_>) -> Vec<Finding> {
             "add a [[source]] of type \"{}\" with an account that may read everything (docs/sources.md), or accept it with a [[waiver]]",
             server.kind
         );
-        Some(finding(format!("server:{}", server.name), "coverage", Severity::High, text, &hint))
+        Some(finding(format!("server:{}", place(server)), "coverage", Severity::High, text, &hint))
     };
     look.servers.iter().filter_map(one).collect()
 }

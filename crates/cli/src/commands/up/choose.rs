@@ -63,8 +63,6 @@ pub(super) struct Server {
     pub(super) problem: Option<String>,
 }
 
-/// Kinds of entries that are folders or files.
-const FILES: [&str; 7] = ["mount:", "folder:", "home:", "web-root:", "place:", "volume:", "crontab:"];
 /// Types of sources that are captured from a running server.
 const SERVERS: [&str; 5] = ["postgres", "mariadb", "redis", "etcd", "ldap"];
 /// Where SQLite databases are those of services. Elsewhere there are thousands, of browsers and caches, and they are files like others.
@@ -119,18 +117,19 @@ fn candidates(facts: &Facts<'_>) -> BTreeMap<PathBuf, (String, Option<u64>)> {
         found.insert(home.to_owned(), ("your home folder".into(), None));
     }
     for entry in facts.ledger {
-        let State::Unknown { offer: Some(offer) } = &entry.state else { continue };
-        let Some(path) = entry.path.as_deref().map(PathBuf::from) else { continue };
+        let State::Unknown { offer: Some(offer), .. } = &entry.state else { continue };
         // A server's own folder has another type of source.
-        if !FILES.iter().any(|kind| entry.finding.starts_with(kind)) || !offer.contains("type = \"files\"") {
+        if !offer.is_files() {
             continue;
         }
         let bytes = entry.bytes.filter(|_| !entry.at_least && entry.finding.starts_with("folder:"));
-        let known = found.entry(path).or_insert_with(|| (entry.what.clone(), bytes));
-        if known.0 == "folder" {
-            known.0.clone_from(&entry.what);
+        for path in offer.paths() {
+            let known = found.entry(path.clone()).or_insert_with(|| (entry.what.clone(), bytes));
+            if known.0 == "folder" {
+                known.0.clone_from(&entry.what);
+            }
+            known.1 = known.1.or(bytes);
         }
-        known.1 = known.1.or(bytes);
     }
     // An outer folder is as large as everything in it: an inner one is chosen when the outer one is left out.
     found
@@ -189,6 +188,7 @@ fn servers(facts: &Facts<'_>, choice: &mut Choice) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vow_agent::audit::Offer;
     use vow_sources::discover::Mount;
 
     fn entry(finding: &str, bytes: Option<u64>) -> Entry {
@@ -199,7 +199,7 @@ mod tests {
             path: Some(path.into()),
             bytes,
             at_least: false,
-            state: State::Unknown { offer: Some("type = \"files\"".into()) },
+            state: State::Unknown { offer: Offer::files(&[Path::new(path)]), kind: None },
         }
     }
 
