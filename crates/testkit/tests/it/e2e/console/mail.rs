@@ -46,7 +46,7 @@ impl Letter {
             headers: read["headers"].as_array().unwrap().iter().map(header).collect(),
             defects: texts(&read["defects"]),
             kind: text(&read["kind"]),
-            text: text(&read["text"]),
+            text: text(&read["text"]).replace("\r\n", "\n"),
         }
     }
 

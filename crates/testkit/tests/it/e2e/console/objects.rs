@@ -13,7 +13,7 @@ fn what_is_gone_from_mariadb_and_redis_becomes_a_ticket_until_it_is_back() {
         for number in 0..4 {
             sql.sql("mysql", &format!("CREATE TABLE IF NOT EXISTS shop.t{number} (a int)"));
         }
-        sql.sql("mysql", "CREATE OR REPLACE FUNCTION shop.f() RETURNS int RETURN 7");
+        sql.sql("mysql", "CREATE OR REPLACE FUNCTION shop.f() RETURNS int DETERMINISTIC RETURN 7");
         keys.cli(&["FUNCTION", "LOAD", "REPLACE", library]);
         keys.cli(&["ACL", "SETUSER", "bob", "on", "nopass", "~a:*", "+get"]);
         keys.cli(&["SET", "text", "hello"]);

@@ -128,12 +128,16 @@ fn incidents_become_tickets_and_mails_and_are_closed_by_recovery() {
 #[track_caller]
 fn told(mail: &Mail, ticket: &Value) {
     let text = |name: &str| ticket[name].as_str().unwrap();
-    let letters = mail.wait_about(text("id"), 2);
+    let notices = usize::try_from(ticket["notices"].as_u64().unwrap()).unwrap();
+    assert!(notices >= 2, "{ticket}");
+    let letters = mail.wait_about(text("id"), notices);
     let (first, last) = (&letters[0], &letters[letters.len() - 1]);
     assert_eq!(first.header("To"), "duty@example.net");
-    let words = ["What to do: ", &format!("Ticket {}", text("id"))].map(str::to_owned);
+    let words = ["What to do: ".to_owned(), format!("Ticket {}", text("id"))];
     assert!(words.iter().all(|word| first.text.contains(word)), "{ticket}: {first:#?}");
-    assert!(last.header("Subject").starts_with("[over] "), "{ticket}: {last:#?}");
+    // On a machine that is slow a host may fall silent again and again: that is told once.
+    let over = if ticket["flapping"] == true { "flapping] " } else { "[over] " };
+    assert!(last.header("Subject").contains(over), "{ticket}: {last:#?}");
 }
 
 /// A second level on a disk that fills up.
