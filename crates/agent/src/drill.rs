@@ -13,3 +13,4 @@ pub mod sabotage;
 pub mod scratch;
 pub mod site;
 pub mod source;
+mod watch;

@@ -18,7 +18,7 @@ pub use file::{check_name, parse};
 pub use find::find;
 pub use groups::GroupPlan;
 pub use shown::quoted;
-pub use sources::{DrillPlan, Settings};
+pub use sources::{DRILL_WITHIN_SECS, DrillPlan, Settings};
 
 use crate::audit::Waiver;
 use std::collections::BTreeMap;
@@ -93,11 +93,19 @@ pub enum Place {
     Folder(PathBuf),
     /// Behind a network.
     Address(Address),
+    /// In a bucket, `s3://BUCKET/PREFIX`, read without the server that serves it. No plan names one: hosts send to the server.
+    Bucket(String),
 }
 
+/// How the places of buckets begin.
+pub const BUCKET_SCHEME: &str = "s3://";
+
 impl Place {
-    /// The place that a text names: an address, or else a path.
+    /// The place that a text names: a bucket, an address, or else a path.
     pub fn of_text(text: &str) -> Self {
+        if text.starts_with(BUCKET_SCHEME) {
+            return Self::Bucket(text.trim_end_matches('/').to_owned());
+        }
         text.parse().map_or_else(|_| Self::Folder(PathBuf::from(text)), Self::Address)
     }
 
@@ -112,6 +120,7 @@ impl fmt::Display for Place {
         match self {
             Self::Folder(path) => path.display().fmt(f),
             Self::Address(address) => address.fmt(f),
+            Self::Bucket(url) => f.write_str(url),
         }
     }
 }
@@ -127,7 +136,7 @@ impl VaultPlan {
     pub fn folder(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(path) => Some(path),
-            Place::Address(_) => None,
+            Place::Address(_) | Place::Bucket(_) => None,
         }
     }
 }

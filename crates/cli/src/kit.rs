@@ -99,17 +99,23 @@ mod tests {
         let (secret, recipient) = vow_store::session::new_identity();
         let kit = Kit {
             hosts: vec![("web-1".into(), PublicKey([7; 32]))],
-            vaults: ["/var/lib/my vault", "https://vault.example.net:8443", "https://[::1]:9000"]
-                .map(|place| KitVault {
-                    name: "local".into(),
-                    place: Place::of_text(place),
-                    fingerprint: Fingerprint([0xab; 32]),
-                })
-                .into(),
+            vaults: [
+                "/var/lib/my vault",
+                "https://vault.example.net:8443",
+                "https://[::1]:9000",
+                "s3://backups/acme/vault",
+            ]
+            .map(|place| KitVault {
+                name: "local".into(),
+                place: Place::of_text(place),
+                fingerprint: Fingerprint([0xab; 32]),
+            })
+            .into(),
         };
         let text = kit.text(&secret, &recipient);
         assert_eq!(Kit::parse(&text), kit);
         assert!(matches!(kit.vaults[1].place, Place::Address(_)));
+        assert_eq!(kit.vaults[3].place, Place::Bucket("s3://backups/acme/vault".into()));
         assert!(vow_store::session::Identities::parse(&text).is_ok());
         assert!(text.lines().all(|line| line.starts_with('#') || line.starts_with("AGE-SECRET-KEY-")));
     }

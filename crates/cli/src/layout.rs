@@ -264,6 +264,7 @@ pub(crate) fn vault_block(name: &str, place: &Place, fingerprint: &Fingerprint) 
         Place::Folder(_) if name == "local" => "path = \"vault\"".to_owned(),
         Place::Folder(path) => format!("path = {}", quoted(&path.to_string_lossy())),
         Place::Address(address) => format!("url = {}", quoted(&address.to_string())),
+        Place::Bucket(url) => format!("url = {}", quoted(url)),
     };
     format!(
         "[[vault]]\nname = {}\n{place}\nfingerprint = {}\n",

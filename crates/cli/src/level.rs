@@ -1,5 +1,6 @@
 //! A vault of the plan, opened in one of the two roles it is used in, wherever it is.
 
+mod bucket;
 mod folder;
 mod remote;
 mod view;
@@ -15,6 +16,7 @@ use vow_agent::plan::{Place, VaultPlan};
 use vow_base::Fingerprint;
 use vow_base::sign::SigningKey;
 use vow_base::vault::{Deposit, Retrieve, VaultError};
+use vow_protocol::RemoteVault;
 
 /// A vault, opened by a host of its.
 pub(crate) struct HostLevel {
@@ -24,6 +26,8 @@ pub(crate) struct HostLevel {
     pub(crate) retrieve: Option<Arc<dyn Retrieve>>,
     /// What it says of its own ledger.
     pub(crate) notary: Arc<dyn Notary>,
+    /// One that this host has not introduced itself to yet: it joined before there were introductions.
+    pub(crate) unintroduced: Option<RemoteVault>,
 }
 
 /// What a vault says of its own ledger to a host. Nothing of it is believed before it is verified.
@@ -43,6 +47,9 @@ pub(crate) fn open_as_host(plan: &VaultPlan, key: &SigningKey) -> Result<HostLev
     match &plan.place {
         Place::Folder(path) => folder::open_as_host(path, plan.fingerprint, &key.public()),
         Place::Address(address) => remote::open_as_host(plan, address, key),
+        Place::Bucket(url) => Err(VaultError::Refused(format!(
+            "{url} is read only here: hosts send to the server of that vault"
+        ))),
     }
 }
 
@@ -55,6 +62,7 @@ pub(crate) fn open_to_read(
     match &plan.place {
         Place::Folder(path) => Ok(Arc::new(open_vault(path, fingerprint)?)),
         Place::Address(address) => remote::open_to_read(plan, address, fingerprint, identity),
+        Place::Bucket(url) => Ok(Arc::new(bucket::open_to_read(url, fingerprint)?)),
     }
 }
 

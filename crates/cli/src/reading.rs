@@ -16,7 +16,7 @@ pub(crate) use chosen::address_and_pin;
 use chosen::chosen;
 use std::path::PathBuf;
 use std::sync::Arc;
-use vow_agent::plan::{Config, VaultPlan};
+use vow_agent::plan::{self, Config, VaultPlan};
 use vow_base::sign::PublicKey;
 use vow_base::vault::Retrieve;
 use vow_store::archive::{Archive, ArchiveError, Snapshot, SnapshotInfo};
@@ -25,10 +25,11 @@ use vow_store::spool::Spool;
 /// Which vault to read, and what opens it.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ReadArgs {
-    /// Read this vault only: its name in the configuration, the path of its folder, or its address
+    /// Read this vault only: its name in the configuration, the path of its folder, its address, or its bucket
     ///
-    /// With a path or an address no configuration is needed: a recovery kit is enough. An address without a kit needs the
-    /// fingerprint behind it: https://HOST:PORT#FINGERPRINT.
+    /// With a path, an address or a bucket no configuration is needed: a recovery kit is enough. An address without a kit needs the
+    /// fingerprint behind it: https://HOST:PORT#FINGERPRINT. Of a bucket, s3://BUCKET/PREFIX, the usual AWS_ variables give the credentials; its
+    /// server is not needed.
     #[arg(long, value_name = "NAME|PATH|URL")]
     pub(crate) vault: Option<PathBuf>,
     /// File with the age identity that opens snapshots
@@ -125,7 +126,7 @@ impl Reading {
     ) -> Outcome<Arc<dyn Retrieve>> {
         let on_record = identity.and_then(|identity| identity.kit.fingerprint_of(&plan.place));
         let opened = level::open_to_read(plan, plan.fingerprint.or(on_record), identity);
-        if opened.is_err() && need == Need::Nothing && plan.folder().is_none() {
+        if opened.is_err() && need == Need::Nothing && matches!(plan.place, plan::Place::Address(_)) {
             // A host may not read there; what it sent, it can list all the same.
             return self.view(cx, plan).unwrap_or(opened);
         }

@@ -197,6 +197,7 @@ async fn recent(app: &App, now: i64) {
             next_secs: Some(now + 1800),
             levels: vec!["local".into(), "remote".into()],
             restore_target_secs: Some(3600),
+            drill_within_secs: None,
         };
         let mut plan: Vec<Expected> = Vec::new();
         for name in ["system", "orders", "shop", "mail", source] {
@@ -316,5 +317,6 @@ fn proof(source: &str, started_secs: i64, verdict: Verdict) -> ProofReport {
         },
         blocked: vec![],
         restore_target_secs: Some(3600),
+        drill_within_secs: None,
     }
 }

@@ -167,6 +167,15 @@ impl RemoteVault {
         Ok(joined)
     }
 
+    /// Says, signed, what a host that joined without it has to say of itself. The same may be sent again.
+    pub fn introduce(&self, stored: &[u8]) -> Result<(), VaultError> {
+        let route = Route::Host(self.inner.own, Spot::Introduction);
+        let posted = self.inner.post(route, Bytes::copy_from_slice(stored), OCTETS);
+        let request = Request { method: Method::PUT, limit_bytes: SHORT_LIMIT_BYTES, ..posted };
+        let good = [StatusCode::OK, StatusCode::CREATED];
+        self.inner.ask(&request, "use for an introduction", &good).map(|_| ())
+    }
+
     /// The newest ledger entry, verified; `None` when there is none yet.
     pub fn head(&self) -> Result<Option<Entry>, VaultError> {
         let what = "ledger";

@@ -121,6 +121,7 @@ mod tests {
                 problems: Vec::new(),
                 blocked: Vec::new(),
                 restore_target_secs: None,
+                drill_within_secs: None,
             },
             share: 1.0,
             next: "0000000000000000".into(),

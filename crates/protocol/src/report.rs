@@ -221,8 +221,10 @@ pub struct Expected {
     pub next_secs: Option<i64>,
     /// The levels it goes to.
     pub levels: Vec<String>,
-    /// Minutes within which it should be restored.
+    /// Seconds within which it should be restored.
     pub restore_target_secs: Option<u64>,
+    /// Seconds within which it is to be proven again; `None` when the plan does not say.
+    pub drill_within_secs: Option<u64>,
 }
 
 /// The result of a drill.
@@ -266,6 +268,8 @@ pub struct ProofReport {
     pub blocked: Vec<String>,
     /// The target of the plan.
     pub restore_target_secs: Option<u64>,
+    /// Seconds within which it is to be proven again, by the plan.
+    pub drill_within_secs: Option<u64>,
 }
 
 /// What a drill says.

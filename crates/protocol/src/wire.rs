@@ -64,6 +64,9 @@ pub struct About {
     /// Role `write`: the host's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Hex<HostId>>,
+    /// Role `write`: whether the host has said, signed, what vaults that copy from this one are to know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub introduced: Option<bool>,
 }
 
 /// The body of `POST /v1/join`.

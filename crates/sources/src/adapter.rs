@@ -42,7 +42,7 @@ pub trait Adapter: Sync {
         stop: Stop<'_>,
     ) -> Result<Restored, AdapterError>;
 
-    /// Restores into a scratch instance below `place`, compares with the truth, and asks what came back what the plan wants to know of
+    /// Restores into a scratch instance on `ground`, compares with the truth, and asks what came back what the plan wants to know of
     /// it. Plans ask only where there is something to ask.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ pub trait Adapter: Sync {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError>;
@@ -82,13 +82,29 @@ pub trait Adapter: Sync {
         Ok(None)
     }
 
-    /// Restores below `place` as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
+    /// Restores as [`Self::prove`] does, damages what came back (a table dropped, a row changed, the dump cut off), and
     /// says what the proof made of each. A type that has nothing of the kind is tested with damage to its files only.
     ///
     /// # Errors
     /// Why it could not be tried.
-    fn sabotage(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Result<Vec<Tried>, AdapterError> {
+    fn sabotage(&self, _: &Snapshot, _: Ground<'_>, _: Stop<'_>) -> Result<Vec<Tried>, AdapterError> {
         Ok(Vec::new())
+    }
+}
+
+/// Where a scratch instance may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'g> {
+    /// A folder that goes when the instance is not needed any more.
+    pub place: &'g Path,
+    /// A folder of our own that stays: empty servers that were initialised before may be taken from there.
+    pub templates: Option<&'g Path>,
+}
+
+impl<'g> Ground<'g> {
+    /// A place, and nothing that was made before.
+    pub fn at(place: &'g Path) -> Self {
+        Self { place, templates: None }
     }
 }
 
@@ -178,7 +194,7 @@ pub trait Capture: Debug + Send + Sync {
     }
 
     /// Proves a snapshot of its own with what the plan names; `None` when the adapter needs no plan for that.
-    fn prove(&self, _: &Snapshot, _: &Path, _: Stop<'_>) -> Option<Result<Proof, AdapterError>> {
+    fn prove(&self, _: &Snapshot, _: Ground<'_>, _: Stop<'_>) -> Option<Result<Proof, AdapterError>> {
         None
     }
 }

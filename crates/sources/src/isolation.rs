@@ -1,6 +1,9 @@
 //! What scratch servers of every kind need: room, an account that may be used, and no network to reach anybody by.
 
 use crate::process::{Account, Launcher};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -27,6 +30,36 @@ pub(crate) fn check_space(place: &Path, bytes: u64) -> Result<(), String> {
     ))
 }
 
+/// The path of a socket is not longer, in bytes.
+const SOCKET_MAX_BYTES: usize = 107;
+
+/// Insists that a server can listen here.
+///
+/// # Errors
+/// What is wrong, as the rest of a sentence about the scratch server.
+pub(crate) fn check_socket(socket: &Path) -> Result<(), String> {
+    let length = socket.as_os_str().len();
+    if length <= SOCKET_MAX_BYTES {
+        return Ok(());
+    }
+    Err(format!(
+        "cannot listen on {}: the path of a socket has {SOCKET_MAX_BYTES} bytes at most, and this one has {length}; name a place with \
+         a shorter path with --scratch",
+        socket.display()
+    ))
+}
+
+/// Writes a file that is not there yet, into a folder that may be another account's: nothing that was put in its place is written to.
+pub(crate) fn write_new(path: &Path, text: &[u8]) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text)
+}
+
+/// Who reads what a strange host made: for root the first of these accounts that exists, or nobody.
+pub(crate) fn least(names: &[&str]) -> Option<Account> {
+    let named = || names.iter().chain(&["nobody"]).find_map(|name| Account::named(name));
+    rustix::process::geteuid().is_root().then(named).flatten()
+}
+
 /// The account for a server that refuses root: oneself, or for root the first of these that exists, or nobody.
 ///
 /// # Errors
@@ -35,8 +68,7 @@ pub(crate) fn account(names: &[&str]) -> Result<Account, String> {
     if !rustix::process::geteuid().is_root() {
         return Ok(Account::own());
     }
-    let found = names.iter().chain(&["nobody"]).find_map(|name| Account::named(name));
-    found.ok_or_else(|| {
+    least(names).ok_or_else(|| {
         format!("needs an account to run as: neither {} nor nobody exists", names.join(" nor "))
     })
 }

@@ -26,3 +26,4 @@ pub mod sqlite;
 mod steps;
 pub mod stored;
 pub mod synthetic;
+mod template;

@@ -1,6 +1,7 @@
 //! Running the official tools: no shell, an environment of their own, another user where that is needed, and an error output that
 //! is kept short and free of secrets. A program that is let go of is killed and waited for.
 
+use crate::adapter::Blame;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
@@ -122,10 +123,10 @@ impl Launcher {
         self
     }
 
-    /// Gives a file or folder to the account that programs run as.
+    /// Gives a file or folder to the account that programs run as. A link that somebody put in its place is not followed.
     pub fn give(&self, path: &Path) -> io::Result<()> {
         match &self.account {
-            Some(account) => std::os::unix::fs::chown(path, Some(account.uid), Some(account.gid)),
+            Some(account) => std::os::unix::fs::lchown(path, Some(account.uid), Some(account.gid)),
             None => Ok(()),
         }
     }
@@ -257,6 +258,17 @@ pub enum ToolError {
     /// The run was asked to stop.
     #[error("interrupted")]
     Stopped,
+}
+
+impl ToolError {
+    /// Whose fault it is that nothing was proven: a program that failed may have been given something wrong.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Start { .. } | Self::Lost { .. } => Blame::Machine,
+            Self::Stopped => Blame::Gone,
+            Self::Pipe { .. } | Self::TooLong { .. } | Self::Failed { .. } => Blame::Snapshot,
+        }
+    }
 }
 
 /// A program that runs.

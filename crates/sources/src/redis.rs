@@ -17,10 +17,11 @@ mod sabotage;
 mod scratch;
 mod truth;
 mod url;
+mod values;
 
 pub use access::AccessOptions;
 pub use adapter::Adapter;
 pub use capture::{DEFAULT_MAX_LAG_SECS, RedisOptions};
 pub use error::RedisError;
-pub use truth::{DatabaseTruth, TRUTH_FORMAT, Truth, VERSION};
+pub use truth::{DatabaseTruth, TRUTH_FORMAT, Truth, VERSION, ValueTruth};
 pub use url::Url;

@@ -19,6 +19,8 @@ pub use adapter::Adapter;
 pub use capture::{DEFAULT_EXACT_BELOW_BYTES, SqliteOptions};
 pub use truth::{DatabaseTruth, ObjectTruth, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 
+use crate::adapter::Blame;
+
 /// Why something with a database was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteError {
@@ -67,6 +69,16 @@ pub enum SqliteError {
 }
 
 impl SqliteError {
+    /// Whose fault it is that nothing was proven.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Io { .. } => Blame::Machine,
+            Self::Tool(error) => error.blame(),
+            Self::Stored(error) => error.blame(),
+            Self::Sqlite { .. } | Self::Unfit { .. } | Self::Answer { .. } => Blame::Snapshot,
+        }
+    }
+
     pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.display().to_string();
         move |source| Self::Io { action, path, source }

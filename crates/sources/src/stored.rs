@@ -1,6 +1,6 @@
 //! A snapshot to be restored from: its small documents, and its files as files or as the input of programs.
 
-use crate::adapter::Stop;
+use crate::adapter::{Blame, Stop, blame_of};
 use crate::process::{Ended, Launcher, ToolError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use vow_base::id::hex;
 use vow_store::archive::{ArchiveError, Snapshot};
 
 /// A document is not read beyond this.
@@ -46,6 +47,16 @@ impl StoredError {
     pub fn is_stopped(&self) -> bool {
         matches!(self, Self::Tool(ToolError::Stopped))
     }
+
+    /// Whose fault it is.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Archive(error) => blame_of(error),
+            Self::Write { .. } => Blame::Machine,
+            Self::Tool(error) => error.blame(),
+            Self::Content { .. } => Blame::Snapshot,
+        }
+    }
 }
 
 /// A document of the snapshot, which must be of this format and version.
@@ -81,6 +92,13 @@ pub(crate) fn content(snapshot: &Snapshot, path: &str) -> Result<Vec<u8>, Stored
     let mut bytes = Vec::new();
     snapshot.content(&entry, &mut bytes)?;
     Ok(bytes)
+}
+
+/// The bytes that a document writes as hexadecimal digits.
+pub(crate) fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<_>>()?;
+    (hex(&bytes) == digits).then_some(bytes)
 }
 
 /// A document as it is stored.

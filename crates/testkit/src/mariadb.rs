@@ -56,6 +56,10 @@ impl Server {
         let mut install = unprivileged(&program("mariadb-install-db"));
         install.arg("--no-defaults").arg(format!("--datadir={}", server.data().display()));
         install.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
+        // It cannot be changed once there is a server.
+        install.args(
+            lines.lines().find(|line| line.starts_with("innodb_page_size=")).map(|line| format!("--{line}")),
+        );
         let _ = shell::run(install.current_dir("/").env("TMPDIR", server.path("tmp"))).expect(0);
         server.configure(lines);
         server.up();

@@ -79,6 +79,16 @@ impl Moto {
         let _ = shell::run(&mut self.curl(&["-sf", "-X", "PUT", "-H", header, &place])).expect(0);
     }
 
+    /// Sets one of a bucket's settings: `lifecycle`, `policy`.
+    #[track_caller]
+    pub fn set(&self, bucket: &str, setting: &str, text: &str) {
+        let place = format!("{}/{bucket}?{setting}", self.endpoint);
+        // Curl would call it a form.
+        let kind = "Content-Type: application/octet-stream";
+        let _ =
+            shell::run(&mut self.curl(&["-sf", "-X", "PUT", "-H", kind, "--data", text, &place])).expect(0);
+    }
+
     /// Everything in every bucket is gone, and the buckets with it.
     #[track_caller]
     pub fn wipe(&self) {

@@ -7,6 +7,7 @@ mod adopting;
 mod book;
 mod grants;
 mod hosts;
+mod introducing;
 mod joining;
 mod may;
 mod record;

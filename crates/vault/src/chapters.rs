@@ -48,8 +48,13 @@ impl Chapters {
         }
         if self.entries.is_empty() || self.at != position {
             let last = position.div_ceil(ENTRIES) * ENTRIES;
-            let stored = storage.read(&tree::chapter(last), LIMIT_BYTES).ok()?;
-            self.entries = split(&stored)?;
+            let stored = storage.read(&tree::chapter(last), LIMIT_BYTES).ok();
+            let Some(entries) = stored.and_then(|stored| split(&stored)) else {
+                // Nor is it asked for again, for each of its entries.
+                self.count = last / ENTRIES - 1;
+                return None;
+            };
+            self.entries = entries;
             self.at = last - ENTRIES + 1;
             while self.at < position {
                 self.entries.pop_front()?;

@@ -3,6 +3,7 @@
 //! A chore that fails is done again sooner than one that succeeded, and its failure is kept until it succeeds: nobody reads logs.
 
 pub mod duties;
+mod progress;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};

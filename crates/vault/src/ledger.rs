@@ -7,6 +7,7 @@ use crate::state::State;
 use crate::storage::Storage;
 use crate::tree;
 use crate::vault::text_error;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vow_base::ObjectId;
 use vow_base::detail::{self, Detail};
@@ -33,6 +34,32 @@ struct Known {
     /// How many of them are known to have durable names.
     durable: u64,
     state: Arc<State>,
+}
+
+/// Entries that were read together: from a bucket, one after the other would take minutes.
+#[derive(Default)]
+struct Ahead {
+    /// The position of the first of them.
+    at: u64,
+    entries: VecDeque<Vec<u8>>,
+}
+
+/// So many at a time.
+const AHEAD: u64 = 256;
+
+impl Ahead {
+    /// The entry at `position` of a ledger that has `length`.
+    fn take(&mut self, storage: &dyn Storage, position: u64, length: u64) -> Result<Vec<u8>, VaultError> {
+        // A chapter may have given some in between.
+        if self.at != position || self.entries.is_empty() {
+            let last = length.min(position.saturating_add(AHEAD - 1));
+            let names: Vec<_> = (position..=last).map(tree::entry).collect();
+            self.entries = storage.reads(&names, ENVELOPE.limit_bytes as u64)?.into();
+        }
+        self.at = position + 1;
+        // As many came as were asked for.
+        Ok(self.entries.pop_front().unwrap_or_default())
+    }
 }
 
 impl Ledger {
@@ -154,9 +181,14 @@ impl Ledger {
         let mut state = known.state.clone();
         let (mut last, mut before) = (known.last, known.head.to_vec());
         let mut position = old;
+        let mut ahead = Ahead::default();
         while listed.is_none_or(|length| position < length) {
             let next = position + 1;
-            let stored = match chapters.take(&*self.storage, next).map_or_else(|| self.stored(next), Ok) {
+            let single = || match listed {
+                Some(length) => ahead.take(&*self.storage, next, length),
+                None => self.stored(next),
+            };
+            let stored = match chapters.take(&*self.storage, next).map_or_else(single, Ok) {
                 Ok(stored) => stored,
                 Err(VaultError::Disk(error)) if error.is_absent() && listed.is_none() => break,
                 Err(other) => return Err(other),

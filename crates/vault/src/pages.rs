@@ -2,10 +2,11 @@
 
 use crate::deposit::HostDeposit;
 use crate::objects::PACK_MIN_BYTES;
-use crate::storage::{Item, Space};
+use crate::storage::Space;
 use crate::tree;
 use crate::vault::Vault;
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use vow_base::disk::DiskError;
 use vow_base::vault::{Kind, VaultError};
 use vow_base::{HostId, ObjectId};
@@ -48,25 +49,12 @@ impl Vault {
             // Its folders are not there either: that is no failure of the storage.
             return Err(VaultError::NotJoined { host: *host, place: self.place() });
         }
-        let first = after.map(|after| tree::folder_of(host, kind, after));
         let mut objects = Vec::new();
-        for folder in tree::folders(host, kind) {
-            if first.as_ref().is_some_and(|first| folder < *first) {
-                continue;
-            }
-            for Item { name, stat } in self.inner.storage.list(&folder)? {
-                let id = name.parse::<ObjectId>().ok().filter(|id| id.to_string() == name);
-                let id = id.filter(|id| tree::folder_of(host, kind, id) == folder);
-                let id = id.ok_or_else(|| self.inner.foreign(&folder, &name))?;
-                let stat = stat.ok_or_else(|| self.inner.foreign(&folder, &name))?;
-                if after.is_none_or(|after| id > *after) {
-                    objects.push((id, stat.length));
-                }
-            }
-            if objects.len() > most {
-                break;
-            }
-        }
+        self.inner.each_object(host, kind, after, &mut |id, stat| {
+            objects.push((id, stat.length));
+            if objects.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        objects.sort_by_key(|(id, _)| *id);
         let more = objects.len() > most;
         objects.truncate(most);
         Ok((objects, more))
@@ -75,12 +63,11 @@ impl Vault {
     /// How many objects of one kind there are, and how many bytes they have.
     pub(crate) fn stored_in(&self, host: &HostId, kind: Kind) -> Result<(u64, u64), VaultError> {
         let (mut objects, mut bytes) = (0, 0);
-        for folder in tree::folders(host, kind) {
-            for item in self.inner.storage.list(&folder)? {
-                objects += 1;
-                bytes += item.stat.map_or(0, |stat| stat.length);
-            }
-        }
+        self.inner.each_object(host, kind, None, &mut |_, stat| {
+            objects += 1;
+            bytes += stat.length;
+            ControlFlow::Continue(())
+        })?;
         Ok((objects, bytes))
     }
 

@@ -4,6 +4,7 @@ use crate::storage::{Item, Stat};
 use crate::tree::{self, is_pack_folder};
 use crate::vault::{Inner, Vault};
 use std::io::{Error, ErrorKind};
+use std::ops::ControlFlow;
 use vow_base::disk::DiskError;
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
@@ -60,24 +61,74 @@ impl Retrieve for Vault {
 }
 
 impl Inner {
-    /// Every object of a kind, by name, with what is known of it. Anything else there is an error: nothing is passed over in silence.
+    /// Every object of a kind, by id, with what is known of it. Anything else there is an error: nothing is passed over in silence.
     pub(crate) fn objects(&self, host: &HostId, kind: Kind) -> Result<Vec<(ObjectId, Stat)>, VaultError> {
+        let mut objects = Vec::new();
+        self.each_object(host, kind, None, &mut |id, stat| {
+            objects.push((id, stat));
+            ControlFlow::Continue(())
+        })?;
+        objects.sort_by_key(|(id, _)| *id);
+        Ok(objects)
+    }
+
+    /// Hands over every object of a kind after an id until the sink has enough: by id, but for what is hidden in a bucket, which comes last.
+    pub(crate) fn each_object(
+        &self,
+        host: &HostId,
+        kind: Kind,
+        after: Option<&ObjectId>,
+        sink: &mut dyn FnMut(ObjectId, Stat) -> ControlFlow<()>,
+    ) -> Result<(), VaultError> {
+        let parent = tree::kind(host, kind);
+        if self.storage.has_folders() {
+            return self.each_in_folders(host, kind, after, sink);
+        }
+        let after = after.map(|id| tree::in_kind(kind, id));
+        let mut odd = None;
+        self.storage.list_below(&parent, after.as_deref(), &mut |Item { name, stat }| {
+            let id = name.rsplit('/').next().and_then(|last| last.parse::<ObjectId>().ok());
+            match (id.filter(|id| tree::in_kind(kind, id) == name), stat) {
+                (Some(id), Some(stat)) => sink(id, stat),
+                _ => {
+                    odd = Some(name);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        odd.map_or(Ok(()), |name| Err(self.foreign(&parent, &name)))
+    }
+
+    /// The same in a directory: each folder must be there, since one that is missing means that something is lost.
+    fn each_in_folders(
+        &self,
+        host: &HostId,
+        kind: Kind,
+        after: Option<&ObjectId>,
+        sink: &mut dyn FnMut(ObjectId, Stat) -> ControlFlow<()>,
+    ) -> Result<(), VaultError> {
         if kind == Kind::Pack {
             let parent = tree::kind(host, kind);
             if let Some(name) = self.storage.names(&parent)?.iter().find(|name| !is_pack_folder(name)) {
                 return Err(self.foreign(&parent, name));
             }
         }
-        let mut objects = Vec::new();
+        let first = after.map(|after| tree::folder_of(host, kind, after));
         for folder in tree::folders(host, kind) {
+            if first.as_ref().is_some_and(|first| folder < *first) {
+                continue;
+            }
             for Item { name, stat } in self.storage.list(&folder)? {
                 let id = name.parse::<ObjectId>().ok().filter(|id| id.to_string() == name);
                 let id = id.filter(|id| tree::folder_of(host, kind, id) == folder);
                 let id = id.ok_or_else(|| self.foreign(&folder, &name))?;
-                objects.push((id, stat.ok_or_else(|| self.foreign(&folder, &name))?));
+                let stat = stat.ok_or_else(|| self.foreign(&folder, &name))?;
+                if after.is_none_or(|after| id > *after) && sink(id, stat).is_break() {
+                    return Ok(());
+                }
             }
         }
-        Ok(objects)
+        Ok(())
     }
 
     /// For something that stands where it has no business.

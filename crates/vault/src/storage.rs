@@ -2,6 +2,7 @@
 //!
 //! Names are relative, with `/` between folders: those of `docs/vault.md`. Nothing is ever replaced.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 use vow_base::ObjectId;
 use vow_base::clock::Nanos;
@@ -46,6 +47,11 @@ pub trait Storage: Send + Sync {
     /// Reads an object of at most `limit_bytes`. [`DiskError::is_absent`] when there is none.
     fn read(&self, name: &str, limit_bytes: u64) -> Result<Vec<u8>, DiskError>;
 
+    /// [`Storage::read`] of many names, all of them and in their order: where that takes a while, of several at once.
+    fn reads(&self, names: &[String], limit_bytes: u64) -> Result<Vec<Vec<u8>>, DiskError> {
+        names.iter().map(|name| self.read(name, limit_bytes)).collect()
+    }
+
     /// Reads exactly `length` bytes from `offset`; `UnexpectedEof` when the object ends before that.
     fn read_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, DiskError>;
 
@@ -72,6 +78,17 @@ pub trait Storage: Send + Sync {
         let mut names = self.names(folder)?;
         names.retain(|other| other.as_str() > name);
         Ok(names)
+    }
+
+    /// Everything below a folder, at whatever depth, that sorts after the name `after`, under its name from there, until `sink` has enough.
+    /// A bucket does this with one listing, however many folders there seem to be. Sorted by name, but for what a delete marker hides: that comes last.
+    fn list_below(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<(), DiskError> {
+        below(self, folder, "", after, sink).map(|_| ())
     }
 
     /// Whether a folder must exist before anything comes into it, and its absence means that something is lost.
@@ -132,6 +149,30 @@ pub trait Storage: Send + Sync {
 
     /// Free and whole space in bytes, where that is known.
     fn space(&self) -> Result<Option<Space>, DiskError>;
+}
+
+/// [`Storage::list_below`], folder by folder.
+fn below<S: Storage + ?Sized>(
+    storage: &S,
+    folder: &str,
+    prefix: &str,
+    after: Option<&str>,
+    sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, DiskError> {
+    for Item { name, stat } in storage.list(folder)? {
+        let inner = format!("{prefix}{name}");
+        let flow = match stat {
+            Some(stat) if after.is_none_or(|after| inner.as_str() > after) => {
+                sink(Item { name: inner, stat: Some(stat) })
+            }
+            Some(_) => ControlFlow::Continue(()),
+            None => below(storage, &format!("{folder}/{name}"), &format!("{inner}/"), after, sink)?,
+        };
+        if flow.is_break() {
+            return Ok(flow);
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Pieces in which whole objects are handed over, in bytes.

@@ -108,6 +108,14 @@ pub(crate) fn folder_of(host: &HostId, kind: Kind, id: &ObjectId) -> String {
     }
 }
 
+/// The name of an object in the folder of its kind.
+pub(crate) fn in_kind(kind: Kind, id: &ObjectId) -> String {
+    match kind {
+        Kind::Pack => format!("{:02x}/{id}", id.0[0]),
+        Kind::List | Kind::Index | Kind::Manifest => id.to_string(),
+    }
+}
+
 pub(crate) fn object(host: &HostId, kind: Kind, id: &ObjectId) -> String {
     // In one piece: a commit may look at half a million.
     match kind {
@@ -134,6 +142,9 @@ mod tests {
         assert_eq!(path(Kind::List), format!("hosts/{a}/lists/{f}"));
         assert_eq!(path(Kind::Index), format!("hosts/{a}/index/{f}"));
         assert_eq!(path(Kind::Manifest), format!("hosts/{a}/manifests/{f}"));
+        for of in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
+            assert_eq!(path(of), format!("{}/{}", kind(&host, of), in_kind(of, &id)));
+        }
         let all = folders(&host, Kind::Pack);
         assert!(all.len() == 256 && all.contains(&folder_of(&host, Kind::Pack, &id)));
         assert!(all.iter().all(|folder| is_pack_folder(&folder[folder.len() - 2..])));

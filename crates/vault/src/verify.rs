@@ -1,8 +1,10 @@
 //! Reading a whole ledger again, trusting nothing that is in memory; and making again what only helps.
 
+use crate::chapters;
 use crate::state::State;
 use crate::tree;
 use crate::vault::Vault;
+use std::ops::ControlFlow;
 use vow_base::ObjectId;
 use vow_base::receipt::Receipt;
 use vow_base::vault::{Kind, Retrieve, VaultError};
@@ -103,13 +105,29 @@ impl Vault {
                 }
             }
         }
-        if storage.has_folders() && storage.is_folder(tree::CACHE)? {
-            for item in storage.list(tree::CACHE)? {
-                if let Some(stat) = &item.stat {
-                    storage.remove(&format!("{}/{}", tree::CACHE, item.name), stat)?;
-                }
+        self.rebuild_cache()?;
+        Ok(made)
+    }
+
+    /// Forgets everything in the cache, and writes the chapters of the ledger anew.
+    fn rebuild_cache(&self) -> Result<(), VaultError> {
+        let storage = &*self.inner.storage;
+        let mut known = Vec::new();
+        if storage.is_folder(tree::CACHE)? {
+            storage.list_below(tree::CACHE, None, &mut |item| {
+                known.push(item);
+                ControlFlow::Continue(())
+            })?;
+        }
+        for item in known {
+            if let Some(stat) = &item.stat {
+                storage.remove(&format!("{}/{}", tree::CACHE, item.name), stat)?;
             }
         }
-        Ok(made)
+        let chapters = self.state()?.position / chapters::ENTRIES;
+        for chapter in 1..=chapters {
+            chapters::write(storage, chapter * chapters::ENTRIES).map_err(crate::vault::text_error)?;
+        }
+        Ok(())
     }
 }

@@ -53,7 +53,7 @@ pub fn check(kind: Kind, size: u64, data: &mut dyn Read) -> Finding {
             Finding::Unchecked("it is too large to be looked at whole".into())
         }
         Kind::Zip => whole(&mut all, archive::zip),
-        Kind::Image(format) => whole(&mut all, |bytes| image::decode(format, bytes)),
+        Kind::Image(format) => held(&mut all, |bytes| image::decode(format, bytes)),
         Kind::Svg => whole(&mut all, |bytes| document::xml(bytes, Some("svg"))),
         Kind::Xml => whole(&mut all, |bytes| document::xml(bytes, None)),
         Kind::Pdf => whole(&mut all, document::pdf),
@@ -76,9 +76,13 @@ impl From<Checked> for Finding {
 }
 
 fn whole(data: &mut dyn Read, check: impl FnOnce(&[u8]) -> Checked) -> Finding {
+    held(data, |bytes| check(bytes).into())
+}
+
+fn held(data: &mut dyn Read, check: impl FnOnce(&[u8]) -> Finding) -> Finding {
     let mut bytes = Vec::new();
     match data.take(WHOLE_MAX_BYTES + 1).read_to_end(&mut bytes) {
-        Ok(_) => check(&bytes).into(),
+        Ok(_) => check(&bytes),
         Err(error) => Finding::Unchecked(format!("it could not be read: {error}")),
     }
 }

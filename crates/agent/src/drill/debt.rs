@@ -2,8 +2,9 @@
 //! reasons out.
 //!
 //! The debt of an asset (a source on a level) is the time since it was last proven, in parts of the term within which it should be. What
-//! was touched longest ago, by that measure, comes first, and the first one is always drilled, however small the budget: files in part,
-//! a database alone. So nothing waits for ever, and what failed does not keep the others from their turn.
+//! was touched longest ago, by that measure, comes first, and the first one that costs anything is always drilled, however small the
+//! budget: files in part, a database alone. So nothing waits for ever, and what failed, or a level that is away, does not keep the others
+//! from their turn.
 
 /// What is proven again before half of its term has passed is proven too often.
 const EARLY: f64 = 0.5;
@@ -29,6 +30,13 @@ pub struct Asset {
     pub bytes: u64,
     /// A part of it can be drilled: files can, databases cannot.
     pub divisible: bool,
+}
+
+impl Asset {
+    /// There is nothing to restore.
+    fn is_free(&self) -> bool {
+        self.cost_secs <= 0.0 && self.bytes == 0
+    }
 }
 
 /// What one night may cost.
@@ -85,7 +93,8 @@ pub fn plan(assets: &[Asset], budget: Budget, now_secs: i64) -> Night {
         let asset = &assets[number];
         let cost = asset.cost_secs.max(0.0);
         let fits = (secs / cost.max(1e-9)).min(bytes / (asset.bytes as f64).max(1.0)).max(0.0);
-        let first = night.due.is_empty();
+        // What costs nothing, because there is nothing to restore, takes nobody's turn.
+        let first = night.due.iter().all(|due| assets[due.asset].is_free());
         let share = match (asset.divisible, first) {
             _ if fits >= 1.0 => 1.0,
             (true, true) => fits.max(SHARE_MIN),
@@ -198,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn a_level_that_is_away_takes_no_turn() {
+        let away = asset(None, 0.0, 0, true);
+        let night = plan(&[away, asset(None, 1000.0, 500, false)], Budget { secs: 100.0, bytes: 100 }, 0);
+        assert_eq!(night.due.iter().map(|due| due.asset).collect::<Vec<_>>(), [0, 1]);
+        assert!(night.due[1].reason.contains("alone"), "{night:?}");
+    }
+
+    #[test]
     fn what_failed_is_tried_again_the_next_night_and_does_not_block_the_others() {
         let mut failing = asset(None, 1000.0, 10, false);
         failing.tried_secs = Some(100 * DAY);
@@ -237,10 +254,10 @@ mod tests {
             prop_assert_eq!(seen, (0..assets.len()).collect::<Vec<_>>());
             prop_assert!(night.due.iter().all(|due| due.share > 0.0 && due.share <= 1.0 && !due.reason.is_empty()));
             prop_assert!(night.due.iter().all(|due| due.share == 1.0 || assets[due.asset].divisible));
-            // Only the first one may be over the budget, and then it is alone but for what costs nothing.
+            // Only the first one that costs anything may be over the budget, and then it is alone but for what costs nothing.
             let cost = |due: &Due| assets[due.asset].cost_secs * due.share;
             let read = |due: &Due| assets[due.asset].bytes as f64 * due.share;
-            let rest = || night.due.iter().skip(1);
+            let rest = || night.due.iter().filter(|due| !assets[due.asset].is_free()).skip(1);
             prop_assert!(rest().map(cost).sum::<f64>() <= secs * (1.0 + 1e-6) + 1e-6);
             prop_assert!(rest().map(read).sum::<f64>() <= bytes as f64 * (1.0 + 1e-6) + 1e-6);
             // By time since the last touch.

@@ -10,12 +10,12 @@ mod victims;
 use super::files::{self, FilesError, Options, Tamper};
 use super::rotation::{Rotation, Sample};
 use super::scratch::Place;
-use super::source::{DrillError, older};
+use super::source::{DrillError, older, templates};
 use stand::{Stand, Wrong};
 use std::sync::Arc;
 use victims::{Victims, choose};
 use vow_base::ObjectId;
-use vow_sources::adapter::{AdapterError, Blame, Tried, adapter, blame_of};
+use vow_sources::adapter::{AdapterError, Blame, Ground, Tried, adapter, blame_of};
 use vow_store::archive::{Archive, ArchiveError, Snapshot};
 use vow_store::listing::entry::{Entry, Kind};
 use vow_store::monitor::Monitor;
@@ -54,7 +54,9 @@ pub fn sabotage(order: &Order<'_>, monitor: &Monitor) -> Result<Vec<Tried>, Dril
     shown.files(&victims)?;
     if let Some(adapter) = adapter(&info.manifest.source_type) {
         let place = Place::create(order.scratch.0, order.scratch.1)?;
-        let tried = adapter.sabotage(order.snapshot, place.path(), &|| monitor.is_cancelled());
+        let templates = templates(order.scratch.1);
+        let ground = Ground { place: place.path(), templates: Some(&templates) };
+        let tried = adapter.sabotage(order.snapshot, ground, &|| monitor.is_cancelled());
         match tried {
             Ok(mut tried) => shown.tried.append(&mut tried),
             Err(AdapterError::Unsupported(_)) => {}

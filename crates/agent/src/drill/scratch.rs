@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,51 +88,64 @@ impl Drop for Place {
 /// Something is left that cannot be removed.
 pub fn clean(folder: &Path, state: &Path) -> Result<Vec<String>, ScratchError> {
     let mut found: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
-    let records = state.join(RECORDS);
-    for record in list(&records)? {
+    for record in left_in(&state.join(RECORDS))? {
         use std::os::unix::ffi::OsStrExt;
-        let bytes = fs::read(&record).map_err(at("read", &record))?;
-        found.push((PathBuf::from(std::ffi::OsStr::from_bytes(&bytes)), Some(record)));
+        // Another drill may clean up at the same time.
+        if let Some(bytes) = unless_gone(fs::read(&record)).map_err(at("read", &record))? {
+            found.push((PathBuf::from(std::ffi::OsStr::from_bytes(&bytes)), Some(record)));
+        }
     }
-    for path in list(folder)? {
+    for path in left_in(folder)? {
         if !found.iter().any(|(known, _)| *known == path) {
             found.push((path, None));
         }
     }
     let mut removed = Vec::new();
     for (path, record) in found {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some(owner) = name.strip_prefix(PREFIX).and_then(Owner::parse) else { continue };
-        if owner.lives() {
-            continue;
-        }
-        if path.exists() {
+        // Of a drill that was killed before it had written its record, there is no place either.
+        if is_ours(&path) && path.exists() {
             let killed = remove(&path)?;
             let with = if killed > 0 { format!(" and {killed} processes in it") } else { String::new() };
             removed.push(format!("{}{with}", path.display()));
         }
         if let Some(record) = record {
-            fs::remove_file(&record).map_err(at("remove", &record))?;
+            unless_gone(fs::remove_file(&record)).map_err(at("remove", &record))?;
         }
     }
     Ok(removed)
 }
 
-/// Folders of ours; none when the folder itself is not there.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, ScratchError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(at("list", folder)(error)),
+/// What dead drills of this account have left in a folder; nothing when the folder itself is not there.
+fn left_in(folder: &Path) -> Result<Vec<PathBuf>, ScratchError> {
+    let Some(entries) = unless_gone(fs::read_dir(folder)).map_err(at("list", folder))? else {
+        return Ok(Vec::new());
     };
     let mut found = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(at("list", folder))?;
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
-            found.push(entry.path());
+        let path = entry.map_err(at("list", folder))?.path();
+        if is_ours(&path) && owner_of(&path).is_some_and(|owner| !owner.lives()) {
+            found.push(path);
         }
     }
     Ok(found)
+}
+
+/// Which drill made it, by its name.
+fn owner_of(path: &Path) -> Option<Owner> {
+    path.file_name()?.to_str()?.strip_prefix(PREFIX).and_then(Owner::parse)
+}
+
+/// Folders for temporary files are everybody's: what another account put there under such a name is its own business.
+fn is_ours(path: &Path) -> bool {
+    let own = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.uid() == own)
+}
+
+fn unless_gone<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        done => done.map(Some),
+    }
 }
 
 /// Ends what runs in a folder, lets go of what is mounted there, and removes it. Says how many processes there were.
@@ -153,10 +166,8 @@ fn remove(path: &Path) -> Result<usize, ScratchError> {
     for mount in mounts_below(path) {
         let _ = Command::new("umount").arg("-l").arg("--").arg(&mount).status();
     }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", path)(error)),
-        _ => Ok(killed.len()),
-    }
+    unless_gone(fs::remove_dir_all(path)).map_err(at("remove", path))?;
+    Ok(killed.len())
 }
 
 /// Processes whose working folder is below `path`, as servers' is, or that were started with a path in it among their arguments.
@@ -257,7 +268,7 @@ mod tests {
         assert!(clean(&folder, &state).expect("cleaned").is_empty(), "its owner lives");
         let path = place.path().to_owned();
         drop(place);
-        assert!(!path.exists() && list(&state.join(RECORDS)).expect("listed").is_empty());
+        assert!(!path.exists() && fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
 
         // One whose maker is gone, elsewhere, with a process that works in it.
         let elsewhere = temp.path().join("elsewhere");
@@ -273,6 +284,51 @@ mod tests {
         assert!(removed.len() == 1 && removed[0].contains("1 processes"), "{removed:?}");
         assert!(!left.exists() && !server.wait().expect("it ended").success());
         assert!(clean(&folder, &state).expect("cleaned").is_empty());
+        assert!(fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
+    }
+
+    #[test]
+    fn what_is_not_ours_or_half_written_keeps_nobody_from_drilling() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let (folder, state) = (temp.path().join("scratch"), temp.path().join("state"));
+        fs::create_dir_all(&folder).expect("made");
+        fs::create_dir_all(state.join(RECORDS)).expect("made");
+        let dead = Owner { started: 1, ..Owner::own().expect("this process") };
+        // Killed between making its record and writing it.
+        let empty = state.join(RECORDS).join(format!("{PREFIX}{}-0", dead.text()));
+        fs::write(&empty, "").expect("written");
+        let theirs = folder.join(format!("{PREFIX}{}-1", dead.text()));
+        fs::create_dir(&theirs).expect("made");
+        let given = std::os::unix::fs::chown(&theirs, Some(65_534), Some(65_534)).is_ok();
+        let removed = clean(&folder, &state).expect("cleaned");
+        assert_eq!(
+            (removed.len(), theirs.exists()),
+            (usize::from(!given), given),
+            "only root can give it away"
+        );
+        assert!(!empty.exists());
+    }
+
+    #[test]
+    fn two_that_clean_up_at_once_do_not_disturb_each_other() {
+        let temp = tempfile::tempdir().expect("a folder");
+        let (folder, state) = (temp.path().join("scratch"), temp.path().join("state"));
+        fs::create_dir_all(&folder).expect("made");
+        fs::create_dir_all(state.join(RECORDS)).expect("made");
+        let dead = Owner { started: 1, ..Owner::own().expect("this process") };
+        for number in 0..40 {
+            let name = format!("{PREFIX}{}-{number}", dead.text());
+            let left = folder.join(&name);
+            fs::create_dir(&left).expect("made");
+            fs::write(state.join(RECORDS).join(&name), left.as_os_str().as_encoded_bytes()).expect("written");
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| clean(&folder, &state).expect("cleaned"));
+            }
+        });
+        assert!(fs::read_dir(&folder).expect("listed").next().is_none());
+        assert!(fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
     }
 
     #[test]

@@ -6,22 +6,26 @@ use super::files::{self, FilesError, Found, Inspector, Options, Tamper};
 use super::rotation::Rotation;
 use super::scratch::{Place, ScratchError};
 use super::site::{self, Site};
-use std::path::Path;
+use super::watch::Room;
+use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use vow_base::Fingerprint;
 use vow_base::id::hex;
 use vow_base::sign::PublicKey;
 use vow_protocol::proof::Screenshot;
 use vow_protocol::report::{NAMED_MAX, ProofReport, Verdict};
-use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Capture, Proof, Tried, blame_of};
+use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Capture, Ground, Proof, Tried, blame_of};
 use vow_sources::question::Question;
 use vow_store::archive::{ArchiveError, Snapshot, SnapshotInfo};
 use vow_store::monitor::Monitor;
 
 /// The type of source that is nothing but files.
 const FILES: &str = "files";
-/// What a full disk says, whichever program ran into it.
-const DISK_FULL: &str = "No space left on device";
+/// What a full disk says, by the system, by etcd, by SQLite and by MariaDB.
+const DISK_FULL: [&str; 4] =
+    ["No space left on device", "no space left on device", "database or disk is full", "ERROR 1114"];
+/// Empty servers that were initialised before, in the drill's own folder.
+const TEMPLATES: &str = "templates";
 
 /// What to drill, and how.
 pub struct Order<'o> {
@@ -148,6 +152,7 @@ pub fn blank(info: &SnapshotInfo, level: &str) -> ProofReport {
         problems: Vec::new(),
         blocked: Vec::new(),
         restore_target_secs: None,
+        drill_within_secs: None,
     }
 }
 
@@ -192,6 +197,11 @@ pub fn drill(order: &Order<'_>, monitor: &Monitor) -> Result<Drilled, DrillError
     }
     drilled.compare_with_target();
     Ok(drilled.judged())
+}
+
+/// Where a drill with this folder keeps empty servers.
+pub(super) fn templates(state: &Path) -> PathBuf {
+    state.join(TEMPLATES)
 }
 
 /// An older snapshot must not be taken for the newest.
@@ -349,10 +359,14 @@ impl Drilled {
             }
         };
         let began = Instant::now();
-        let stop = || monitor.is_cancelled();
-        let by_plan = order.capture.and_then(|capture| capture.prove(order.snapshot, place.path(), &stop));
-        let proven =
-            by_plan.unwrap_or_else(|| adapter.prove(order.snapshot, place.path(), order.questions, &stop));
+        let room = Room::default();
+        let stop = || monitor.is_cancelled() || room.is_none();
+        let templates = templates(state);
+        let ground = Ground { place: place.path(), templates: Some(&templates) };
+        let proven = room.watch(place.path(), || {
+            let by_plan = order.capture.and_then(|capture| capture.prove(order.snapshot, ground, &stop));
+            by_plan.unwrap_or_else(|| adapter.prove(order.snapshot, ground, order.questions, &stop))
+        });
         let secs = began.elapsed().as_secs_f64();
         drop(place);
         let proof = match proven {
@@ -365,17 +379,20 @@ impl Drilled {
             Err(error) => match error.blame() {
                 Blame::Snapshot => Proof { problems: vec![error.to_string()], ..Proof::default() },
                 Blame::Machine => Proof { blocked: vec![error.to_string()], ..Proof::default() },
+                Blame::Gone if room.is_none() && !monitor.is_cancelled() => Proof::default(),
                 Blame::Identity | Blame::Gone if monitor.is_cancelled() => return Err(DrillError::Stopped),
                 Blame::Identity | Blame::Gone => return Err(DrillError::Adapter(error)),
             },
         };
-        self.take(proof, secs, order.snapshot.info());
+        self.take(proof, secs, &room, order.snapshot.info());
         Ok(())
     }
 
-    fn take(&mut self, mut proof: Proof, secs: f64, info: &SnapshotInfo) {
-        let full = proof.problems.iter().any(|text| text.contains(DISK_FULL));
-        if full {
+    fn take(&mut self, mut proof: Proof, secs: f64, room: &Room, info: &SnapshotInfo) {
+        let wrong = proof.problems.iter().chain(&proof.blocked);
+        let is_said = wrong.clone().any(|text| DISK_FULL.iter().any(|words| text.contains(words)));
+        let is_seen = room.is_little() && wrong.count() > 0;
+        if is_said || is_seen || room.is_none() {
             // Nothing is known about the snapshot, whatever else went wrong after that.
             self.report.blocked.push("the scratch place is full; name a roomier one with --scratch".into());
             self.notes.append(&mut proof.problems);

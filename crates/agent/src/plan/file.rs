@@ -5,7 +5,7 @@ use super::fault::{Checked, Fault, fault, position, read};
 use super::groups;
 use super::keys::absolute;
 use super::sources::sources;
-use super::{Config, Place, PlanError, SourcePlan, Timing, VaultPlan, rate};
+use super::{BUCKET_SCHEME, Config, Place, PlanError, SourcePlan, Timing, VaultPlan, rate};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -137,7 +137,9 @@ fn vault_plan(raw: &Spanned<RawVault>, folder: &Path) -> Checked<VaultPlan> {
     });
     let rate = |text: Option<&Spanned<String>>| match (text, &place) {
         (None, _) => Ok(None),
-        (Some(text), Place::Folder(_)) => Err(fault(text, "a limit is for a vault with a url")),
+        (Some(text), Place::Folder(_) | Place::Bucket(_)) => {
+            Err(fault(text, "a limit is for a vault with a url"))
+        }
         (Some(text), Place::Address(_)) => {
             rate::parse(text.get_ref()).map(Some).map_err(|why| fault(text, why))
         }
@@ -160,6 +162,12 @@ fn place(vault: &RawVault, folder: &Path) -> Checked<Place> {
         }
         (None, None) => Err(fault(&vault.name, format!("the vault {name:?} has neither a path nor a url"))),
         (Some(path), None) => Ok(Place::Folder(absolute(path, folder)?)),
+        (None, Some(url)) if url.get_ref().starts_with(BUCKET_SCHEME) => Err(fault(
+            url,
+            format!(
+                "the vault {name:?} is a bucket: hosts send to the server of such a vault, and `--vault {BUCKET_SCHEME}…` reads from it"
+            ),
+        )),
         (None, Some(url)) => {
             let address =
                 url.get_ref().parse().map_err(|why| fault(url, format!("this url cannot be used: {why}")))?;

@@ -52,6 +52,9 @@ fn vault(text: &mut String, plan: &VaultPlan) {
         Place::Address(address) => {
             line!(text, "url = {}", quoted(&address.to_string()));
         }
+        Place::Bucket(url) => {
+            line!(text, "url = {}", quoted(url));
+        }
     }
     match &plan.fingerprint {
         Some(fingerprint) => {
@@ -105,7 +108,7 @@ fn group(text: &mut String, config: &Config, plan: &GroupPlan) {
 }
 
 fn drill(text: &mut String, plan: &super::DrillPlan) {
-    line!(text, "drill_within = \"{} s\"", plan.within_secs);
+    line!(text, "drill_within = \"{} s\"", plan.term_secs());
     if let Some(secs) = plan.restore_target_secs {
         line!(text, "restore_target = \"{secs} s\"");
     }

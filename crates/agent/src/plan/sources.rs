@@ -21,8 +21,8 @@ use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
 use vow_sources::secret::PasswordFrom;
 
-pub use drill::DrillPlan;
 pub(super) use drill::size;
+pub use drill::{DRILL_WITHIN_SECS, DrillPlan};
 
 /// A type of source.
 struct Type {

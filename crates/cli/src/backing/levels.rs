@@ -1,6 +1,7 @@
 //! The levels of a run: which can be reached, which lag behind, and what each said.
 
 use super::spooling::Spooling;
+use crate::commands::vault::join::introduction;
 use crate::evidence::{Evidence, Kept};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -15,6 +16,7 @@ use vow_base::manifest::Manifest;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::{Deposit, Retrieve, VaultError};
 use vow_base::{Fingerprint, HostId, ObjectId};
+use vow_protocol::RemoteVault;
 use vow_store::backup::{BackupReport, Level};
 
 /// A disk with less free space than this takes no more than a pack or two.
@@ -42,6 +44,8 @@ pub(super) struct Opened {
     pub(super) kept: Arc<Kept>,
     /// Absent where this host may only add.
     pub(super) retrieve: Option<Arc<dyn Retrieve>>,
+    /// What is to be said of this host to a vault that has not heard it yet.
+    introduction: Option<(RemoteVault, Vec<u8>)>,
 }
 
 /// Why a level cannot be used in this run.
@@ -216,6 +220,15 @@ impl Levels {
                     let _ = other.kept.notary().witness(&head);
                 }
             }
+            if let Some((vault, stored)) = &opened.introduction
+                && let Err(error) = vault.introduce(stored)
+            {
+                let name = &level.plan.name;
+                ui.note(&format!(
+                    "{name} joined this host before hosts introduced themselves, and does not take that now; vaults that copy from it \
+                     know no reader of this host: {error}"
+                ));
+            }
             if let Some(failure) = opened.kept.evidence().failure() {
                 let name = &level.plan.name;
                 ui.warn(&format!(
@@ -272,7 +285,10 @@ fn open(plan: &VaultPlan, key: &SigningKey, config: &Config, sent: &Arc<Sent>) -
     match opened {
         Ok(level) => {
             let kept = Kept::new(level.deposit, level.notary, evidence, sent.clone());
-            Ok(Opened { kept: Arc::new(kept), retrieve: level.retrieve })
+            let introduction = level
+                .unintroduced
+                .map(|vault| (vault, introduction(key, &config.tenant, &config.host, &config.readers)));
+            Ok(Opened { kept: Arc::new(kept), retrieve: level.retrieve, introduction })
         }
         Err(error) => {
             let passing = is_passing(&error);

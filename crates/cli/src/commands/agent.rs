@@ -2,6 +2,7 @@
 
 mod machine;
 mod status;
+mod vaults;
 
 use crate::app::Context;
 use crate::exit::Exit;
@@ -67,7 +68,10 @@ pub(crate) fn serve(cx: &Context, once: bool, config: &Config) -> Outcome<Exit> 
             config.file.display()
         );
     }
+    // What a timer begins ends soon: that leaves it to whoever stays.
+    let keeping = if once { None } else { Some(vaults::Keeping::begin(config)?) };
     let done = daemon.run(&wishes, Some(connect), once)?;
+    drop(keeping);
     if !once {
         return Ok(Exit::Done);
     }

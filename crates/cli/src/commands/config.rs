@@ -121,6 +121,7 @@ fn value(config: &Config) -> Value {
         let (path, url) = match &vault.place {
             Place::Folder(path) => (Some(text(path)), None),
             Place::Address(address) => (None, Some(address.to_string())),
+            Place::Bucket(url) => (None, Some(url.clone())),
         };
         json!({
             "name": vault.name,

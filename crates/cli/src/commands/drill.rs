@@ -277,6 +277,8 @@ impl<'c> Drills<'c> {
                 (drilled, Vec::new())
             }
         };
+        drilled.report.restore_target_secs = plan.and_then(|plan| plan.drill.restore_target_secs);
+        drilled.report.drill_within_secs = plan.and_then(|plan| plan.drill.within_secs);
         let unchecked = unchecked.files.load(Ordering::Relaxed);
         if unchecked > 0 {
             let files = plural(unchecked, "file");

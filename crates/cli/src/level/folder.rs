@@ -32,7 +32,7 @@ pub(super) fn open_as_host(
     let vault = open(path, fingerprint)?;
     let deposit: Arc<dyn Deposit> = Arc::new(vault.deposit(host)?);
     let notary = FolderNotary { vault: vault.clone(), deposit: deposit.clone() };
-    Ok(HostLevel { deposit, retrieve: Some(Arc::new(vault)), notary: Arc::new(notary) })
+    Ok(HostLevel { deposit, retrieve: Some(Arc::new(vault)), notary: Arc::new(notary), unintroduced: None })
 }
 
 struct FolderNotary {

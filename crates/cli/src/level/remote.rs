@@ -43,11 +43,13 @@ pub(super) fn open_as_host(
     };
     let vault = RemoteVault::new(address, pin, key, options(plan))?;
     // The first contact is short: a vault that is away does not hold up the others.
-    if vault.about()?.role != Some(Role::Write) {
+    let about = vault.about()?;
+    if about.role != Some(Role::Write) {
         return Err(VaultError::NotJoined { host: key.public().host_id(), place: address.to_string() });
     }
+    let unintroduced = (about.introduced == Some(false)).then(|| vault.clone());
     let vault = Arc::new(vault);
-    Ok(HostLevel { deposit: vault.clone(), retrieve: None, notary: vault })
+    Ok(HostLevel { deposit: vault.clone(), retrieve: None, notary: vault, unintroduced })
 }
 
 impl Notary for RemoteVault {

@@ -7,10 +7,11 @@ use crate::failure::{Failure, Outcome};
 use crate::identity;
 use crate::kit::KitVault;
 use std::path::Path;
-use vow_agent::plan::{self, Config, Place, VaultPlan};
+use vow_agent::plan::{self, BUCKET_SCHEME, Config, Place, VaultPlan};
 use vow_base::Fingerprint;
 use vow_base::id::from_hex;
 use vow_protocol::Address;
+use vow_vault::storage::s3::S3Storage;
 
 /// The plan, when there is one, and the vaults that are meant.
 type Chosen = (Option<Config>, Vec<VaultPlan>);
@@ -26,6 +27,9 @@ pub(super) fn chosen(cx: &Context, args: &ReadArgs) -> Outcome<Chosen> {
         return Ok((Some(config), plans));
     };
     let text = vault.to_string_lossy();
+    if text.starts_with(BUCKET_SCHEME) {
+        return at_bucket(cx, &text);
+    }
     if text.contains("://") {
         return at_address(cx, &text);
     }
@@ -71,14 +75,29 @@ fn from_kit(cx: &Context, args: &ReadArgs) -> Option<Outcome<Chosen>> {
     (!plans.is_empty()).then_some(Ok((None, plans)))
 }
 
+/// A vault in a bucket, which is read without its server. A folder is trusted to be the vault that it says it is, and so is a bucket; who wants more
+/// has a kit, or writes the fingerprint behind it.
+fn at_bucket(cx: &Context, text: &str) -> Outcome<Chosen> {
+    let (url, pin) = split_pin(text);
+    S3Storage::check_url(url)?;
+    let place = Place::of_text(url);
+    let fingerprint = pin.map(read_pin).transpose().map_err(|why| not_a_vault(url, why))?;
+    Ok((config_if_any(cx)?, vec![VaultPlan { fingerprint, ..VaultPlan::at(place.to_string(), place) }]))
+}
+
+/// The plan lends its host key, where there is one; one that was named by hand has to be good.
+fn config_if_any(cx: &Context) -> Outcome<Option<Config>> {
+    match cx.load_config() {
+        Ok(config) => Ok(Some(config)),
+        Err(failure) if cx.config.is_some() => Err(failure),
+        Err(_) => Ok(None),
+    }
+}
+
 /// A vault by its address, with its fingerprint behind it where neither the plan nor a kit knows it.
 fn at_address(cx: &Context, text: &str) -> Outcome<Chosen> {
     let (address, pin) = address_and_pin(text)?;
-    let config = match cx.load_config() {
-        Ok(config) => Some(config),
-        Err(failure) if cx.config.is_some() => return Err(failure),
-        Err(_) => None,
-    };
+    let config = config_if_any(cx)?;
     let place = Place::Address(address);
     let known = config.iter().flat_map(|config| &config.vaults).find(|plan| plan.place == place).cloned();
     let plan = known.unwrap_or_else(|| VaultPlan::at(place.to_string(), place));
@@ -87,17 +106,24 @@ fn at_address(cx: &Context, text: &str) -> Outcome<Chosen> {
 
 /// `https://HOST:PORT`, or `https://HOST:PORT#FINGERPRINT`.
 pub(crate) fn address_and_pin(text: &str) -> Outcome<(Address, Option<Fingerprint>)> {
-    let (address, pin) = text.split_once('#').map_or((text, None), |(address, pin)| (address, Some(pin)));
-    let bad = |why: String| {
-        Failure::new(Exit::Usage, format!("{address} is not the address of a vault: {why}"))
-            .hint("write https://HOST:PORT, or https://HOST:PORT#FINGERPRINT")
-    };
-    let address = address.parse().map_err(|why| bad(format!("{why}")))?;
-    let pin = pin.map(|digits| {
-        let pin = from_hex::<32>(digits.strip_prefix("SHA256:").unwrap_or(digits)).map(Fingerprint);
-        pin.ok_or_else(|| bad("a fingerprint has 64 hexadecimal digits".into()))
-    });
-    Ok((address, pin.transpose()?))
+    let (address, pin) = split_pin(text);
+    let parsed = address.parse().map_err(|why| not_a_vault(address, format!("{why}")))?;
+    let pin = pin.map(read_pin).transpose().map_err(|why| not_a_vault(address, why))?;
+    Ok((parsed, pin))
+}
+
+fn split_pin(text: &str) -> (&str, Option<&str>) {
+    text.split_once('#').map_or((text, None), |(place, pin)| (place, Some(pin)))
+}
+
+fn read_pin(digits: &str) -> Result<Fingerprint, String> {
+    let pin = from_hex::<32>(digits.strip_prefix("SHA256:").unwrap_or(digits)).map(Fingerprint);
+    pin.ok_or_else(|| "a fingerprint has 64 hexadecimal digits".into())
+}
+
+fn not_a_vault(place: &str, why: String) -> Failure {
+    Failure::new(Exit::Usage, format!("{place} is not the address of a vault: {why}"))
+        .hint("write https://HOST:PORT, or https://HOST:PORT#FINGERPRINT; of a vault in a bucket, s3://BUCKET/PREFIX")
 }
 
 fn same(known: &Path, given: &Path) -> bool {

@@ -280,3 +280,28 @@ fn a_stopped_agent_ends_its_runs_and_begins_them_again() {
         }
     }
 }
+
+/// A vault in a folder of the plan has nobody else to look after it: the agent sweeps it and reads it again, and finds what is wrong with it.
+#[test]
+fn the_vaults_in_folders_of_this_machine_are_swept_and_scrubbed() {
+    let host = scheduled();
+    host.run(["backup"]).code(0);
+    let vault = host.dir().join("vault");
+    let unfinished = vault.join("tmp/left-by-a-crash");
+    fs::write(&unfinished, "half").expect("written");
+    let long_ago = std::time::SystemTime::now() - Duration::from_secs(3 * 86_400);
+    fs::File::options().write(true).open(&unfinished).expect("it").set_modified(long_ago).expect("aged");
+    let mut packs =
+        crate::host::files(&vault).into_iter().filter(|path| path.to_string_lossy().contains("/packs/"));
+    let pack = packs.next_back().expect("a pack");
+    let mut bytes = fs::read(&pack).expect("read");
+    bytes[100] ^= 1;
+    fs::remove_file(&pack).and_then(|()| fs::write(&pack, bytes)).expect("damaged");
+    let agent = Agent::start(&host, |_| {});
+    wait_for("the sweep, which clears away what a crash left", || (!unfinished.exists()).then_some(()));
+    wait_for("the scrub, which moves the damage aside", || vault.join("quarantine").exists().then_some(()));
+    wait_for("its word", || {
+        agent.log().lines().any(|line| line.contains("scrub local") && line.contains("damaged")).then_some(())
+    });
+    assert_eq!(agent.stop(), Some(0));
+}

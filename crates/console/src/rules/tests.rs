@@ -68,6 +68,7 @@ fn around() -> Around {
             next_secs: None,
             levels: vec!["local".into(), "remote".into()],
             restore_target_secs: None,
+            drill_within_secs: None,
         }),
         levels: vec![],
         last_run: None,
@@ -536,6 +537,7 @@ fn proof(day: i64, verdict: Drill, restore_secs: f64) -> Proof {
             problems: vec!["table orders: 3 rows fewer".into(), "trigger t: gone".into()],
             blocked: vec!["no server of version 17 here".into()],
             restore_target_secs: Some(600),
+            drill_within_secs: None,
         },
     }
 }
@@ -571,6 +573,34 @@ fn drills_that_fail_are_overdue_or_broken_and_restores_that_are_slow() {
     );
     around.proofs.push(proof(43, Drill::Broken, 1.0));
     assert!(said(&around, 44)[0].starts_with("The restore test of orders cannot be trusted"));
+}
+
+#[test]
+fn the_term_of_a_plan_is_what_a_drill_is_overdue_by() {
+    let settings = Settings::default();
+    let mut around = around();
+    let said = |around: &Around, day: i64| {
+        let said = sentences(&watch_source(around, &settings, MONDAY + day * DAY));
+        said.into_iter().filter(|text| text.contains("proven")).collect::<Vec<_>>()
+    };
+    let term = |around: &mut Around, days: Option<i64>| {
+        let secs = days.map(|days| (days * DAY) as u64);
+        if let Some(expected) = &mut around.expected {
+            expected.drill_within_secs = secs;
+        }
+    };
+    around.proofs = vec![proof(10, Drill::Proven, 500.0)];
+    term(&mut around, Some(90));
+    assert!(said(&around, 99).is_empty(), "the plan gives it ninety days");
+    assert_eq!(said(&around, 101), ["orders was last proven 91 days ago; it should be every 90 days."]);
+    term(&mut around, Some(2));
+    assert_eq!(said(&around, 13), ["orders was last proven 3 days ago; it should be every 2 days."]);
+    // A host without an agent tells it with its drills.
+    term(&mut around, None);
+    around.proofs[0].body.drill_within_secs = Some(5 * DAY as u64);
+    assert_eq!(said(&around, 16), ["orders was last proven 6 days ago; it should be every 5 days."]);
+    around.proofs[0].body.drill_within_secs = Some(u64::MAX);
+    assert!(said(&around, 44).is_empty(), "no term at all is the console's own");
 }
 
 #[test]

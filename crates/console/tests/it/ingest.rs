@@ -205,7 +205,7 @@ on_both! {
         let host = stand.host("acme", "web-1").await;
         let expected = |source: &str| Expected {
             source: source.into(), source_type: "files".into(), schedule: Some("0 * * * *".into()), time_zone: None,
-            next_secs: Some(NOW + 60), levels: vec!["local".into()], restore_target_secs: None,
+            next_secs: Some(NOW + 60), levels: vec!["local".into()], restore_target_secs: None, drill_within_secs: None,
         };
         let alive = |made_secs: i64, names: &[&str]| {
             let mut told = report(&host, made_secs as u64, Body::Alive(Alive { sources: names.iter().map(|name| expected(name)).collect(), ..Alive::default() }));

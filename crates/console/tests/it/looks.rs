@@ -45,6 +45,7 @@ async fn fill(stand: &Stand) {
             next_secs: Some(NOW + 600),
             levels: vec![LONG.into()],
             restore_target_secs: Some(60),
+            drill_within_secs: None,
         };
         let alive = Alive { sources: vec![expected], waiting: 3, ..Alive::default() };
         stand.put(&host, report(&host, next(), Body::Alive(alive))).await.unwrap();
@@ -89,6 +90,7 @@ async fn fill(stand: &Stand) {
                 problems: vec![format!("/srv/{LONG}/{LONG}: other bytes")],
                 blocked: vec![],
                 restore_target_secs: Some(60),
+                drill_within_secs: None,
             };
             stand.put(&host, report(&host, next(), Body::Proof(Box::new(proof)))).await.unwrap();
         }

@@ -42,6 +42,7 @@ async fn owned(stand: &Stand, tenant: &str, id: u64) -> Owned {
         problems: vec![],
         blocked: vec![],
         restore_target_secs: None,
+        drill_within_secs: None,
     };
     stand.put(&host, report(&host, id + 2, Body::Proof(Box::new(proof)))).await.unwrap();
     let mut conn = stand.app.read().await.unwrap();

@@ -17,7 +17,7 @@ pub struct Retry {
     pub first_pause: Duration,
     /// No pause is drawn from more than this.
     pub longest_pause: Duration,
-    /// A vault that asks for a longer pause than this is asked again after this.
+    /// A vault that asks for a longer pause than this is asked again after this; one that asks for more than `total`, not at all.
     pub longest_after: Duration,
 }
 
@@ -140,6 +140,10 @@ pub(super) fn run<T, E>(
         };
         let after = match verdict(&error) {
             Verdict::Final => return Err(error),
+            // Until then the vault would say no, and by then nobody waits any more: a quota is not waited for.
+            Verdict::Passing(Some(after)) | Verdict::Stubborn(Some(after)) if after > retry.total => {
+                return Err(error);
+            }
             Verdict::Passing(after) => after,
             Verdict::Stubborn(after) => {
                 stubborn += 1;

@@ -18,13 +18,26 @@ fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, text: 
 #[test]
 fn bodies_are_those_of_the_document() {
     let (key, id) = (Hex(PublicKey([10; 32])), Hex(ObjectId([10; 32])));
-    let about = About { vault: key, protocol: 1, software: "vow".into(), time: 5, role: None, host: None };
+    let about = About {
+        vault: key,
+        protocol: 1,
+        software: "vow".into(),
+        time: 5,
+        role: None,
+        host: None,
+        introduced: None,
+    };
     golden(&about, &format!(r#"{{"vault":"{A}","protocol":1,"software":"vow","time":5}}"#));
     let about = About { role: Some(Role::Write), host: Some(Hex(HostId([10; 32]))), ..about };
     golden(
         &about,
         &format!(r#"{{"vault":"{A}","protocol":1,"software":"vow","time":5,"role":"write","host":"{A}"}}"#),
     );
+    let unintroduced: About = serde_json::from_str(&format!(
+        r#"{{"vault":"{A}","protocol":1,"software":"vow","time":5,"role":"write","host":"{A}","introduced":false}}"#
+    ))
+    .expect("it reads");
+    assert_eq!(unintroduced, About { introduced: Some(false), ..about });
     let joined = Joined { vault: key, role: Role::Write, tenant: "acme".into(), name: "web-1".into() };
     golden(&joined, &format!(r#"{{"vault":"{A}","role":"write","tenant":"acme","name":"web-1"}}"#));
     golden(&Ids { ids: vec![id] }, &format!(r#"{{"ids":["{A}"]}}"#));

@@ -328,6 +328,7 @@ fn a_vault_that_says_it_is_another_one_is_refused() {
             time: 0,
             role: None,
             host: None,
+            introduced: None,
         };
         refuses_protocol(Script::json(&about).client(HOST).about());
     }

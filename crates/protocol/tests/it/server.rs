@@ -192,6 +192,7 @@ impl Shared {
                 time: 1,
                 role,
                 host: own.map(Hex),
+                introduced: None,
             }),
             ("POST", Route::Join) => return self.join(key, &asked.body),
             ("GET", Route::Hosts) if sees => {

@@ -1,9 +1,8 @@
 //! Any program's output, in the contract of all adapters.
 
 use super::try_out;
-use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Within};
+use crate::adapter::{self, AdapterError, Discovered, Ground, Proof, Request, Restored, Stop, Within};
 use crate::question::Question;
-use std::path::Path;
 use vow_store::archive::Snapshot;
 
 /// A program's output, as an adapter.
@@ -29,11 +28,11 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         _: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        try_out::prove(None, snapshot, place, stop)
+        try_out::prove(None, snapshot, ground.place, stop)
     }
 
     fn instructions(&self) -> &'static [&'static str] {

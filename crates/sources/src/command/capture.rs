@@ -2,13 +2,15 @@
 
 use super::truth::{OUTPUT, TRUTH, TRUTH_FORMAT, Truth, VERSION};
 use super::try_out;
-use crate::adapter::{AdapterError, Begun, Capture, Discovered, Memory, Proof, Request, Restored, Run, Stop};
+use crate::adapter::{
+    AdapterError, Begun, Capture, Discovered, Ground, Memory, Proof, Request, Restored, Run, Stop,
+};
 use crate::process::{Account, Ended, Launcher, one_line};
 use crate::program::{Judge, Program};
 use crate::steps::{Next, Outcomes, Slot, Steps};
 use crate::stored::text_of;
 use crate::synthetic;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -120,10 +122,10 @@ impl Capture for CommandOptions {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         stop: Stop<'_>,
     ) -> Option<Result<Proof, AdapterError>> {
-        Some(try_out::prove(Some(self), snapshot, place, stop))
+        Some(try_out::prove(Some(self), snapshot, ground.place, stop))
     }
 }
 

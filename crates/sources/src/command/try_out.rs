@@ -2,7 +2,7 @@
 
 use super::capture::CommandOptions;
 use super::truth::{TRUTH, TRUTH_FORMAT, Truth, VERSION};
-use crate::adapter::{AdapterError, Proof, Restored, Stop};
+use crate::adapter::{AdapterError, Blame, Proof, Restored, Stop};
 use crate::process::{Launcher, one_line};
 use crate::stored::{self, StoredError};
 use std::io::{self, Write};
@@ -63,10 +63,9 @@ pub(crate) fn prove(
         return Ok(proof);
     };
     let launcher = options.launcher().map_err(|why| AdapterError::Failed(why.into()))?;
-    let folder =
-        tempfile::Builder::new().prefix("vow-command-").tempdir_in(place).map_err(AdapterError::of)?;
+    let folder = tempfile::Builder::new().prefix("vow-command-").tempdir_in(place).map_err(machine)?;
     let prepared = std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700));
-    prepared.and_then(|()| launcher.give(folder.path())).map_err(AdapterError::of)?;
+    prepared.and_then(|()| launcher.give(folder.path())).map_err(machine)?;
     match run(&launcher, &options.prove_command, &truth, snapshot, folder.path(), stop) {
         Ok(said) => {
             proof.compared += 1;
@@ -76,6 +75,10 @@ pub(crate) fn prove(
         Err(error) => proof.problems.push(format!("prove_command: {error}")),
     }
     Ok(proof)
+}
+
+fn machine(error: io::Error) -> AdapterError {
+    AdapterError::blamed(Blame::Machine, error)
 }
 
 fn truth(snapshot: &Snapshot) -> Result<Truth, AdapterError> {

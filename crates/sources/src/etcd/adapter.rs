@@ -1,10 +1,13 @@
 //! etcd in the contract of all adapters.
 
 use super::capture::{DUMP, Status, TRUTH, TRUTH_FORMAT, Tools, Truth, VERSION};
-use crate::adapter::{self, AdapterError, Discovered, Part, Proof, Request, Restored, Stop, Within};
+use crate::adapter::{
+    self, AdapterError, Blame, Discovered, Ground, Part, Proof, Request, Restored, Stop, Within,
+};
+use crate::process::Launcher;
 use crate::question::Question;
-use crate::{proc, stored};
-use std::path::{Path, PathBuf};
+use crate::{isolation, proc, stored};
+use std::path::PathBuf;
 use vow_store::archive::Snapshot;
 
 /// etcd, as an adapter.
@@ -29,7 +32,7 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         _: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
@@ -37,15 +40,18 @@ impl adapter::Adapter for Adapter {
             stored::document(snapshot, TRUTH, TRUTH_FORMAT, VERSION).map_err(AdapterError::of)?;
         let mut proof = Proof { bytes: truth.bytes, ..Proof::default() };
         let folder =
-            tempfile::Builder::new().prefix("vow-etcd-").tempdir_in(place).map_err(AdapterError::of)?;
+            tempfile::Builder::new().prefix("vow-etcd-").tempdir_in(ground.place).map_err(machine)?;
         let file = folder.path().join(DUMP);
         stored::write_to(snapshot, DUMP.as_bytes(), &file, stop).map_err(|error| {
             match error.is_stopped() {
                 true => AdapterError::Stopped,
-                false => AdapterError::of(error),
+                false => AdapterError::blamed(error.blame(), error),
             }
         })?;
-        let tools = Tools::new(None);
+        // By root as somebody who can do no harm: what it reads comes from a strange host.
+        let launcher = Launcher::new(isolation::least(&["etcd"]));
+        launcher.give(&file).and_then(|()| launcher.give(folder.path())).map_err(machine)?;
+        let tools = Tools::started_by(&launcher);
         let data = folder.path().join("data");
         let words =
             ["snapshot", "restore", &file.display().to_string(), "--data-dir", &data.display().to_string()];
@@ -79,6 +85,10 @@ impl adapter::Adapter for Adapter {
            --initial-advertise-peer-urls …` for each of them, all from this one file",
         ]
     }
+}
+
+fn machine(error: std::io::Error) -> AdapterError {
+    AdapterError::blamed(Blame::Machine, error)
 }
 
 fn describe(process: &proc::Process) -> Discovered {

@@ -76,6 +76,11 @@ impl Tools {
         Self { launcher: Launcher::default().with("ETCDCTL_API", "3"), folder }
     }
 
+    /// For what came out of a snapshot.
+    pub(crate) fn started_by(launcher: &Launcher) -> Self {
+        Self { launcher: launcher.clone().with("ETCDCTL_API", "3"), folder: None }
+    }
+
     fn find(&self, name: &str) -> Option<PathBuf> {
         let folders = self.folder.clone().map_or_else(
             || ["/usr/bin", "/usr/local/bin"].map(PathBuf::from).to_vec(),

@@ -2,11 +2,11 @@
 
 use super::{Files, FilesOptions, record};
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Memory, Proof, Reads, Request, Restored, Run, Stop,
-    Within,
+    self, AdapterError, Begun, Capture, Discovered, Ground, Memory, Proof, Reads, Request, Restored, Run,
+    Stop, Within,
 };
 use crate::question::Question;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use vow_store::archive::Snapshot;
 
 /// Threads that read directories ahead of the engine; more only compete with it.
@@ -34,7 +34,7 @@ impl adapter::Adapter for Adapter {
         ))
     }
 
-    fn prove(&self, _: &Snapshot, _: &Path, _: &[Question], _: Stop<'_>) -> Result<Proof, AdapterError> {
+    fn prove(&self, _: &Snapshot, _: Ground<'_>, _: &[Question], _: Stop<'_>) -> Result<Proof, AdapterError> {
         Err(AdapterError::Unsupported(
             "files are proven by restoring a sample and comparing it with the live ones",
         ))

@@ -2,13 +2,15 @@
 
 use super::capture::{CONFIG, SuffixTruth, TRUTH, TRUTH_FORMAT, Truth, VERSION, tool};
 use super::ldif::{Sum, moved};
-use crate::adapter::{self, AdapterError, Discovered, Part, Proof, Request, Restored, Stop, Within};
+use crate::adapter::{
+    self, AdapterError, Blame, Discovered, Ground, Part, Proof, Request, Restored, Stop, Within,
+};
 use crate::process::{ToolError, one_line};
 use crate::question::Question;
-use crate::{proc, stored};
+use crate::{isolation, proc, stored};
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Stdio;
 use vow_store::archive::Snapshot;
 
@@ -35,24 +37,21 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         _: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
         let truth: Truth =
             stored::document(snapshot, TRUTH, TRUTH_FORMAT, VERSION).map_err(AdapterError::of)?;
         let mut proof = Proof::default();
-        match try_out(&mut proof, &truth, snapshot, place, stop) {
+        match try_out(&mut proof, &truth, snapshot, ground.place, stop) {
             Ok(()) => Ok(proof),
             Err(_) if stop() => Err(AdapterError::Stopped),
-            Err(why) if why.contains("was not found") => {
-                proof.blocked.push(why);
+            Err(error) if error.blame() == Blame::Snapshot => {
+                proof.problems.push(error.to_string());
                 Ok(proof)
             }
-            Err(why) => {
-                proof.problems.push(why);
-                Ok(proof)
-            }
+            Err(error) => Err(error),
         }
     }
 
@@ -71,13 +70,15 @@ fn try_out(
     snapshot: &Snapshot,
     place: &Path,
     stop: Stop<'_>,
-) -> Result<(), String> {
-    let folder = tempfile::Builder::new().prefix("vow-ldap-").tempdir_in(place).map_err(|e| e.to_string())?;
-    let io = |what: &str, e: std::io::Error| format!("cannot {what} in {}: {e}", folder.path().display());
+) -> Result<(), AdapterError> {
+    let folder = tempfile::Builder::new().prefix("vow-ldap-").tempdir_in(place);
+    let folder = folder.map_err(|e| AdapterError::blamed(Blame::Machine, e))?;
+    let io =
+        |what: &str, e: std::io::Error| here(format!("cannot {what} in {}: {e}", folder.path().display()));
     let (original, config) = (folder.path().join(CONFIG), folder.path().join("moved.ldif"));
-    let mut bytes =
-        stored::write_to(snapshot, CONFIG.as_bytes(), &original, stop).map_err(|e| e.to_string())?;
-    let text = fs::read_to_string(&original).map_err(|e| io("read the configuration", e))?;
+    let mut bytes = stored::write_to(snapshot, CONFIG.as_bytes(), &original, stop).map_err(unstored)?;
+    let text = String::from_utf8(fs::read(&original).map_err(|e| io("read the configuration", e))?)
+        .map_err(|_| wrong("the configuration is no text".into()))?;
     // Loaded as it is, it would write where the live server keeps its data.
     let (text, folders) = moved(&text, &folder.path().join("data").display().to_string());
     fs::write(&config, text).map_err(|e| io("write the configuration", e))?;
@@ -85,25 +86,38 @@ fn try_out(
     for path in folders.iter().map(PathBuf::from).chain([server.clone()]) {
         fs::create_dir_all(path).map_err(|e| io("make folders", e))?;
     }
-    let (launcher, mut load) = tool("slapadd", None, folder.path())?;
+    for SuffixTruth { file, .. } in &truth.suffixes {
+        // A strange host wrote this name: joined to a folder it must stay there.
+        if !matches!(Path::new(file).components().collect::<Vec<_>>()[..], [Component::Normal(_)]) {
+            return Err(wrong(format!("truth.json names {file:?}, which is no file of the snapshot")));
+        }
+        bytes +=
+            stored::write_to(snapshot, file.as_bytes(), &folder.path().join(file), stop).map_err(unstored)?;
+    }
+    // The tools run as the owner of the folder: by root somebody who can do no harm, for a configuration may name anything.
+    if let Some(account) = isolation::least(&["openldap"]) {
+        account.take_tree(folder.path()).map_err(|e| io("prepare the files", e))?;
+    }
+    let (launcher, mut load) = tool("slapadd", None, folder.path()).map_err(here)?;
     load.args(["-n", "0", "-F"]).arg(&server).arg("-l").arg(&config);
-    let (_, ended) = launcher.output(load, 1 << 20, stop).map_err(|e| e.to_string())?;
+    let (_, ended) = launcher.output(load, 1 << 20, stop).map_err(failed)?;
     if !ended.status.success() && ended.said.contains("module") {
         proof
             .blocked
             .push(format!("a module of the server is not installed here: {}", one_line(&ended.said)));
         return Ok(());
     }
-    ended.expect_success().map_err(|e| format!("the configuration cannot be loaded: {e}"))?;
+    ended.expect_success().map_err(|e| wrong(format!("the configuration cannot be loaded: {e}")))?;
     proof.compared += 1;
     for SuffixTruth { suffix, file, entries, checksum } in &truth.suffixes {
         let path = folder.path().join(file);
-        bytes += stored::write_to(snapshot, file.as_bytes(), &path, stop).map_err(|e| e.to_string())?;
-        let (launcher, mut load) = tool("slapadd", None, folder.path())?;
+        let (launcher, mut load) = tool("slapadd", None, folder.path()).map_err(here)?;
         load.args(["-q", "-F"]).arg(&server).args(["-b", suffix, "-l"]).arg(&path);
-        let (_, ended) = launcher.output(load, 1 << 20, stop).map_err(|e| e.to_string())?;
-        ended.expect_success().map_err(|e| format!("the entries below {suffix} cannot be loaded: {e}"))?;
-        let sum = dumped(&server, suffix, folder.path(), stop).map_err(|e| e.to_string())?;
+        let (_, ended) = launcher.output(load, 1 << 20, stop).map_err(failed)?;
+        ended
+            .expect_success()
+            .map_err(|e| wrong(format!("the entries below {suffix} cannot be loaded: {e}")))?;
+        let sum = dumped(&server, suffix, folder.path(), stop)?;
         match (sum.entries == *entries, sum.checksum() == *checksum) {
             (true, true) => proof.compared += entries,
             (false, _) => proof
@@ -119,23 +133,41 @@ fn try_out(
 }
 
 /// What a scratch directory has below a suffix.
-fn dumped(server: &Path, suffix: &str, files: &Path, stop: Stop<'_>) -> Result<Sum, String> {
-    let (launcher, mut dump) = tool("slapcat", None, files)?;
+fn dumped(server: &Path, suffix: &str, files: &Path, stop: Stop<'_>) -> Result<Sum, AdapterError> {
+    let (launcher, mut dump) = tool("slapcat", None, files).map_err(here)?;
     dump.arg("-F").arg(server).args(["-b", suffix]).stdout(Stdio::piped());
-    let mut running = launcher.start(dump).map_err(|e| e.to_string())?;
-    let mut out = running.stdout().map_err(|e| e.to_string())?;
+    let mut running = launcher.start(dump).map_err(failed)?;
+    let mut out = running.stdout().map_err(failed)?;
     let (mut sum, mut piece) = (Sum::default(), vec![0; 64 << 10]);
     loop {
         if stop() {
-            return Err(ToolError::Stopped.to_string());
+            return Err(AdapterError::Stopped);
         }
-        match out.read(&mut piece).map_err(|e| e.to_string())? {
+        match out.read(&mut piece).map_err(AdapterError::of)? {
             0 => break,
             read => sum.feed(&piece[..read]),
         }
     }
-    running.wait(stop).and_then(crate::process::Ended::expect_success).map_err(|e| e.to_string())?;
+    running.wait(stop).and_then(crate::process::Ended::expect_success).map_err(failed)?;
     Ok(sum)
+}
+
+/// The snapshot is not what it should be.
+fn wrong(why: String) -> AdapterError {
+    AdapterError::Failed(why.into())
+}
+
+/// This machine is not what it should be.
+fn here(why: String) -> AdapterError {
+    AdapterError::Elsewhere { blame: Blame::Machine, source: why.into() }
+}
+
+fn failed(error: ToolError) -> AdapterError {
+    AdapterError::blamed(error.blame(), error)
+}
+
+fn unstored(error: stored::StoredError) -> AdapterError {
+    AdapterError::blamed(error.blame(), error)
 }
 
 fn describe(process: &proc::Process) -> Discovered {

@@ -13,8 +13,8 @@ use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
-    Run, Stop, Tried, Within,
+    self, AdapterError, Begun, Capture, Discovered, Ground, Log, LogAfter, Memory, Proof, Replay, Request,
+    Restored, Run, Stop, Tried, Within,
 };
 use crate::question::Question;
 use std::path::Path;
@@ -53,20 +53,20 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        prove(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
+        prove(&Stored::open(snapshot).map_err(stopped)?, ground, questions, stop).map_err(stopped)
     }
 
     fn sabotage(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         stop: Stop<'_>,
     ) -> Result<Vec<Tried>, AdapterError> {
-        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, ground, stop).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {

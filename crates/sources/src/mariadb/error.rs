@@ -1,7 +1,7 @@
 //! Why something with a MariaDB server was not done.
 
 use super::tools::ToolsError;
-use crate::adapter::{Blame, blame_of};
+use crate::adapter::Blame;
 use crate::process::ToolError;
 use crate::receiving::SpoolError;
 use crate::secret::SecretError;
@@ -154,10 +154,8 @@ impl MariaDbError {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Tools(_) | Self::Scratch(_) | Self::Blocked(_) | Self::Io { .. } => Blame::Machine,
-            Self::Tool(ToolError::Start { .. } | ToolError::Lost { .. }) => Blame::Machine,
-            Self::Tool(ToolError::Stopped) => Blame::Gone,
-            Self::Stored(StoredError::Archive(error)) => blame_of(error),
-            Self::Stored(StoredError::Write { .. }) => Blame::Machine,
+            Self::Tool(error) => error.blame(),
+            Self::Stored(error) => error.blame(),
             _ => Blame::Snapshot,
         }
     }

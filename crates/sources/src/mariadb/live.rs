@@ -15,7 +15,7 @@ use super::stored::{Everything, Stored};
 use super::system;
 use super::table::{load_scratch, with_users};
 use super::truth::{Method, TableTruth, Truth};
-use crate::adapter::{Replay, Request, Restored};
+use crate::adapter::{Ground, Replay, Request, Restored};
 use std::path::Path;
 
 /// What a server takes as a statement of a row is at most twice the row: binary data is written with two digits for a byte.
@@ -31,7 +31,7 @@ pub(crate) fn bring_up(
     let scratch = match stored.is_physical() {
         true => Scratch::of_files(stored, place, stop)?,
         false => {
-            let scratch = Scratch::start(place, &stored.facts, stored.bytes(None), stop)?;
+            let scratch = Scratch::start(Ground::at(place), &stored.facts, stored.bytes(None), stop)?;
             fill(stored, &scratch, stop)?;
             scratch
         }

@@ -19,14 +19,13 @@ use super::system;
 use super::table::{load_scratch, scratch};
 use super::truth::{Method, TableTruth, Truth};
 use super::verdict::shown;
-use crate::adapter::Proof;
+use crate::adapter::{Ground, Proof};
 use crate::process::ToolError;
 use crate::question::Question;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -49,30 +48,30 @@ impl Damage for NoDamage {
     }
 }
 
-/// Restores all of a snapshot below `place`, compares it, and asks what the plan asks.
+/// Restores all of a snapshot on this ground, compares it, and asks what the plan asks.
 pub(super) fn prove(
     stored: &Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     questions: &[Question],
     stop: Stop<'_>,
 ) -> Result<Proof, MariaDbError> {
-    prove_with(stored, place, &mut NoDamage, questions, stop)
+    prove_with(stored, ground, &mut NoDamage, questions, stop)
 }
 
 /// The same, with damage in between.
 pub(super) fn prove_with(
     stored: &Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     damage: &mut dyn Damage,
     questions: &[Question],
     stop: Stop<'_>,
 ) -> Result<Proof, MariaDbError> {
     if stored.is_physical() {
-        return physical::prove(stored, place, damage, questions, stop);
+        return physical::prove(stored, ground.place, damage, questions, stop);
     }
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
     let began = Instant::now();
-    let (scratch, lacking) = scratch(stored, place, proof.bytes, stop)?;
+    let (scratch, lacking) = scratch(stored, ground, proof.bytes, stop)?;
     proof.notes.extend(scratch.notes.iter().cloned());
     proof.blocked.extend(lacking.plugins.iter().map(|text| format!("software is missing here: {text}")));
     let mut hashed = Hashed::default();
@@ -285,7 +284,15 @@ impl Prover<'_> {
                 Part::Everything if split => truth.tables.iter().filter(without).map(pair).collect(),
                 Part::Everything => Vec::new(),
             };
-            self.dump_again(part, &ignored, &mut now)?;
+            match self.dump_again(part, &ignored, &mut now) {
+                Ok(()) => {}
+                // A view whose table did not come back, for example: what else is wrong is to be said as well.
+                Err(MariaDbError::Tool(error @ ToolError::Failed { .. })) => {
+                    self.proof.problems.push(format!("what was restored cannot be dumped again: {error}"));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
         }
         let (before, now) = (before.labels(), now.labels());
         let all: BTreeSet<_> = before.keys().chain(now.keys()).collect();

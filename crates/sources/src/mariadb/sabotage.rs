@@ -8,29 +8,28 @@ use super::sql::{literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::{Method, ObjectTruth, TableTruth, Truth};
 use super::verdict::shown;
-use crate::adapter::{Proof, Tried};
-use std::path::Path;
+use crate::adapter::{Ground, Proof, Tried};
 
 /// Restores the snapshot, damages it, and says what the proof made of that; once for each kind of damage that cannot go together.
 pub(super) fn sabotage(
     stored: &mut Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     stop: Stop<'_>,
 ) -> Result<Vec<Tried>, MariaDbError> {
     let mut tried = Vec::new();
     let mut rows = Rows::default();
-    let proof = prove_with(stored, place, &mut rows, &[], stop)?;
+    let proof = prove_with(stored, ground, &mut rows, &[], stop)?;
     for (name, object, words) in rows.0 {
         tried.push(Tried::new(name, object, words, &proof));
     }
     let mut objects = Objects::default();
-    let proof = prove_with(stored, place, &mut objects, &[], stop)?;
+    let proof = prove_with(stored, ground, &mut objects, &[], stop)?;
     for (name, object) in objects.0 {
         tried.push(Tried::new(name, object, "did not come back", &proof));
     }
     if let Some(half) = stored.dump_bytes()?.map(|bytes| bytes / 2) {
         stored.cut_dumps_at = Some(half);
-        let proof = prove_with(stored, place, &mut Nothing, &[], stop);
+        let proof = prove_with(stored, ground, &mut Nothing, &[], stop);
         stored.cut_dumps_at = None;
         tried.push(cut(&proof?));
     }

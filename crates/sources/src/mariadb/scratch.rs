@@ -9,8 +9,10 @@ use super::stored::Stored;
 use super::tools::{Flavour, Tools};
 use super::truth::ServerFacts;
 use super::url::Url;
+use crate::adapter::Ground;
 use crate::isolation;
 use crate::process::{Account, Launcher, Running, ToolError};
+use crate::template::Template;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -65,17 +67,24 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Starts one below `place` that looks like the server described by `facts`, with room for this many bytes.
+    /// Starts one that looks like the server described by `facts`, with room for this many bytes.
     pub fn start(
-        place: &Path,
+        ground: Ground<'_>,
         facts: &ServerFacts,
         bytes: u64,
         stop: Stop<'_>,
     ) -> Result<Self, MariaDbError> {
-        let scratch = Preparation::new(place, facts)?;
-        isolation::check_space(place, bytes).map_err(MariaDbError::Scratch)?;
-        scratch.install(stop)?;
-        scratch.run(&like_source(facts), stop)
+        let scratch = Preparation::new(ground.place, facts)?;
+        isolation::check_space(ground.place, bytes).map_err(MariaDbError::Scratch)?;
+        let taken = scratch.install(facts, ground, stop)?;
+        match (scratch.run(&like_source(facts), stop), taken) {
+            // It may be the template that is wrong: once more, without one.
+            (Err(MariaDbError::Scratch(_)), Some(template)) => {
+                template.forget();
+                Self::start(Ground::at(ground.place), facts, bytes, stop)
+            }
+            (started, _) => started,
+        }
     }
 
     /// Starts one below `place` from the files of the server that were captured.
@@ -95,7 +104,7 @@ impl Scratch {
     ) -> Result<Self, MariaDbError> {
         let scratch = Preparation { data: data.to_owned(), ..Preparation::new(place, facts)? };
         if !data.exists() {
-            scratch.install(stop)?;
+            scratch.install(facts, Ground::at(place), stop)?;
         }
         scratch.open(facts, stop)
     }
@@ -173,34 +182,55 @@ impl Preparation {
             made.map_err(MariaDbError::io("prepare", &path))?;
         }
         let data = folder.path().join("data");
-        Ok(Self { account, launcher, tools, folder, data })
+        let preparation = Self { account, launcher, tools, folder, data };
+        isolation::check_socket(&preparation.socket()).map_err(MariaDbError::Scratch)?;
+        Ok(preparation)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.path("s").join("s")
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Makes an empty data directory.
-    fn install(&self, stop: Stop<'_>) -> Result<(), MariaDbError> {
-        let data = format!("--datadir={}", self.data.display());
-        let mut command = match self.tools.flavour {
-            Flavour::MariaDb => {
-                let mut command = self.launcher.command(&self.tools.program("mariadb-install-db")?);
-                command.args(["--no-defaults", &data, "--auth-root-authentication-method=normal"]);
-                command.args(["--skip-test-db", "--skip-name-resolve", "--innodb-flush-method=nosync"]);
-                command
-            }
-            Flavour::MySql => {
-                let mut command = self.launcher.command(&self.tools.program("mariadbd")?);
-                command.args(["--no-defaults", &data, "--initialize-insecure"]);
-                command
-            }
+    /// Makes an empty data directory. Gives the template that was taken instead.
+    fn install(
+        &self,
+        facts: &ServerFacts,
+        ground: Ground<'_>,
+        stop: Stop<'_>,
+    ) -> Result<Option<Template>, MariaDbError> {
+        let server = self.tools.program("mariadbd")?;
+        let (program, mut options) = match self.tools.flavour {
+            Flavour::MariaDb => (
+                self.tools.program("mariadb-install-db")?,
+                vec![
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                    "--skip-name-resolve",
+                    "--innodb-flush-method=nosync",
+                ],
+            ),
+            Flavour::MySql => (server.clone(), vec!["--initialize-insecure"]),
         };
+        // It cannot be changed later, and a server that is told another one does not start.
+        let page_bytes = facts.settings.get("innodb_page_size").and_then(|bytes| bytes.parse::<u32>().ok());
+        let page_size = page_bytes.map(|bytes| format!("--innodb-page-size={bytes}"));
+        options.extend(page_size.as_deref());
+        let template = Template::of(ground.templates, &[&program, &server], &self.tools.version, &options);
+        if template.take(&self.data, ground.place, &self.account) {
+            return Ok(Some(template));
+        }
+        let mut command = self.launcher.command(&program);
+        command.arg("--no-defaults").arg(format!("--datadir={}", self.data.display())).args(options);
         // A server that starts removes all temporary tables that it finds in the common folder: those of running servers too.
         command.env("TMPDIR", self.path("tmp"));
         let (_, ended) = self.launcher.output(command, 1 << 20, stop)?;
         ended.expect_success().map_err(|error| MariaDbError::Scratch(format!("cannot be made: {error}")))?;
-        Ok(())
+        template.keep(&self.data);
+        Ok(None)
     }
 
     /// Runs it with a data directory that has something in it.
@@ -210,7 +240,7 @@ impl Preparation {
     }
 
     fn run(self, more: &str, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
-        let (socket, log, init) = (self.path("s").join("s"), self.path("log"), self.path("init.sql"));
+        let (socket, log, init) = (self.socket(), self.path("log"), self.path("init.sql"));
         let mysql_only = match self.tools.flavour {
             Flavour::MariaDb => "",
             Flavour::MySql => "mysqlx=OFF\n",
@@ -229,7 +259,7 @@ impl Preparation {
         );
         let file = self.path("my.cnf");
         for (file, text) in [(&init, account), (&file, settings)] {
-            fs::write(file, text)
+            isolation::write_new(file, text.as_bytes())
                 .and_then(|()| self.launcher.give(file))
                 .map_err(MariaDbError::io("write", file))?;
         }

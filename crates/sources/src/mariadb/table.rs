@@ -13,9 +13,9 @@ use super::session::{Session, Stop};
 use super::sql::{leading_name, literal, quoted, quoted_name, table_name};
 use super::stored::{Filter, Stored, feed};
 use super::system;
+use crate::adapter::Ground;
 use crate::process::ToolError;
 use std::io::{Read, Write};
-use std::path::Path;
 use std::process::Stdio;
 use vow_store::archive::ArchiveError;
 
@@ -33,11 +33,11 @@ pub(crate) struct Lacking {
 /// A scratch server with the users of the snapshot.
 pub(crate) fn scratch(
     stored: &Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     bytes: u64,
     stop: Stop<'_>,
 ) -> Result<(Scratch, Lacking), MariaDbError> {
-    let scratch = Scratch::start(place, &stored.facts, bytes, stop)?;
+    let scratch = Scratch::start(ground, &stored.facts, bytes, stop)?;
     let lacking = with_users(stored, &scratch, stop)?;
     Ok((scratch, lacking))
 }
@@ -95,7 +95,7 @@ pub(crate) fn restore(
         Some(server) => server,
         None => {
             let bytes = stored.bytes(Some(&database));
-            let (started, lacking) = scratch(stored, &restorer.options.scratch, bytes, stop)?;
+            let (started, lacking) = scratch(stored, Ground::at(&restorer.options.scratch), bytes, stop)?;
             restorer.out.notes.extend(lacking.plugins);
             load_scratch(stored, &started, &mut Extract::new(&database, &database, false), stop)?;
             own = started;

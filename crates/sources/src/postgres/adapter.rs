@@ -11,8 +11,8 @@ use super::sabotage::sabotage;
 use super::stored::Stored;
 use super::url::Url;
 use crate::adapter::{
-    self, AdapterError, Begun, Capture, Discovered, Log, LogAfter, Memory, Proof, Replay, Request, Restored,
-    Run, Stop, Tried, Within,
+    self, AdapterError, Begun, Capture, Discovered, Ground, Log, LogAfter, Memory, Proof, Replay, Request,
+    Restored, Run, Stop, Tried, Within,
 };
 use crate::question::Question;
 use std::path::Path;
@@ -51,15 +51,15 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
         if is_physical(snapshot).map_err(stopped)? {
             let stored = StoredBackup::open(snapshot).map_err(stopped)?;
-            return physical::prove(&stored, place, questions, stop).map_err(stopped);
+            return physical::prove(&stored, ground.place, questions, stop).map_err(stopped);
         }
-        prove(&Stored::open(snapshot).map_err(stopped)?, place, questions, stop).map_err(stopped)
+        prove(&Stored::open(snapshot).map_err(stopped)?, ground, questions, stop).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
@@ -86,14 +86,14 @@ impl adapter::Adapter for Adapter {
     fn sabotage(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         stop: Stop<'_>,
     ) -> Result<Vec<Tried>, AdapterError> {
         if is_physical(snapshot).map_err(stopped)? {
             // What is in the files of a base backup is guarded by its manifest: damage to them is what tests that.
             return Ok(Vec::new());
         }
-        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, place, stop).map_err(stopped)
+        sabotage(&mut Stored::open(snapshot).map_err(stopped)?, ground, stop).map_err(stopped)
     }
 }
 

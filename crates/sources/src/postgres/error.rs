@@ -170,8 +170,7 @@ impl PostgresError {
     pub(crate) fn blame(&self) -> Blame {
         match self {
             Self::Tools(_) | Self::Scratch(_) | Self::Blocked(_) | Self::Io { .. } => Blame::Machine,
-            Self::Tool(ToolError::Start { .. } | ToolError::Lost { .. }) => Blame::Machine,
-            Self::Tool(ToolError::Stopped) => Blame::Gone,
+            Self::Tool(error) => error.blame(),
             Self::Archive(error) => blame_of(error),
             _ => Blame::Snapshot,
         }

@@ -11,10 +11,9 @@ use super::session::{Session, Stop};
 use super::stored::Stored;
 use super::table::{load_scratch, scratch};
 use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, TableTruth};
-use crate::adapter::{Blame, Proof};
+use crate::adapter::{Blame, Ground, Proof};
 use crate::question::Question;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Instant;
 
 /// What is done to a database between restoring and comparing, to see whether it is noticed.
@@ -36,27 +35,27 @@ impl Damage for NoDamage {
     }
 }
 
-/// Restores all of a snapshot below `place`, compares it, and asks what the plan asks.
+/// Restores all of a snapshot on this ground, compares it, and asks what the plan asks.
 pub(super) fn prove(
     stored: &Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     questions: &[Question],
     stop: Stop<'_>,
 ) -> Result<Proof, PostgresError> {
-    prove_with(stored, place, &mut NoDamage, questions, stop)
+    prove_with(stored, ground, &mut NoDamage, questions, stop)
 }
 
 /// The same, with damage in between.
 pub(super) fn prove_with(
     stored: &Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     damage: &mut dyn Damage,
     questions: &[Question],
     stop: Stop<'_>,
 ) -> Result<Proof, PostgresError> {
     let mut proof = Proof { bytes: stored.bytes(None), ..Proof::default() };
     let began = Instant::now();
-    let scratch = scratch(stored, place, proof.bytes, stop)?;
+    let scratch = scratch(stored, ground, proof.bytes, stop)?;
     proof.restore_secs += began.elapsed().as_secs_f64();
     proof.notes.extend(scratch.notes.iter().cloned());
     let mut session = scratch.access.home(stop)?;

@@ -6,8 +6,7 @@ use super::session::{Session, Stop};
 use super::sql::{literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::{DatabaseTruth, Method, TableTruth};
-use crate::adapter::Tried;
-use std::path::Path;
+use crate::adapter::{Ground, Tried};
 
 /// Objects that are dropped by `DROP ROUTINE`.
 const ROUTINES: &[&str] = &["function", "procedure"];
@@ -15,7 +14,7 @@ const ROUTINES: &[&str] = &["function", "procedure"];
 /// Restores the snapshot, damages it, and says what the proof made of that; once for each kind of damage that cannot go together.
 pub(super) fn sabotage(
     stored: &mut Stored<'_>,
-    place: &Path,
+    ground: Ground<'_>,
     stop: Stop<'_>,
 ) -> Result<Vec<Tried>, PostgresError> {
     let tables = |database: &DatabaseTruth| own_tables(database).count();
@@ -24,18 +23,18 @@ pub(super) fn sabotage(
     };
     let mut tried = Vec::new();
     let mut rows = Rows { victim: &victim, done: Vec::new() };
-    let proof = prove_with(stored, place, &mut rows, &[], stop)?;
+    let proof = prove_with(stored, ground, &mut rows, &[], stop)?;
     for (name, object, words) in rows.done {
         tried.push(Tried::new(name, object, words, &proof));
     }
     let mut objects = Objects { victim: &victim, done: Vec::new() };
-    let proof = prove_with(stored, place, &mut objects, &[], stop)?;
+    let proof = prove_with(stored, ground, &mut objects, &[], stop)?;
     for (name, object) in objects.done {
         tried.push(Tried::new(name, object, "did not come back", &proof));
     }
     let half = stored.dump_bytes(&victim)? / 2;
     stored.cut_dumps_at = Some(half);
-    let proof = prove_with(stored, place, &mut Nothing, &[], stop);
+    let proof = prove_with(stored, ground, &mut Nothing, &[], stop);
     stored.cut_dumps_at = None;
     let object = format!("database {:?}", victim.name);
     tried.push(Tried::new("truncated dump", object, "could not be restored", &proof?));

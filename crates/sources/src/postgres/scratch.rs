@@ -7,8 +7,10 @@ use super::session::Stop;
 use super::tools::Tools;
 use super::truth::ServerFacts;
 use super::url::Url;
+use crate::adapter::Ground;
 use crate::isolation;
 use crate::process::{Account, Launcher, Running, ToolError, one_line};
+use crate::template::Template;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -58,19 +60,27 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Starts one below `place` that looks like the server described by `facts`, with room for this many bytes.
+    /// Starts one that looks like the server described by `facts`, with room for this many bytes.
     pub fn start(
-        place: &Path,
+        ground: Ground<'_>,
         facts: &ServerFacts,
         bytes: u64,
         stop: Stop<'_>,
     ) -> Result<Self, PostgresError> {
-        let mut room = Room::make(place, facts, bytes)?;
         let superuser = superuser(facts);
-        init(&mut room, superuser, facts, stop)?;
+        let mut room = Room::make(ground.place, facts, bytes)?;
+        let taken = init(&mut room, superuser, facts, ground, stop)?;
         let data = room.folder.path().join("data");
-        append(&data.join("postgresql.conf"), &room.settings(SETTINGS))?;
-        room.run(&data, &[], superuser, Some(START), stop)
+        // Told when it starts, not written into a file that is its account's own by now.
+        let options = as_options(&room.settings(SETTINGS));
+        match (room.run(&data, &options, superuser, Some(START), stop), taken) {
+            // It may be the template that is wrong: once more, without one.
+            (Err(PostgresError::Scratch(_)), Some(template)) => {
+                template.forget();
+                Self::start(Ground::at(ground.place), facts, bytes, stop)
+            }
+            (started, _) => started,
+        }
     }
 
     /// Starts one from a data directory that `fill` makes in the private folder, and waits until it has recovered. What it must be
@@ -89,7 +99,7 @@ impl Scratch {
             (room.folder.path().join("postgresql.conf"), room.folder.path().join("pg_hba.conf"));
         let settings = room.settings(&format!("{SETTINGS}{RECOVERING}{more}"));
         for (path, text) in [(&config, settings.as_str()), (&access, "local all all trust\n")] {
-            fs::write(path, text)
+            isolation::write_new(path, text.as_bytes())
                 .and_then(|()| room.launcher.give(path))
                 .map_err(PostgresError::io("write", path))?;
         }
@@ -155,7 +165,9 @@ impl Room {
         let folder = tempfile::Builder::new().prefix("vow-pg-").tempdir_in(place);
         let folder = folder.map_err(PostgresError::io("make a private folder in", place))?;
         prepare(folder.path(), &launcher).map_err(PostgresError::io("prepare", folder.path()))?;
-        Ok(Self { account, launcher, tools, folder, notes: Vec::new() })
+        let room = Self { account, launcher, tools, folder, notes: Vec::new() };
+        isolation::check_socket(&room.socket().join(".s.PGSQL.5432")).map_err(PostgresError::Scratch)?;
+        Ok(room)
     }
 
     fn socket(&self) -> PathBuf {
@@ -215,9 +227,18 @@ fn prepare(folder: &Path, launcher: &Launcher) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `initdb` with the encoding and locale of the source's template1; with another locale when this machine lacks it.
-fn init(room: &mut Room, superuser: &str, facts: &ServerFacts, stop: Stop<'_>) -> Result<(), PostgresError> {
-    let Room { launcher, tools, folder, notes, .. } = room;
+/// `initdb` with the encoding and locale of the source's template1; with another locale when this machine lacks it. Gives the template
+/// that was taken instead.
+fn init(
+    room: &mut Room,
+    superuser: &str,
+    facts: &ServerFacts,
+    ground: Ground<'_>,
+    stop: Stop<'_>,
+) -> Result<Option<Template>, PostgresError> {
+    let Room { account, launcher, tools, folder, notes } = room;
+    let (initdb, server, data) =
+        (tools.program("initdb"), tools.program("postgres"), folder.path().join("data"));
     let template = facts.databases.iter().find(|database| database["datname"] == "template1");
     let text = |key: &str| template.and_then(|template| template[key].as_str()).map(str::to_owned);
     let encoding = text("encoding_name").unwrap_or_else(|| "UTF8".into());
@@ -226,27 +247,46 @@ fn init(room: &mut Room, superuser: &str, facts: &ServerFacts, stop: Stop<'_>) -
     for (collate, ctype) in
         [(collate.clone(), ctype), ("C.UTF-8".into(), "C.UTF-8".into()), ("C".into(), "C".into())]
     {
-        let mut command = launcher.command(&tools.program("initdb"));
-        command.arg("-D").arg(folder.path().join("data"));
-        command.args(["-A", "trust", "--no-sync", "--no-instructions", "-U", superuser, "-E", &encoding]);
-        command.args(["--lc-collate", &collate, "--lc-ctype", &ctype, "--lc-messages", "C"]);
+        let options = [
+            "-A",
+            "trust",
+            "--no-sync",
+            "--no-instructions",
+            "-U",
+            superuser,
+            "-E",
+            &encoding,
+            "--lc-collate",
+            &collate,
+            "--lc-ctype",
+            &ctype,
+            "--lc-messages",
+            "C",
+        ];
+        let template = Template::of(ground.templates, &[&initdb, &server], &tools.version, &options);
+        if template.take(&data, ground.place, account) {
+            return Ok(Some(template));
+        }
+        let mut command = launcher.command(&initdb);
+        command.arg("-D").arg(&data).args(options);
         let (_, ended) = launcher.output(command, 1 << 20, stop)?;
         if ended.status.success() {
-            return Ok(());
+            template.keep(&data);
+            return Ok(None);
         }
         if !ended.said.contains("locale") {
-            ended.expect_success()?;
+            let made = ended.expect_success();
+            made.map_err(|error| PostgresError::Scratch(format!("cannot be made: {error}")))?;
         }
         notes.push(format!("this machine lacks the locale {collate:?}: the scratch server has another one"));
     }
     Err(PostgresError::Scratch(format!("cannot be made with the encoding {encoding}")))
 }
 
-fn append(path: &Path, text: &str) -> Result<(), PostgresError> {
-    let added = fs::OpenOptions::new().append(true).open(path);
-    added
-        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()))
-        .map_err(PostgresError::io("write", path))
+/// Lines of a configuration as `NAME=VALUE`.
+fn as_options(settings: &str) -> Vec<String> {
+    let pairs = settings.lines().filter_map(|line| line.split_once(" = "));
+    pairs.map(|(name, value)| format!("{name}={}", value.trim_matches('\''))).collect()
 }
 
 fn start_server(room: &mut Room, data: &Path, options: &[String]) -> Result<Running, PostgresError> {

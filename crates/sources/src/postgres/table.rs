@@ -11,7 +11,7 @@ use super::session::{Session, Stop};
 use super::sql::{identifier, literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::DatabaseTruth;
-use crate::adapter::{Request, Restored};
+use crate::adapter::{Ground, Request, Restored};
 use crate::process::{Launcher, ToolError};
 use serde::Deserialize;
 use std::io::{Read, Write};
@@ -20,11 +20,11 @@ use std::process::Stdio;
 /// A scratch server with the roles of the snapshot.
 pub(crate) fn scratch(
     stored: &Stored<'_>,
-    place: &std::path::Path,
+    ground: Ground<'_>,
     bytes: u64,
     stop: Stop<'_>,
 ) -> Result<Scratch, PostgresError> {
-    let scratch = Scratch::start(place, &stored.facts, bytes, stop)?;
+    let scratch = Scratch::start(ground, &stored.facts, bytes, stop)?;
     let launcher = &scratch.access.launcher;
     let existing =
         Existing { roles: stored.facts.bootstrap_superuser.iter().cloned().collect(), ..Existing::default() };
@@ -98,7 +98,8 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), P
     };
     // Whether it can get there shows before the work begins.
     drop(restorer.access.session(target_of(restorer.into, &database.name), stop)?);
-    let scratch = scratch(stored, &restorer.options.scratch, stored.bytes(Some(&database.name)), stop)?;
+    let scratch =
+        scratch(stored, Ground::at(&restorer.options.scratch), stored.bytes(Some(&database.name)), stop)?;
     restorer.out.notes.extend(load_scratch(stored, &scratch, database, stop)?);
     restorer.out.notes.extend(scratch.notes.iter().cloned());
     let job = Job {

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::error::RedisError;
 use super::url::{Place, Url};
-use crate::process::{Account, Launcher, Running};
+use crate::process::{Launcher, Running};
 use crate::secret::PasswordFrom;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -110,12 +110,4 @@ pub(crate) fn find(
         looked: folder.map(|folder| format!(" in {}", folder.display())).unwrap_or_default(),
         package,
     })
-}
-
-/// Who a scratch server runs as: nobody who could do harm.
-pub(crate) fn least() -> Option<Account> {
-    rustix::process::geteuid()
-        .is_root()
-        .then(|| ["redis", "valkey", "nobody"].iter().find_map(|name| Account::named(name)))
-        .flatten()
 }

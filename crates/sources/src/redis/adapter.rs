@@ -5,9 +5,8 @@ use super::error::RedisError;
 use super::prove::prove;
 use super::restore::restore;
 use super::sabotage::sabotage;
-use crate::adapter::{self, AdapterError, Discovered, Proof, Request, Restored, Stop, Tried, Within};
+use crate::adapter::{self, AdapterError, Discovered, Ground, Proof, Request, Restored, Stop, Tried, Within};
 use crate::question::Question;
-use std::path::Path;
 use vow_store::archive::Snapshot;
 
 /// Redis, as an adapter.
@@ -34,20 +33,20 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         _: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        prove(snapshot, place, stop).map_err(stopped)
+        prove(snapshot, ground.place, stop).map_err(stopped)
     }
 
     fn sabotage(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         stop: Stop<'_>,
     ) -> Result<Vec<Tried>, AdapterError> {
-        sabotage(snapshot, place, stop).map_err(stopped)
+        sabotage(snapshot, ground.place, stop).map_err(stopped)
     }
 
     fn instructions(&self) -> &'static [&'static str] {
@@ -61,5 +60,5 @@ impl adapter::Adapter for Adapter {
 }
 
 fn stopped(error: RedisError) -> AdapterError {
-    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::of(error) }
+    if error.is_stopped() { AdapterError::Stopped } else { AdapterError::blamed(error.blame(), error) }
 }

@@ -8,6 +8,7 @@ use super::facts::{Facts, functions};
 use super::rdb::{Frame, Whole};
 use super::truth::{DUMP, DatabaseTruth, Keys, TRUTH, TRUTH_FORMAT, Truth, USERS, VERSION};
 use super::url::Place;
+use super::values::{self, Watch};
 use crate::adapter::{Begun, Capture, Discovered, Memory, Run, Told};
 use crate::process::{Ended, Running, one_line};
 use crate::program::{Judge, Program};
@@ -66,6 +67,8 @@ struct Before {
     users: Option<Vec<String>>,
     /// The server's clock.
     time: u64,
+    /// Values, or why there are none.
+    watch: Result<Watch, String>,
 }
 
 type Files = BTreeMap<&'static str, Vec<u8>>;
@@ -100,7 +103,10 @@ fn begin(options: &RedisOptions, run: &Run, learned: &Counted) -> Result<Next, R
         Vec::new()
     });
     let time = client.ask("TIME", &["TIME"])?.texts().first().and_then(|secs| secs.parse().ok());
-    let before = Before { facts, functions, users, time: time.ok_or_else(|| client.odd("TIME"))? };
+    let time = time.ok_or_else(|| client.odd("TIME"))?;
+    // Without them the snapshot is as good, and its proof says less.
+    let watch = Watch::begin(&access, &facts).unwrap_or_else(|error| Err(error.to_string()));
+    let before = Before { facts, functions, users, time, watch };
     found.push(Found::Item(synthetic::folder(b"")));
     Ok(Next { found, then: plan(access, before, files, Arc::clone(learned), run.told.clone()) })
 }
@@ -474,6 +480,14 @@ fn conclude(access: &Access, before: Before, dumped: Dumped) -> Result<(Truth, V
         let text = format!("it has {keys} keys; the server had {} before and after", count(&old));
         found.push(problem(DUMP, text));
     }
+    let values = before.watch.and_then(|watch| watch.finish().map_err(|error| error.to_string()));
+    let values = values.unwrap_or_else(|why| {
+        found.push(Found::Note(format!(
+            "no values were read for a drill to compare: {why}; the user needs {}",
+            values::RIGHTS
+        )));
+        Vec::new()
+    });
     let numbers: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).copied().collect();
     let of = |keys: &BTreeMap<u32, Keys>, database| keys.get(&database).copied().unwrap_or_default();
     let database =
@@ -494,6 +508,7 @@ fn conclude(access: &Access, before: Before, dumped: Dumped) -> Result<(Truth, V
         databases: numbers.into_iter().map(database).collect(),
         functions: before.functions,
         users: before.users,
+        values,
     };
     Ok((truth, found))
 }

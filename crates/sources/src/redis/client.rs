@@ -96,8 +96,26 @@ impl Client {
 
     /// Many commands at once, and their replies in order.
     pub(crate) fn all(&mut self, doing: &str, commands: &[Vec<Vec<u8>>]) -> Result<Vec<Reply>, RedisError> {
-        let place = self.place.clone();
-        let lost = |source| RedisError::Lost { place: place.clone(), doing: doing.to_owned(), source };
+        self.send(doing, commands)?;
+        commands.iter().map(|_| self.receive(doing)).collect()
+    }
+
+    /// On a connection that has subscribed: what was told until now.
+    pub(crate) fn told(&mut self) -> Result<Vec<Reply>, RedisError> {
+        let doing = "listening";
+        self.send(doing, &[vec![b"PING".to_vec()]])?;
+        let mut told = Vec::new();
+        loop {
+            match self.receive(doing)? {
+                Reply::List(parts) if parts.first() == Some(&Reply::Text(b"pong".to_vec())) => {
+                    return Ok(told);
+                }
+                reply => told.push(reply),
+            }
+        }
+    }
+
+    fn send(&mut self, doing: &str, commands: &[Vec<Vec<u8>>]) -> Result<(), RedisError> {
         let mut bytes = Vec::new();
         for words in commands {
             bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
@@ -108,8 +126,16 @@ impl Client {
             }
         }
         let wire = self.wire.get_mut();
-        wire.write_all(&bytes).and_then(|()| wire.flush()).map_err(lost)?;
-        commands.iter().map(|_| receive(&mut self.wire, 0).map_err(lost)).collect()
+        let sent = wire.write_all(&bytes).and_then(|()| wire.flush());
+        sent.map_err(|source| self.lost(doing, source))
+    }
+
+    fn receive(&mut self, doing: &str) -> Result<Reply, RedisError> {
+        receive(&mut self.wire, 0).map_err(|source| self.lost(doing, source))
+    }
+
+    fn lost(&self, doing: &str, source: io::Error) -> RedisError {
+        RedisError::Lost { place: self.place.clone(), doing: doing.to_owned(), source }
     }
 
     /// That a command was refused.

@@ -1,5 +1,6 @@
 //! Why something with a Redis server was not done.
 
+use crate::adapter::Blame;
 use crate::process::ToolError;
 use crate::secret::SecretError;
 use crate::stored::StoredError;
@@ -84,6 +85,16 @@ impl RedisError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Whose fault it is that nothing was proven.
+    pub(crate) fn blame(&self) -> Blame {
+        match self {
+            Self::Missing { .. } | Self::Scratch(_) | Self::Lacking(_) | Self::Io { .. } => Blame::Machine,
+            Self::Tool(error) => error.blame(),
+            Self::Stored(error) => error.blame(),
+            _ => Blame::Snapshot,
+        }
     }
 
     /// Whether it only says that it was asked to stop.

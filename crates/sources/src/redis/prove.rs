@@ -5,6 +5,7 @@ use super::error::RedisError;
 use super::facts::{Facts, functions};
 use super::scratch::{Scratch, truth_of, users_of};
 use super::truth::{DatabaseTruth, Truth};
+use super::values;
 use crate::adapter::{Proof, Stop};
 use std::path::Path;
 use std::time::Instant;
@@ -59,6 +60,7 @@ pub(super) fn prove_with(
     let mut client = scratch.connect()?;
     damage.server(&truth, &mut client)?;
     keys(&mut proof, &truth, &Facts::ask(&mut client)?);
+    values(&mut proof, &truth, &mut client)?;
     libraries(&mut proof, &truth, &mut client)?;
     users(&mut proof, &users_of(snapshot)?, &mut client)?;
     Ok(proof)
@@ -112,6 +114,44 @@ fn keys(proof: &mut Proof, truth: &Truth, facts: &Facts) {
     }
 }
 
+/// What the server gave before the dump and after it, it must give now.
+fn values(proof: &mut Proof, truth: &Truth, client: &mut Client) -> Result<(), RedisError> {
+    let mut now = values::now(client, &truth.values)?;
+    let texts = client.ask("TIME", &["TIME"])?.texts();
+    let secs = texts.first().and_then(|secs| secs.parse::<i64>().ok()).ok_or_else(|| client.odd("TIME"))?;
+    // By its own clock, of which only whole seconds are asked for.
+    let is_over = |expires_ms: Option<i64>| expires_ms.is_none_or(|at| at >= 0 && at / 1000 <= secs);
+    let mut compared = 0_u64;
+    for (number, before) in truth.values.iter().enumerate() {
+        let (database, kind) = (before.database, &before.kind);
+        // A key may be somebody's name: it stands in the snapshot and in no report.
+        let key = format!("key {number} of truth.json");
+        let Some(found) = now.remove(&(database, before.key.clone())) else {
+            if !is_over(before.expires_ms) {
+                proof.problems.push(format!("database {database}: {key}, a {kind}, did not come back"));
+            }
+            continue;
+        };
+        compared += 1;
+        same(proof, (&found.kind, &found.digest) == (kind, &before.digest), || {
+            format!("database {database}: {key}, a {kind}, came back with another value")
+        });
+        let times = (before.expires_ms, found.expires_ms);
+        if let (Some(then), Some(now)) = times
+            && then != now
+        {
+            proof
+                .problems
+                .push(format!("database {database}: {key}, a {kind}, came back with another time to live"));
+        }
+    }
+    proof.notes.push(match truth.values.is_empty() {
+        true => "no value was compared with one that the server gave: the RDB was only checked by its own checksum".to_owned(),
+        false => format!("the values of {compared} of {} keys were compared with what the server gave", truth.keys),
+    });
+    Ok(())
+}
+
 fn libraries(proof: &mut Proof, truth: &Truth, client: &mut Client) -> Result<(), RedisError> {
     let there = functions(client)?.unwrap_or_default();
     for name in &truth.functions {
@@ -134,7 +174,9 @@ fn users(proof: &mut Proof, lines: &[String], client: &mut Client) -> Result<(),
             continue;
         }
         let now = client.ask("ACL LIST", &["ACL", "LIST"])?.texts();
-        same(proof, now.contains(line), || format!("the user {name:?} came back with other rights"));
+        let (start, wanted) = (format!("user {name} "), unordered(line));
+        let is_back = now.iter().any(|other| other.starts_with(&start) && unordered(other) == wanted);
+        same(proof, is_back, || format!("the user {name:?} came back with other rights"));
     }
     Ok(())
 }
@@ -159,9 +201,31 @@ pub(crate) fn rules(line: &str) -> Vec<&str> {
     rules
 }
 
+/// The same without the order: a server lists commands in one that is another each time it is started.
+fn unordered(line: &str) -> Vec<String> {
+    let sorted = |selector: &str| {
+        let mut rules: Vec<_> = selector.split(' ').collect();
+        rules.sort_unstable();
+        format!("({})", rules.join(" "))
+    };
+    let inner = |rule: &str| Some(sorted(rule.strip_prefix('(')?.strip_suffix(')')?));
+    let mut all: Vec<_> =
+        rules(line).into_iter().map(|rule| inner(rule).unwrap_or_else(|| rule.to_owned())).collect();
+    all.sort_unstable();
+    all
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rules;
+    use super::{rules, unordered};
+
+    #[test]
+    fn rights_are_the_same_in_any_order() {
+        let of = |rules: &str| unordered(&format!("user bk on nopass {rules}"));
+        assert_eq!(of("-@all +get +acl|list (~b:* +set +get)"), of("-@all +acl|list +get (~b:* +get +set)"));
+        assert_ne!(of("-@all +get"), of("-@all +get +set"));
+        assert_ne!(of("-@all (~b:* +set)"), of("-@all ~b:* +set"));
+    }
 
     #[test]
     fn selectors_stay_together() {

@@ -4,8 +4,9 @@
 use super::client::{Client, Reply};
 use super::error::RedisError;
 use super::prove::{Damage, prove_with};
-use super::truth::Truth;
+use super::truth::{Truth, ValueTruth};
 use crate::adapter::{Stop, Tried};
+use crate::stored::unhex;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -23,10 +24,12 @@ pub(super) fn sabotage(snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Res
             tried.push(Tried::new(name, String::new(), does_not_load, &proof).about("dump.rdb"));
         }
     }
-    let mut damage = Done { in_server: true, ..Done::default() };
-    let proof = prove_with(snapshot, place, &mut damage, stop)?;
-    for (name, object, words) in damage.done {
-        tried.push(Tried::new(name, object, words, &proof));
+    for in_server in [InServer::Lost, InServer::Changed] {
+        let mut damage = Done { in_server: Some(in_server), ..Done::default() };
+        let proof = prove_with(snapshot, place, &mut damage, stop)?;
+        for (name, object, words) in damage.done {
+            tried.push(Tried::new(name, object, words, &proof));
+        }
     }
     Ok(tried)
 }
@@ -44,10 +47,16 @@ enum InFile {
     Flipped,
 }
 
+#[derive(Clone, Copy)]
+enum InServer {
+    Lost,
+    Changed,
+}
+
 #[derive(Default)]
 struct Done {
     in_file: Option<InFile>,
-    in_server: bool,
+    in_server: Option<InServer>,
     useless: bool,
     done: Vec<(&'static str, String, &'static str)>,
 }
@@ -73,9 +82,16 @@ impl Damage for Done {
     }
 
     fn server(&mut self, truth: &Truth, client: &mut Client) -> Result<(), RedisError> {
-        if !self.in_server {
-            return Ok(());
+        match self.in_server {
+            Some(InServer::Lost) => self.lose(truth, client),
+            Some(InServer::Changed) => self.change(truth, client),
+            None => Ok(()),
         }
+    }
+}
+
+impl Done {
+    fn lose(&mut self, truth: &Truth, client: &mut Client) -> Result<(), RedisError> {
         let still = |database: &&super::truth::DatabaseTruth| {
             database.before == database.after && database.before.keys > database.before.expires
         };
@@ -93,6 +109,34 @@ impl Damage for Done {
                 self.done.push(("missing routine", format!("library {name:?}"), "did not come back"));
             }
         }
+        Ok(())
+    }
+
+    /// Adds to one of the values that are compared.
+    fn change(&mut self, truth: &Truth, client: &mut Client) -> Result<(), RedisError> {
+        // One that may be gone by now proves nothing.
+        let stays = |(_, value): &(usize, &ValueTruth)| value.expires_ms == Some(-1);
+        let Some((number, value)) = truth.values.iter().enumerate().find(stays) else { return Ok(()) };
+        let (command, more): (&str, &[&str]) = match value.kind.as_str() {
+            "list" => ("RPUSH", &["vow"]),
+            "set" => ("SADD", &["a value that nobody has"]),
+            "hash" => ("HSET", &["a field that nobody has", "vow"]),
+            "zset" => ("ZADD", &["1", "a value that nobody has"]),
+            "stream" => ("XADD", &["*", "a field", "vow"]),
+            _ => ("APPEND", &["vow"]),
+        };
+        let Some(key) = unhex(&value.key) else { return Ok(()) };
+        client.ask("damaging", &["SELECT", &value.database.to_string()])?;
+        let words = [command.as_bytes(), &key].into_iter().chain(more.iter().map(|word| word.as_bytes()));
+        let words: Vec<_> = words.map(<[u8]>::to_vec).collect();
+        if let Some(Reply::Error(said)) = client.all("damaging", &[words])?.pop() {
+            return Err(client.refused("damaging", said));
+        }
+        self.done.push((
+            "changed value",
+            format!("key {number} of truth.json"),
+            "came back with another value",
+        ));
         Ok(())
     }
 }

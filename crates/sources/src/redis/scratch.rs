@@ -4,13 +4,14 @@
 //! It is told `appendonly no`: with `yes`, a server that finds no append-only file starts empty beside a full `dump.rdb`, without a
 //! word.
 
-use super::access::{SERVER, find, least};
+use super::access::{SERVER, find};
 use super::client::{Client, Reply};
 use super::error::RedisError;
 use super::prove::{Damage, Unharmed};
 use super::truth::{DUMP, TRUTH, TRUTH_FORMAT, Truth, USERS, VERSION};
 use super::url::Url;
 use crate::adapter::Stop;
+use crate::isolation;
 use crate::process::{Launcher, Running, ToolError};
 use crate::stored;
 use rustix::process::{Pid, Signal, kill_process};
@@ -59,14 +60,16 @@ impl Scratch {
         let folder = tempfile::Builder::new().prefix("vow-redis-").tempdir_in(place);
         let folder = folder.map_err(RedisError::io("make a private folder in", place))?;
         let path = folder.path().to_owned();
-        let launcher = Launcher::new(least());
+        isolation::check_socket(&path.join("s")).map_err(RedisError::Scratch)?;
+        let launcher = Launcher::new(isolation::least(&["redis", "valkey"]));
         let prepared =
             fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).and_then(|()| launcher.give(&path));
         prepared.map_err(RedisError::io("prepare", &path))?;
         let (dump, config) = (path.join(DUMP), path.join("scratch.conf"));
         stored::write_to(snapshot, DUMP.as_bytes(), &dump, stop)?;
         damage.file(truth, &dump)?;
-        fs::write(&config, settings(&path, truth)).map_err(RedisError::io("write", &config))?;
+        isolation::write_new(&config, settings(&path, truth).as_bytes())
+            .map_err(RedisError::io("write", &config))?;
         for file in [&dump, &config] {
             launcher.give(file).map_err(RedisError::io("prepare", file))?;
         }

@@ -47,6 +47,24 @@ pub struct Truth {
     pub functions: Vec<String>,
     /// Names of the users, when they could be read.
     pub users: Option<Vec<String>>,
+    /// Values that were the same before the dump and after it: of all keys when they are few, else of a sample.
+    #[serde(default)]
+    pub values: Vec<ValueTruth>,
+}
+
+/// The value of one key, as the server gave it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueTruth {
+    /// The number of its database.
+    pub database: u32,
+    /// The key, in hexadecimal digits.
+    pub key: String,
+    /// `string`, `list`, `set`, `hash`, `zset` or `stream`.
+    pub kind: String,
+    /// When it goes, in milliseconds of the epoch; -1 for never, `None` when that is not known.
+    pub expires_ms: Option<i64>,
+    /// The first 16 bytes of the SHA-256 of its value, whose order counts only where it means something.
+    pub digest: String,
 }
 
 /// The keys of one database, as the server counted them: the RDB is from a moment between the two.

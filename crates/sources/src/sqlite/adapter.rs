@@ -4,7 +4,9 @@ use super::SqliteError;
 use super::find;
 use super::prove::{Unharmed, prove};
 use super::sabotage::sabotage;
-use crate::adapter::{self, AdapterError, Discovered, Part, Proof, Request, Restored, Stop, Tried, Within};
+use crate::adapter::{
+    self, AdapterError, Discovered, Ground, Part, Proof, Request, Restored, Stop, Tried, Within,
+};
 use crate::process::ToolError;
 use crate::question::Question;
 use std::path::{Path, PathBuf};
@@ -45,20 +47,20 @@ impl adapter::Adapter for Adapter {
     fn prove(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        prove(snapshot, place, &mut Unharmed, questions, stop).map_err(stopped)
+        prove(snapshot, ground.place, &mut Unharmed, questions, stop).map_err(stopped)
     }
 
     fn sabotage(
         &self,
         snapshot: &Snapshot,
-        place: &Path,
+        ground: Ground<'_>,
         stop: Stop<'_>,
     ) -> Result<Vec<Tried>, AdapterError> {
-        sabotage(snapshot, place, stop).map_err(stopped)
+        sabotage(snapshot, ground.place, stop).map_err(stopped)
     }
 
     fn instructions(&self) -> &'static [&'static str] {
@@ -74,7 +76,7 @@ fn stopped(error: SqliteError) -> AdapterError {
     match error {
         SqliteError::Tool(ToolError::Stopped) => AdapterError::Stopped,
         SqliteError::Stored(error) if error.is_stopped() => AdapterError::Stopped,
-        error => AdapterError::of(error),
+        error => AdapterError::blamed(error.blame(), error),
     }
 }
 

@@ -6,12 +6,14 @@ use super::copy::copy;
 use super::inspect::inspect;
 use super::truth::DatabaseTruth;
 use crate::adapter::Stop;
-use crate::process::{Launcher, Running};
+use crate::isolation;
+use crate::process::{Account, Launcher, Running};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
@@ -81,16 +83,29 @@ fn answer(path: &Path, document: &impl Serialize) -> Result<Vec<u8>, SqliteError
     Ok([&length[..], &text].concat())
 }
 
+fn program() -> Result<PathBuf, SqliteError> {
+    let own = PROGRAM.get().cloned().map_or_else(std::env::current_exe, Ok);
+    own.map_err(SqliteError::io("find", Path::new("the running program")))
+}
+
+/// How helpers are started that look at what came out of a snapshot: by root as nobody, who can do no harm, where nobody gets to the
+/// program. What they look at must be theirs.
+pub(crate) fn limited() -> Result<Launcher, SqliteError> {
+    let program = program()?;
+    let is_everybodys = fs::metadata(&program).is_ok_and(|meta| meta.mode() & 0o005 == 0o005);
+    let gets_there = |account: &Account| is_everybodys && account.cannot_enter(&program).is_none();
+    Ok(Launcher::new(isolation::least(&[]).filter(gets_there)))
+}
+
 /// Starts a helper.
 fn start(
+    launcher: &Launcher,
     task: &str,
     path: &Path,
     exact_below_bytes: u64,
     scratch: &Path,
 ) -> Result<(Running, ChildStdout), SqliteError> {
-    let own = PROGRAM.get().cloned().map_or_else(std::env::current_exe, Ok);
-    let program = own.map_err(SqliteError::io("find", Path::new("the running program")))?;
-    let launcher = Launcher::default();
+    let program = program()?;
     let mut command: Command = launcher.command(&program);
     let exact = exact_below_bytes.to_string();
     command.args([OsStr::new(COMMAND), OsStr::new(task), OsStr::new(&exact)]).arg(scratch).arg(path);
@@ -119,7 +134,7 @@ pub(crate) type Copied = (DatabaseTruth, Running, ChildStdout);
 
 /// Has a copy made.
 pub(crate) fn copied(path: &Path, exact_below_bytes: u64, scratch: &Path) -> Result<Copied, SqliteError> {
-    let (running, mut out) = start("copy", path, exact_below_bytes, scratch)?;
+    let (running, mut out) = start(&Launcher::default(), "copy", path, exact_below_bytes, scratch)?;
     match read(path, &mut out) {
         Ok(truth) => Ok((truth?, running, out)),
         Err(source) => {
@@ -130,22 +145,25 @@ pub(crate) fn copied(path: &Path, exact_below_bytes: u64, scratch: &Path) -> Res
     }
 }
 
-/// Has a database checked.
+/// Has a database checked that came out of a snapshot.
 pub(crate) fn checked(
     path: &Path,
     exact_below_bytes: u64,
     stop: Stop<'_>,
 ) -> Result<DatabaseTruth, SqliteError> {
-    let started = start("check", path, exact_below_bytes, Path::new("/"))?;
+    let started = start(&limited()?, "check", path, exact_below_bytes, Path::new("/"))?;
     answered(path, started, stop)
 }
 
 /// Has a copy asked, and damaged before if that is wanted. The file of what is asked is made beside it.
 pub(crate) fn asked(path: &Path, asked: &Asked, stop: Stop<'_>) -> Result<Vec<Said>, SqliteError> {
-    let file = path.with_extension("asked");
+    let (file, launcher) = (path.with_extension("asked"), limited()?);
     let text = serde_json::to_vec(asked).map_err(|e| SqliteError::unfit(path, e.to_string()))?;
-    fs::write(&file, text).map_err(SqliteError::io("write", &file))?;
-    answered(path, start("ask", path, 0, &file)?, stop)
+    let written = isolation::write_new(&file, &text).and_then(|()| launcher.give(&file));
+    written.map_err(SqliteError::io("write", &file))?;
+    let said = answered(path, start(&launcher, "ask", path, 0, &file)?, stop);
+    fs::remove_file(&file).map_err(SqliteError::io("remove", &file))?;
+    said
 }
 
 fn answered<T: DeserializeOwned + Send + 'static>(

@@ -10,7 +10,6 @@ use crate::question::Question;
 use crate::stored::{self, StoredError};
 use std::path::Path;
 use std::time::Instant;
-use vow_base::id::hex;
 use vow_store::archive::Snapshot;
 
 /// What is done to the copy of a database before it is looked at, to see whether it is noticed.
@@ -55,12 +54,15 @@ pub(super) fn prove(
         let folder = folder.map_err(SqliteError::io("make a private folder in", place))?;
         let file = folder.path().join("database");
         let path = match &before.path_hex {
-            Some(digits) => unhex(digits).ok_or_else(|| bad(before))?,
+            Some(digits) => stored::unhex(digits).ok_or_else(|| bad(before))?,
             None => before.path.as_bytes().to_vec(),
         };
         let began = Instant::now();
         proof.bytes += stored::write_to(snapshot, &[FILES.as_bytes(), &path].concat(), &file, stop)?;
         proof.restore_secs += began.elapsed().as_secs_f64();
+        let launcher = helper::limited()?;
+        let given = launcher.give(&file).and_then(|()| launcher.give(folder.path()));
+        given.map_err(SqliteError::io("prepare", &file))?;
         damage.apply(before, &file, stop)?;
         let exact = before.tables.iter().any(|table| table.checksum.is_some());
         match helper::checked(&file, if exact { u64::MAX } else { 0 }, stop) {
@@ -122,12 +124,6 @@ pub(super) fn quoted(name: &str) -> String {
 
 fn bad(before: &DatabaseTruth) -> StoredError {
     StoredError::Content { what: TRUTH.into(), reason: format!("the path {:?} cannot be read", before.path) }
-}
-
-fn unhex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-    let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<_>>()?;
-    (hex(&bytes) == digits).then_some(bytes)
 }
 
 fn compare(proof: &mut Proof, before: &DatabaseTruth, now: &DatabaseTruth) {

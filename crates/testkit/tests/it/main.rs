@@ -9,6 +9,7 @@ mod e2e;
 mod edges;
 mod nth_failure;
 mod power_cut;
+mod promises;
 mod publish;
 mod scenario;
 mod second_vault;

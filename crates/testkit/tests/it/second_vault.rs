@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vow_base::disk::Disk;
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
-use vow_base::vault::{Introduced, Kind, Retrieve, VaultError, Watch};
+use vow_base::vault::{Deposit, Introduced, Kind, Retrieve, VaultError, Watch};
 use vow_base::{HostId, ObjectId};
 use vow_testkit::fixture::{FakeHost, Snapshot};
 use vow_testkit::mem_disk::{Fate, Fault};
@@ -320,7 +320,6 @@ fn damage_that_nobody_can_heal_is_moved_aside_and_asked_of_the_host_again() {
     let report = pair.near.scrub(&[], &ScrubOptions::default(), &go_on).unwrap();
     assert_eq!(report.open().count(), 1);
     assert_eq!(report.found[0].outcome, Outcome::Quarantined);
-    use vow_base::vault::Deposit;
     let deposit = pair.near.deposit(&pair.host.public()).unwrap();
     assert_eq!(deposit.missing(Kind::Pack, &[pack.id]).unwrap(), [pack.id]);
     deposit.put(Kind::Pack, &pack.id, &pack.bytes).unwrap();
@@ -380,13 +379,13 @@ fn a_vault_left_to_itself_sweeps_scrubs_and_replicates() {
             duties::scrub(pair.far.clone(), None, vec![Arc::new(pair.near.clone())], day),
         ])
     };
-    let round = |pair: &Pair| -> Vec<Standing> {
-        let chores = chores(pair);
-        while chores.do_one(&FixedClock(9), &AtomicBool::new(false), &|_| {}) {}
+    let round = |pair: &Pair, days: i64| -> Vec<Standing> {
+        let (chores, clock) = (chores(pair), FixedClock(9 + days * 86_400_000_000_000));
+        while chores.do_one(&clock, &AtomicBool::new(false), &|_| {}) {}
         chores.standing()
     };
     let good = |standing: &[Standing]| standing.iter().all(|chore| matches!(chore.said, Some(Ok(_))));
-    let standing = round(&pair);
+    let standing = round(&pair, 0);
     assert!(good(&standing), "{standing:?}");
     pair.assert_whole(&pair.far, &pair.taken);
 
@@ -396,9 +395,22 @@ fn a_vault_left_to_itself_sweeps_scrubs_and_replicates() {
         disk.damage(&pair.path(Kind::Pack, &id), |bytes| bytes[50] ^= 1);
     }
     pair.take();
-    let standing = round(&pair);
+    let standing = round(&pair, 2);
     assert!(matches!(&standing[1].said, Some(Ok(text)) if text.contains("1 snapshots")), "{standing:?}");
     assert!(matches!(&standing[2].said, Some(Err(text)) if text.contains(&two.to_string())), "{standing:?}");
     pair.assert_whole(&pair.far, &pair.taken[..1]);
     pair.assert_whole(&pair.far, &pair.taken[2..]);
+    // A process that starts anew has not forgotten it, and a new round that has not come there yet has not either.
+    let restarted = chores(&pair).standing();
+    assert!(
+        matches!(&restarted[2].said, Some(Err(text)) if text.contains(&two.to_string())),
+        "{restarted:?}"
+    );
+    assert!(restarted[2].failing_since.is_some() && restarted[2].last_good.is_none(), "{restarted:?}");
+    // Somebody brings it back by hand: the next look sees that, and it is well.
+    let bytes = &pair.taken[1].of_kind(Kind::Pack)[0].bytes;
+    pair.far.deposit(&pair.host.public()).unwrap().put(Kind::Pack, &two, bytes).unwrap();
+    let standing = round(&pair, 4);
+    assert!(matches!(standing[2].said, Some(Ok(_))), "{standing:?}");
+    pair.assert_whole(&pair.far, &pair.taken);
 }

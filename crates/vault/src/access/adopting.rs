@@ -93,7 +93,7 @@ impl Inner {
 }
 
 /// What a host says of itself, if it is this host that says it, and proper names.
-fn word_of(host: &PublicKey, stored: &[u8]) -> Result<Introduction, VaultError> {
+pub(super) fn word_of(host: &PublicKey, stored: &[u8]) -> Result<Introduction, VaultError> {
     let what = || format!("the introduction of host {}", host.host_id().short());
     let said = Introduction::open(stored).map_err(|source| VaultError::Signed { what: what(), source })?;
     let named = is_name(&said.name) && (said.tenant.is_empty() || is_name(&said.tenant));

@@ -53,9 +53,10 @@ impl AccessBook {
             return Ok(access);
         }
         let access = self.vault.access_of(key)?;
-        if let Access::Host(host) = access
-            && self.host(&host).is_none()
-        {
+        let is_host = matches!(access, Access::Host(_));
+        // One that has joined since, or was shut out since.
+        if is_host != self.host(&key.host_id()).is_some_and(|record| !record.revoked) {
+            self.forget_host(&key.host_id());
             self.refresh_hosts()?;
         }
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,6 +74,14 @@ impl AccessBook {
     /// Looks everything up anew from now on.
     pub fn forget(&self) {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Looks at what is on record of a host anew, the next time that hosts are looked for: somebody has shut it out, or let it in.
+    pub fn forget_host(&self, host: &HostId) {
+        let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        if hosts.contains_key(host) {
+            Arc::make_mut(&mut hosts).remove(host);
+        }
     }
 
     /// What is on record of a host; never looks at the storage.

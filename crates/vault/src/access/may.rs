@@ -24,6 +24,8 @@ pub enum Verb {
     Seen,
     /// What a host said of itself when it joined.
     Introduction,
+    /// Say that, for a host that joined without.
+    Introduce,
     /// Ledger entries of every kind.
     Ledger,
     /// The vault's health.
@@ -82,6 +84,7 @@ impl Verb {
             Self::Witness => "witness",
             Self::Seen => "seen",
             Self::Introduction => "introduction",
+            Self::Introduce => "introduce",
             Self::Ledger => "ledger",
             Self::Status => "status",
             Self::Metrics => "metrics",
@@ -139,11 +142,10 @@ pub fn may(access: &Access, verb: Verb, of: Option<Target<'_>>) -> bool {
 /// Whether it is about one host.
 fn needs_host(verb: Verb) -> bool {
     use Verb::{About, Commit, Head, Health, Hosts, Join, Ledger, List, Metrics, Missing, Prove, Put, Read};
-    use Verb::{Introduction, Receipts, Seen, Snapshots, Status, Witness};
+    use Verb::{Introduce, Introduction, Receipts, Seen, Snapshots, Status, Witness};
     match verb {
-        Receipts | Snapshots | Introduction | List(_) | Missing(_) | Read(_) | Put(_) | Commit | Prove => {
-            true
-        }
+        Receipts | Snapshots | Introduction | Introduce => true,
+        List(_) | Missing(_) | Read(_) | Put(_) | Commit | Prove => true,
         About | Health | Join | Hosts | Head | Witness | Seen | Ledger | Status | Metrics => false,
     }
 }
@@ -158,7 +160,8 @@ fn host_may(verb: Verb) -> bool {
     match verb {
         Verb::Put(kind) => kind != Kind::Manifest,
         Verb::List(kind) | Verb::Read(kind) => kind == Kind::Index,
-        Verb::Missing(_) | Verb::Commit | Verb::Receipts | Verb::Head | Verb::Witness => true,
+        Verb::Missing(_) | Verb::Commit | Verb::Introduce => true,
+        Verb::Receipts | Verb::Head | Verb::Witness => true,
         _ => false,
     }
 }

@@ -1,26 +1,22 @@
 //! The duties of a vault, as chores: sweep every day, read everything again within a term, pull from other vaults.
 
+use super::progress::Progress;
 use super::{Chore, Said};
 use crate::replicate::ReplicateOptions;
-use crate::scrub::{Cursor, ScrubOptions};
-use crate::storage::Storage;
+use crate::scrub::ScrubOptions;
 use crate::storage::s3::{Finding, ProbeReport, S3Storage, Weight};
 use crate::sweep::SweepOptions;
-use crate::tree;
 use crate::vault::Vault;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use vow_base::HostId;
 use vow_base::clock::Nanos;
 use vow_base::disk::DiskError;
 use vow_base::vault::{Kind, Peer, Retrieve, VaultError};
 
 /// The name of the chore that reads everything again.
 pub const SCRUB: &str = "scrub";
-/// Where scrubs remember how far they came.
-const SCRUB_FOLDER: &str = "cache/scrub";
 /// A part of a scrub reads at least so many bytes.
 const SCRUB_LEAST_BYTES: u64 = 256 << 20;
 /// So many of what is wrong are named.
@@ -40,7 +36,8 @@ pub fn sweep(vault: Vault, every: Duration) -> Result<Chore, VaultError> {
     Ok(Chore { name: "sweep".into(), every, last, said: None, work: Box::new(work) })
 }
 
-/// Reads everything again within `term`, a part at a time, and heals from `levels` what it can. What nobody could heal is a failure until it is healed.
+/// Reads everything again within `term`, a part at a time, and heals from `levels` what it can. What nobody could heal is a failure until it is healed,
+/// over starts and rounds.
 ///
 /// In a bucket each round begins with a look for what somebody with the bucket's credentials has hidden.
 pub fn scrub(
@@ -49,36 +46,45 @@ pub fn scrub(
     levels: Vec<Arc<dyn Retrieve>>,
     term: Duration,
 ) -> Chore {
-    let every = term / SCRUB_PARTS;
-    let mut open = Vec::new();
+    let every = scrub_every(term);
+    let (last, said) = (Progress::last(&vault), wrong(&Progress::load(&vault)).map(Err));
     let work = move |stop: &AtomicBool| -> Said {
-        let cursor = remembered(&vault);
-        if cursor.is_none() {
-            // A new round looks at everything again, so what is still wrong is found again.
-            open.clear();
+        let mut progress = Progress::load(&vault);
+        if progress.cursor.is_none() {
             let hidden = bucket.as_ref().map(S3Storage::hidden).transpose().map_err(|e| e.to_string())?;
-            open.extend(hidden.iter().flatten().map(ToString::to_string));
+            progress.begin_round(hidden.iter().flatten().map(ToString::to_string).collect());
         }
         let all = stored_bytes(&vault).map_err(|e| e.to_string())?;
         let budget_bytes = (all / u64::from(SCRUB_PARTS)).max(SCRUB_LEAST_BYTES);
-        let options = ScrubOptions { budget_bytes, cursor, threads: 1, ..ScrubOptions::default() };
+        let options =
+            ScrubOptions { budget_bytes, cursor: progress.cursor, threads: 1, ..ScrubOptions::default() };
         let levels: Vec<&dyn Retrieve> = levels.iter().map(|level| &**level).collect();
         let report = vault.scrub(&levels, &options, &|_| flow(stop)).map_err(|e| e.to_string())?;
-        remember(&vault, report.cursor.as_ref()).map_err(|e| e.to_string())?;
-        open.extend(report.open().map(|found| {
-            let (kind, id) = found.object;
-            format!("host {}: {kind} {id}: {}", found.host.short(), found.reason)
-        }));
-        let read = format!("read {} objects, {} bytes", report.objects, report.bytes);
-        match open.len() {
-            0 => Ok(format!("{read}; {} found and healed", report.found.len())),
-            more => Err(format!(
-                "{more} objects are hidden, damaged or missing, and no other level has the latter: {}",
-                named(&open)
-            )),
-        }
+        progress.take(&report, |host, kind, id| vault.inner.get(host, kind, id).is_ok());
+        progress.store(&vault).map_err(|e| e.to_string())?;
+        let healed = report.found.len();
+        let read =
+            format!("read {} objects, {} bytes; {healed} found and healed", report.objects, report.bytes);
+        wrong(&progress).map_or(Ok(read), Err)
     };
-    Chore { name: SCRUB.into(), every, last: None, said: None, work: Box::new(work) }
+    Chore { name: SCRUB.into(), every, last, said, work: Box::new(work) }
+}
+
+/// What a scrub has found that nobody has healed yet.
+fn wrong(progress: &Progress) -> Option<String> {
+    let open = progress.sentences();
+    (!open.is_empty()).then(|| {
+        format!(
+            "{} objects are hidden, damaged or missing, and no other level has the latter: {}",
+            open.len(),
+            named(&open)
+        )
+    })
+}
+
+/// How often a part is read, so that everything is read within the term.
+pub fn scrub_every(term: Duration) -> Duration {
+    term / SCRUB_PARTS
 }
 
 /// Pulls from another vault. What could not be copied is a failure until it is.
@@ -113,7 +119,8 @@ pub fn replicate(vault: Vault, name: &str, from: Arc<dyn Peer>, every: Duration)
     Chore { name: format!("replicate {name}"), every, last: None, said: None, work: Box::new(work) }
 }
 
-/// Tries whether a bucket refuses what it must. One that does not is a failure until it does; with `must_lock` also one that locks nothing.
+/// Tries whether a bucket refuses what it must, and whether its settings take nothing away. One that does not is a failure until it does; with
+/// `must_lock` also one that locks nothing.
 ///
 /// `first` is what a probe said that was made at `last`, before the vault was served.
 pub fn probe(bucket: S3Storage, every: Duration, must_lock: bool, first: Said, last: Nanos) -> Chore {
@@ -130,7 +137,8 @@ pub fn probed(report: &Result<ProbeReport, DiskError>, must_lock: bool) -> Said 
     };
     match report.weight() {
         Weight::Unusable => Err(says(Weight::Unusable)),
-        Weight::Weak if must_lock => Err(says(Weight::Weak)),
+        Weight::Harmful if !must_lock => Err(says(Weight::Harmful)),
+        Weight::Weak | Weight::Harmful if must_lock => Err(says(Weight::Weak)),
         _ => Ok(says(Weight::Good)),
     }
 }
@@ -152,43 +160,8 @@ fn stored_bytes(vault: &Vault) -> Result<u64, VaultError> {
     let mut all = 0;
     for key in vault.hosts()? {
         for kind in [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest] {
-            let objects = vault.objects(&key.host_id(), kind)?;
-            all += objects.into_iter().map(|(_, length)| length).sum::<u64>();
+            all += vault.stored_in(&key.host_id(), kind)?.1;
         }
     }
     Ok(all)
-}
-
-/// Where the last part of a scrub ended; nothing before the first, after a whole round, or when the cache was thrown away.
-fn remembered(vault: &Vault) -> Option<Cursor> {
-    let storage = &*vault.inner.storage;
-    let newest = storage.names(SCRUB_FOLDER).ok()?.pop()?;
-    let text = storage.read(&format!("{SCRUB_FOLDER}/{newest}"), 256).ok()?;
-    let text = String::from_utf8(text).ok()?;
-    let mut words = text.split_whitespace();
-    let host: HostId = words.next()?.parse().ok()?;
-    let kind = words.next()?;
-    let kind =
-        [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest].into_iter().find(|of| of.folder() == kind)?;
-    Some((host, kind, words.next()?.parse().ok()?))
-}
-
-/// Nothing is replaced, not even here: a new name is made, and older ones are taken away.
-fn remember(vault: &Vault, cursor: Option<&Cursor>) -> Result<(), VaultError> {
-    let storage: &dyn Storage = &*vault.inner.storage;
-    storage.make_folder(SCRUB_FOLDER)?;
-    let older = storage.list(SCRUB_FOLDER)?;
-    let after = older.last().and_then(|item| item.name.parse::<u64>().ok()).unwrap_or(0);
-    let text = match cursor {
-        Some((host, kind, id)) => format!("{host} {} {id}\n", kind.folder()),
-        None => "a whole round is done\n".to_owned(),
-    };
-    let name = format!("{SCRUB_FOLDER}/{}", tree::entry_name(after + 1));
-    storage.create(&name, text.as_bytes(), None).map_err(crate::vault::text_error)?;
-    for item in older {
-        if let Some(stat) = &item.stat {
-            storage.remove(&format!("{SCRUB_FOLDER}/{}", item.name), stat)?;
-        }
-    }
-    Ok(())
 }

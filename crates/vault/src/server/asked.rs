@@ -49,6 +49,7 @@ pub(crate) fn verb_of(method: &Method, route: Route) -> Option<Verb> {
         ("GET", Route::Host(_, Spot::Receipts)) => Verb::Receipts,
         ("GET", Route::Host(_, Spot::Snapshots)) => Verb::Snapshots,
         ("GET", Route::Host(_, Spot::Introduction)) => Verb::Introduction,
+        ("PUT", Route::Host(_, Spot::Introduction)) => Verb::Introduce,
         ("GET", Route::Host(_, Spot::Objects(kind))) => Verb::List(kind),
         ("POST", Route::Host(_, Spot::Missing(kind))) => Verb::Missing(kind),
         ("GET" | "HEAD", Route::Host(_, Spot::Object(kind, _))) => Verb::Read(kind),
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn everything_in_the_document_is_known_here() {
         let documented = documented();
-        assert_eq!(documented.len(), 19);
+        assert_eq!(documented.len(), 20);
         for (template, method, name) in documented {
             for target in targets(&template) {
                 let verb = read(&method, &target).unwrap_or_else(|| panic!("{method} {target}"));

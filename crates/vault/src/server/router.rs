@@ -23,7 +23,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/status", get(watch::status))
         .route("/v1/hosts/{host}/receipts", get(ledger::receipts))
         .route("/v1/hosts/{host}/snapshots", get(ledger::snapshots))
-        .route("/v1/hosts/{host}/introduction", get(hosts::introduction))
+        .route("/v1/hosts/{host}/introduction", get(hosts::introduction).put(hosts::introduce))
         .route("/v1/hosts/{host}/{kind}", get(objects::list))
         .route("/v1/hosts/{host}/{kind}/missing", post(objects::missing))
         .route("/v1/hosts/{host}/manifests/{id}", get(objects::read).put(put::commit))

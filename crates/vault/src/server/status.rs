@@ -10,6 +10,8 @@ use vow_base::vault::{VaultError, Watch};
 use vow_protocol::wire::{ChoreHealth, Counts, Finding, Hex, HostHealth, Pass, Space, Status};
 
 const NANOS_IN_AN_HOUR: Nanos = 3600 * 1_000_000_000;
+/// A failure of the storage is a finding for so long.
+const TROUBLE_LASTS: Nanos = 24 * NANOS_IN_AN_HOUR;
 
 /// The health of the vault now. Looks at the storage, little.
 pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
@@ -54,7 +56,8 @@ pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
     if let Some(why) = &trouble.read_only {
         findings.push(finding("read-only", format!("nothing can be stored: {why}"), now));
     }
-    if let Some((at, what)) = trouble.last {
+    // What is still wrong is met again, by requests or by the scrub; what was once is over.
+    if let Some((at, what)) = trouble.last.filter(|(at, _)| now.saturating_sub(*at) < TROUBLE_LASTS) {
         findings.push(finding("storage", format!("the storage failed: {what}"), at));
     }
     if let Some(doubt) = &clock_doubt {

@@ -7,6 +7,7 @@
 use super::{Item, Space, Stat, Storage, Upload};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,6 +126,24 @@ impl Storage for CachedStorage {
         }
     }
 
+    fn reads(&self, names: &[String], limit_bytes: u64) -> Result<Vec<Vec<u8>>, DiskError> {
+        let known = |name: &String| self.recall(name).filter(|bytes| bytes.len() as u64 <= limit_bytes);
+        let known: Vec<_> = names.iter().map(|name| known(name).filter(|_| is_kept(name))).collect();
+        let unknown = names.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let unknown: Vec<String> = unknown.map(|(name, _)| name.clone()).collect();
+        let mut read = self.beneath.reads(&unknown, limit_bytes)?.into_iter();
+        let all = names.iter().zip(known).filter_map(|(name, known)| match known {
+            Some(bytes) => Some(bytes.to_vec()),
+            // As many as were asked for: all or an error.
+            None => read.next().inspect(|bytes| {
+                if is_kept(name) {
+                    self.keep(name, bytes);
+                }
+            }),
+        });
+        Ok(all.collect())
+    }
+
     fn remove(&self, name: &str, seen: &Stat) -> Result<(), DiskError> {
         self.forget(name);
         self.beneath.remove(name, seen)
@@ -170,6 +189,15 @@ impl Storage for CachedStorage {
 
     fn names_after(&self, folder: &str, name: &str) -> Result<Vec<String>, DiskError> {
         self.beneath.names_after(folder, name)
+    }
+
+    fn list_below(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<(), DiskError> {
+        self.beneath.list_below(folder, after, sink)
     }
 
     fn has_folders(&self) -> bool {

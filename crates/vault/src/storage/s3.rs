@@ -10,6 +10,7 @@
 use super::{Item, Space, Stat, Storage, Upload};
 use futures_util::{StreamExt, TryStreamExt};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +25,10 @@ mod budget;
 mod connect;
 mod failure;
 mod hidden;
+mod lifecycle;
 mod listing;
 mod locks;
+mod policy;
 mod probe;
 mod settings;
 mod signing;
@@ -34,6 +37,7 @@ mod upload;
 mod xml;
 
 use address::Address;
+use admin::Admin;
 use budget::Budget;
 use failure::Failure;
 pub use hidden::Hidden;
@@ -125,18 +129,49 @@ struct Inner {
 }
 
 impl S3Storage {
+    /// Whether this is the address of a bucket. The error never repeats it: people put credentials into addresses.
+    pub fn check_url(url: &str) -> Result<(), S3Error> {
+        Address::parse(url).map(|_| ()).map_err(S3Error::Url)
+    }
+
     /// Opens `s3://BUCKET/PREFIX` with the AWS_ variables of an environment, such as `std::env::vars()`. Asks for the bucket's settings.
     pub fn open(
         url: &str,
         env: impl IntoIterator<Item = (String, String)>,
         options: S3Options,
     ) -> Result<Self, S3Error> {
+        Self::connect(url, env, options, async |admin| {
+            let versions = admin.versioning().await?;
+            Ok(Protection { versions, locks: versions && admin.lock_enabled().await? })
+        })
+    }
+
+    /// Opens `s3://BUCKET/PREFIX` to read from it, with credentials that may do no more than that: to see objects and list them.
+    ///
+    /// What is hidden behind a delete marker is read where these credentials may see versions, and is not there where they may not.
+    pub fn open_to_read(url: &str, env: impl IntoIterator<Item = (String, String)>) -> Result<Self, S3Error> {
+        Self::connect(url, env, S3Options::default(), async |admin| {
+            let versions = match admin.versioning().await {
+                // The setting is not for everybody to see; what counts here is whether versions are.
+                Err(failure) if failure.has_status(403) => admin.shows_versions().await?,
+                other => other?,
+            };
+            Ok(Protection { versions, locks: false })
+        })
+    }
+
+    fn connect(
+        url: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+        options: S3Options,
+        ask: impl AsyncFnOnce(&Admin) -> Result<Protection, Failure>,
+    ) -> Result<Self, S3Error> {
         let address = Address::parse(url).map_err(S3Error::Url)?;
         let connection = connect::connect(&address, env, options.patience)?;
         let runtime = Runtime::new().map_err(|error| S3Error::Settings(format!("no threads: {error}")))?;
-        let ask = |failure: Failure| failure.at("ask for the settings of the bucket of", &address, "");
-        let versions = runtime.block_on(connection.admin.versioning()).map_err(ask)?;
-        let locks = versions && runtime.block_on(connection.admin.lock_enabled()).map_err(ask)?;
+        let asked = runtime.block_on(ask(&connection.admin));
+        let Protection { versions, locks } =
+            asked.map_err(|failure| failure.at("ask for the settings of the bucket of", &address, ""))?;
         let budget = Budget::new(options.buffer_bytes, OBJECT_LIMIT_BYTES);
         let store = Store {
             address,
@@ -160,6 +195,11 @@ impl S3Storage {
     /// Tries everything that must not work, on an object of its own. At the start, and daily: settings and stores change.
     pub fn probe(&self) -> Result<ProbeReport, DiskError> {
         self.run("probe", "probe", |store| store.probe())
+    }
+
+    /// What the bucket's settings would do to a vault later, without trying anything: a part of [`S3Storage::probe`].
+    pub fn look_at_settings(&self) -> Result<Vec<Finding>, DiskError> {
+        self.run("look at the settings of", "", |store| store.look_at_settings())
     }
 
     /// Objects that somebody has hidden behind a delete marker, or put another object over. They are still there. Looks at every version
@@ -234,6 +274,10 @@ impl Storage for S3Storage {
         self.run("read", name, |store| async move { store.read(&key, limit_bytes).await })
     }
 
+    fn reads(&self, names: &[String], limit_bytes: u64) -> Result<Vec<Vec<u8>>, DiskError> {
+        self.each("read", names, |store, key| async move { store.read(&key, limit_bytes).await })
+    }
+
     fn read_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, DiskError> {
         let key = self.key(name)?;
         self.run("read", name, |store| async move { store.read_range(&key, offset, length).await })
@@ -258,6 +302,16 @@ impl Storage for S3Storage {
         let listed = self.run("list", folder, |store| async move { store.list(&prefix, Some(name)).await });
         // A folder of the very name comes after it with its slash, and not without.
         Ok(listed?.into_iter().map(|item| item.name).filter(|found| found.as_str() > name).collect())
+    }
+
+    fn list_below(
+        &self,
+        folder: &str,
+        after: Option<&str>,
+        sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<(), DiskError> {
+        let prefix = self.inner.store.address.folder(folder)?;
+        self.run("list", folder, |store| async move { store.list_below(&prefix, after, sink).await })
     }
 
     fn has_folders(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use vow_base::introduction::Introduction;
+use vow_base::publish::Published;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::{Introduced, VaultError, Watch};
 use vow_testkit::mem_disk::Fate;
@@ -95,6 +96,58 @@ fn a_host_that_is_taken_over_later_names_no_further_reader() {
     join(&direct, &host, &[reader], None).unwrap();
     assert!(!direct.adopt(&host.public(), &later).unwrap());
     assert!(!reads(&direct, &thief, &host));
+}
+
+/// A host of the time before introductions: its join asked for readers, and it signed nothing that could travel.
+#[test]
+fn a_host_that_joined_without_a_word_says_it_later_and_a_replica_hears_of_it() {
+    let ((_, near), (_, far)) = (vault(), vault());
+    let (host, reader) = (key(1), key(2).public());
+    join(&near, &host, &[reader], None).unwrap();
+    pull(&far, &near);
+    let id = host.public().host_id();
+    assert!(!near.is_introduced(&id).unwrap() && !reads(&far, &reader, &host));
+    assert_eq!(far.hosts_admitted().unwrap()[0].name, "", "nobody has said whose it is");
+    let said = word(&host, "acme", &[reader]).seal(&host);
+    assert_eq!(near.introduce(&host.public(), &said).unwrap(), Published::New);
+    assert_eq!(near.introduce(&host.public(), &said).unwrap(), Published::AlreadyThere);
+    assert!(near.is_introduced(&id).unwrap());
+    pull(&far, &near);
+    assert!(reads(&far, &reader, &host));
+    let known = far.hosts_admitted().unwrap();
+    assert_eq!((&*known[0].tenant, &*known[0].name), ("acme", "web-1"));
+}
+
+#[test]
+fn what_is_said_later_is_what_the_join_said_and_nothing_more() {
+    let (_, near) = vault();
+    let (host, reader, thief) = (key(1), key(2).public(), key(4).public());
+    join(&near, &host, &[reader], None).unwrap();
+    let refused = |stored: &[u8]| {
+        let error = near.introduce(&host.public(), stored).unwrap_err();
+        assert!(!near.is_introduced(&host.public().host_id()).unwrap());
+        error
+    };
+    // A reader of a thief's, another customer, another host's word, a stranger's signature, garbage.
+    let named = refused(&word(&host, "acme", &[reader, thief]).seal(&host)).to_string();
+    assert!(named.contains(&thief.host_id().short()) && named.contains("join-token"), "{named}");
+    assert!(refused(&word(&host, "other", &[reader]).seal(&host)).to_string().contains("acme/web-1"));
+    refused(&word(&key(5), "acme", &[]).seal(&key(5)));
+    refused(&word(&host, "acme", &[]).seal(&key(5)));
+    refused(b"VOWINTR1");
+    // A reader who was shut out since is not let in elsewhere by it.
+    near.revoke(&reader.host_id(), None, "left").unwrap();
+    refused(&word(&host, "acme", &[reader]).seal(&host));
+    near.introduce(&host.public(), &word(&host, "acme", &[]).seal(&host)).unwrap();
+    // The first word counts, for ever.
+    let later = near.introduce(&host.public(), &word(&host, "acme", &[reader]).seal(&host)).unwrap_err();
+    assert!(later.to_string().contains("already"), "{later}");
+    // Who joined in a folder said nothing that it could be held to; who never joined has nothing to say.
+    let other = key(6);
+    let said = word(&other, "acme", &[]).seal(&other);
+    assert!(matches!(near.introduce(&other.public(), &said), Err(VaultError::NotJoined { .. })));
+    near.join(&other.public()).unwrap();
+    assert!(matches!(near.introduce(&other.public(), &said), Err(VaultError::Refused(_))));
 }
 
 #[test]

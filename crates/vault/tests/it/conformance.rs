@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::time::Duration;
 use vow_base::ObjectId;
 use vow_base::publish::{PublishError, Published};
@@ -238,10 +239,39 @@ fn listing(storage: &dyn Storage, many: usize) {
     let last = names.last().unwrap();
     assert!(storage.names_after("conform/many", last).unwrap().is_empty());
 
+    below(storage, &names);
+
     let top = storage.list("conform").unwrap();
     assert!(top.is_sorted_by(|a, b| a.name < b.name), "sorted, and nothing twice");
     let folders: Vec<_> =
         top.iter().filter(|item| item.stat.is_none()).map(|item| item.name.as_str()).collect();
     assert_eq!(folders, ["many", "sub"]);
     assert!(storage.names("").unwrap().contains(&"conform".to_owned()));
+}
+
+/// One listing of everything below a folder: whole, from the middle, and no further than is wanted.
+fn below(storage: &dyn Storage, many: &BTreeSet<String>) {
+    let all = |after: Option<&str>, most: usize| {
+        let mut names = Vec::new();
+        storage
+            .list_below("conform", after, &mut |item| {
+                assert!(item.stat.is_some(), "objects only: {}", item.name);
+                names.push(item.name);
+                if names.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+            .unwrap();
+        names
+    };
+    let whole = all(None, usize::MAX);
+    let listed = |folder: &str| storage.list(&format!("conform{folder}")).unwrap();
+    let objects = |folder: &str| listed(folder).iter().filter(|item| item.stat.is_some()).count();
+    assert_eq!(whole.len(), objects("") + objects("/many") + objects("/sub"));
+    assert_eq!(whole.iter().collect::<BTreeSet<_>>().len(), whole.len(), "nothing twice");
+    let inside: Vec<_> = whole.iter().filter_map(|name| name.strip_prefix("many/")).collect();
+    assert!(inside.iter().copied().eq(many.iter().map(String::as_str)), "in order");
+    let middle = format!("many/{}", many.iter().nth(many.len() / 2).unwrap());
+    let after = all(Some(&middle), usize::MAX);
+    assert!(after.iter().all(|name| *name > middle) && after.contains(&"sub/damaged".to_owned()));
+    assert_eq!(after.len(), whole.iter().filter(|name| **name > middle).count());
+    assert_eq!(all(Some(&middle), 3), after[..3]);
 }

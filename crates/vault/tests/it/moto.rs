@@ -4,7 +4,7 @@ use crate::conformance::conformance;
 use std::time::Duration;
 use vow_testkit::Moto;
 use vow_vault::storage::Storage;
-use vow_vault::storage::s3::{Finding, S3Options, S3Storage};
+use vow_vault::storage::s3::{Finding, S3Options, S3Storage, Weight};
 
 fn storage(moto: &Moto, bucket: &str) -> S3Storage {
     let options = S3Options { patience: Duration::from_secs(5), ..S3Options::default() };
@@ -31,4 +31,25 @@ fn conforms_with_and_without_versions() {
     let report = plain.probe().unwrap();
     assert!(report.findings.contains(&Finding::VersioningOff), "{:?}", report.findings);
     assert!(plain.read(&report.name, 4096).is_ok());
+}
+
+#[test]
+fn rules_and_policies_that_would_take_away_are_found() {
+    let moto = Moto::start();
+    moto.bucket("rules", true);
+    let storage = storage(&moto, "rules");
+    assert_eq!(storage.look_at_settings().unwrap(), []);
+    let rule = "<LifecycleConfiguration><Rule><ID>tidy</ID><Status>Enabled</Status><Filter><Prefix></Prefix></Filter>\
+                <Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>";
+    moto.set("rules", "lifecycle", rule);
+    let found = storage.look_at_settings().unwrap();
+    assert!(matches!(&found[..], [Finding::Lifecycle(what)] if what.contains("tidy")), "{found:?}");
+    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:DeleteObject*",
+        "Resource": "arn:aws:s3:::rules/*"}]}"#;
+    moto.set("rules", "policy", policy);
+    let report = storage.probe().unwrap();
+    assert_eq!(report.weight(), Weight::Harmful, "{:?}", report.findings);
+    assert!(
+        report.findings.iter().any(|it| matches!(it, Finding::OpenToAll(what) if what.contains("delete")))
+    );
 }

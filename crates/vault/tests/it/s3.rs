@@ -6,4 +6,5 @@ mod hidden;
 mod listings;
 mod locks;
 mod probes;
+mod reading;
 mod secrets;

@@ -307,6 +307,69 @@ fn a_sweep_removes_versions_when_their_lock_has_ended_and_leaves_nothing_behind(
     }
 }
 
+/// Packs seem to lie in 256 folders. In a bucket that is nothing that a listing has to follow.
+#[test]
+fn everything_of_a_host_is_listed_with_as_many_requests_as_it_has_pages() {
+    let double = Double::with(true, true, 50);
+    let (vault, host, mut dice) = (vault(&double), FakeHost::new(1), Dice::new(1));
+    vault.join(&host.public()).unwrap();
+    let deposit = vault.deposit(&host.public()).unwrap();
+    let mut ids: Vec<_> = (0..120)
+        .map(|_| {
+            let pack = Object::random(Kind::Pack, 200, &mut dice);
+            deposit.put(pack.kind, &pack.id, &pack.bytes).unwrap();
+            pack.id
+        })
+        .collect();
+    ids.sort_unstable();
+    double.requests();
+    let listed: Vec<_> =
+        vault.objects(&host.id(), Kind::Pack).unwrap().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(listed, ids);
+    let requests = double.requests();
+    assert!(requests.len() <= 4, "{requests:?}");
+    // A page of it, from the middle: no more than that is asked for.
+    let (page, more) = vault.objects_after(&host.id(), Kind::Pack, Some(&ids[40]), 30).unwrap();
+    assert!(more && page.iter().map(|(id, _)| *id).eq(ids[41..71].iter().copied()));
+    assert!(double.requests().iter().filter(|request| request.contains("versions")).count() == 1);
+    let (page, more) = vault.objects_after(&host.id(), Kind::Pack, Some(&ids[110]), 30).unwrap();
+    assert!(!more && page.len() == 9);
+    // Nothing is passed over in silence.
+    double.bucket().put(&format!("a/vault/hosts/{}/packs/zz/stranger", host.id()), "x".into(), false, None);
+    let error = vault.objects(&host.id(), Kind::Pack).unwrap_err().to_string();
+    assert!(error.contains("zz/stranger") && error.contains("does not belong there"), "{error}");
+}
+
+/// A ledger is read in one go when a vault is opened, whatever of it stands in chapters.
+#[test]
+fn a_long_ledger_is_read_and_what_does_not_fit_is_noticed() {
+    let double = Double::start();
+    let (vault, host, mut dice) = (vault(&double), FakeHost::new(1), Dice::new(1));
+    vault.join(&host.public()).unwrap();
+    taken(&vault, &host, 1, &mut dice);
+    for _ in 0..1050 {
+        vault.accept_clock().unwrap();
+    }
+    let position = vault.state().unwrap().position;
+    let again = self::vault(&double);
+    assert_eq!((again.state().unwrap().position, again.head().unwrap()), (position, vault.head().unwrap()));
+    // A chapter that cannot be read is no evidence: its entries are.
+    let chapter = double.bucket().keys.keys().find(|key| key.contains("cache/chapters/")).unwrap().clone();
+    let damaged = bytes::Bytes::from_static(b"damaged");
+    double.bucket().keys.get_mut(&chapter).unwrap().last_mut().unwrap().bytes = damaged.clone();
+    assert_eq!(self::vault(&double).head().unwrap(), vault.head().unwrap());
+    // And a rebuild makes it anew from them.
+    vault.rebuild().unwrap();
+    assert!(double.bucket().keys[&chapter].iter().all(|version| version.bytes.len() > 100_000));
+    double.bucket().keys.get_mut(&chapter).unwrap().last_mut().unwrap().bytes = damaged.clone();
+    let entry = format!("a/vault/ledger/{:020}", 700);
+    let good = std::mem::replace(&mut double.bucket().keys.get_mut(&entry).unwrap()[0].bytes, damaged);
+    let broken = Vault::open_on(Arc::new(double.storage("a/vault")), Arc::new(SystemClock), None).unwrap();
+    assert!(matches!(broken.state(), Err(VaultError::Ledger { position: 700, .. })));
+    double.bucket().keys.get_mut(&entry).unwrap()[0].bytes = good;
+    assert_eq!(broken.state().unwrap().position, position);
+}
+
 fn reads(requests: &[String], of: &str) -> usize {
     requests.iter().filter(|request| request.starts_with("GET ") && request.contains(of)).count()
 }

@@ -15,8 +15,12 @@ pub(super) fn xml(bytes: &[u8], top: Option<&str>) -> Checked {
         let event = reader
             .read_event_into(&mut buffer)
             .map_err(|error| format!("it is not well-formed at byte {at}: {error}"))?;
+        let opens = matches!(event, Event::Start(_));
         match event {
-            Event::Start(element) | Event::Empty(element) if depth == 0 && !seen => {
+            Event::Start(_) | Event::Empty(_) if depth == 0 && seen => {
+                return Err("it has a second element at its top".into());
+            }
+            Event::Start(element) | Event::Empty(element) if depth == 0 => {
                 seen = true;
                 let local = element.local_name();
                 let name = String::from_utf8_lossy(local.as_ref()).into_owned();
@@ -26,7 +30,7 @@ pub(super) fn xml(bytes: &[u8], top: Option<&str>) -> Checked {
                         top.unwrap_or_default()
                     ));
                 }
-                depth += u32::from(!buffer_is_empty_element(bytes, at, reader.buffer_position()));
+                depth += u32::from(opens);
             }
             Event::Start(_) => depth += 1,
             Event::End(_) => depth = depth.saturating_sub(1),
@@ -37,14 +41,6 @@ pub(super) fn xml(bytes: &[u8], top: Option<&str>) -> Checked {
         }
         buffer.clear();
     }
-}
-
-/// Whether what was read between two places is `<name …/>`.
-fn buffer_is_empty_element(bytes: &[u8], from: u64, to: u64) -> bool {
-    let piece = usize::try_from(from).ok().zip(usize::try_from(to).ok());
-    piece
-        .and_then(|(from, to)| bytes.get(from..to))
-        .is_some_and(|piece| piece.trim_ascii_end().ends_with(b"/>"))
 }
 
 /// A head, an end mark, and a table of objects where the end says that it is. What is drawn on the pages is not looked at.

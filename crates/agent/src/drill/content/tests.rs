@@ -104,6 +104,10 @@ fn images_are_decoded_completely() {
     wrong("a.png", &[0; 4096], "zero bytes");
     wrong("a.png", b"", "empty");
     wrong("a.png", b"<html>sorry</html>", "should be a PNG");
+    // A bomb: so many pixels are not decoded, and that is said.
+    let mut bomb = picture(Gif);
+    bomb[6..10].copy_from_slice(&[0xff, 0xff, 0xff, 0xff]);
+    assert!(matches!(says("a.gif", &bomb), Finding::Unchecked(_)), "{:?}", says("a.gif", &bomb));
 }
 
 #[test]
@@ -113,6 +117,7 @@ fn documents_end_where_they_must() {
     wrong("a.svg", b"<html></html>", "\"html\"");
     wrong("a.svg", b"<svg><g></svg>", "not well-formed");
     wrong("a.xml", b"<a><b></b>", "cut off");
+    wrong("a.xml", b"<a/><b/>", "second element");
     right("a.html", b"<!doctype html><html><body class=\"x\"><p>5 < 6<!-- > --><script>if (a<b) {}</script></body></html>");
     right("a.html", b"{% block x %}<p>a partial{% endblock %}");
     wrong("a.html", b"<html><body><p>half a pag", "no end");

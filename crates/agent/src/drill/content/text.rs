@@ -18,7 +18,7 @@ pub(super) fn json(data: &mut dyn Read) -> Checked {
     })
 }
 
-/// Text, no tab in an indentation, no quotation that is open at the end of a flow. Whether it means anything is not checked.
+/// Text, and no tab in an indentation. Whether it means anything is not checked.
 pub(super) fn yaml(bytes: &[u8]) -> Checked {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     // A block of text may hold anything.

@@ -10,7 +10,7 @@ use toml::Spanned;
 use vow_sources::question::{Question, Wanted};
 
 /// A source is proven within a week when the plan does not say.
-const DRILL_WITHIN_SECS: u64 = 7 * 86_400;
+pub const DRILL_WITHIN_SECS: u64 = 7 * 86_400;
 
 /// Types whose databases can be asked.
 const WITH_SQL: [&str; 3] = ["postgres", "mariadb", "sqlite"];
@@ -26,8 +26,15 @@ pub struct DrillPlan {
     pub site: Option<Site>,
     /// Seconds within which it should be restored.
     pub restore_target_secs: Option<u64>,
+    /// Seconds within which it is to be proven again, where the plan says so.
+    pub within_secs: Option<u64>,
+}
+
+impl DrillPlan {
     /// Seconds within which it is to be proven again.
-    pub within_secs: u64,
+    pub fn term_secs(&self) -> u64 {
+        self.within_secs.unwrap_or(DRILL_WITHIN_SECS)
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,7 +73,7 @@ pub(super) fn plan(common: &Common) -> Checked<DrillPlan> {
         questions,
         site: common.site.as_ref().map(|raw| site(raw, kind)).transpose()?,
         restore_target_secs: common.restore_target.as_ref().map(term).transpose()?,
-        within_secs: common.drill_within.as_ref().map(term).transpose()?.unwrap_or(DRILL_WITHIN_SECS),
+        within_secs: common.drill_within.as_ref().map(term).transpose()?,
     })
 }
 

@@ -230,6 +230,7 @@ fn expected(config: &Config, source: &SourcePlan) -> Expected {
         next_secs: crate::reporting::next_secs(config, &source.name, now_secs()),
         levels: config.vaults.iter().map(|vault| vault.name.clone()).collect(),
         restore_target_secs: source.drill.restore_target_secs,
+        drill_within_secs: source.drill.within_secs,
     }
 }
 

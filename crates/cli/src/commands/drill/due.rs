@@ -14,12 +14,11 @@ use vow_agent::drill::debt::{Asset, Budget, guessed_secs, plan};
 use vow_agent::drill::proofs;
 use vow_agent::drill::rotation::Sample;
 use vow_agent::drill::source::now_secs;
+use vow_agent::plan::DRILL_WITHIN_SECS;
 use vow_base::id::hex;
 use vow_protocol::report::Verdict;
 
 const MINUTES: u64 = 120;
-/// Without a plan a source is to be proven within a week.
-const WITHIN_SECS: u64 = 7 * 86_400;
 
 /// Drills what is due.
 pub(super) fn run(
@@ -37,8 +36,8 @@ pub(super) fn run(
     let mut left: Vec<_> = night.left.iter().map(|(number, why)| (*number, why.clone())).collect();
     let mut done: Vec<Proven> = Vec::new();
     for due in &night.due {
-        // Costs are estimates; the clock decides. The first one is done in any case.
-        if !done.is_empty() && began.elapsed().as_secs_f64() > secs {
+        // Costs are estimates; the clock decides. The first one that there was anything to drill of is done in any case.
+        if done.iter().any(Proven::had_snapshot) && began.elapsed().as_secs_f64() > secs {
             left.push((due.asset, "the time is used up".to_owned()));
             continue;
         }
@@ -82,7 +81,7 @@ fn asset(reading: &Reading, drills: &Drills<'_>, target: &Target<'_>) -> Asset {
         .config
         .as_ref()
         .and_then(|config| config.sources.iter().find(|source| source.name == target.source))
-        .map_or(WITHIN_SECS, |source| source.drill.within_secs);
+        .map_or(DRILL_WITHIN_SECS, |source| source.drill.term_secs());
     let Ok((place, info)) = &target.found else {
         // Nothing to restore is said at once, and costs nothing.
         let (proven_secs, tried_secs) = (None, None);

@@ -48,6 +48,11 @@ impl Proven {
         }
     }
 
+    /// Whether there was anything to drill.
+    pub(super) fn had_snapshot(&self) -> bool {
+        self.host.is_some()
+    }
+
     /// There was nothing to drill.
     pub(super) fn without(target: &Target<'_>, why: &Why, config: Option<&Config>) -> Self {
         let of_plan =
@@ -75,7 +80,8 @@ impl Proven {
             bytes: 0,
             problems,
             blocked,
-            restore_target_secs: plan.and_then(|plan| plan.drill.restore_target_secs),
+            restore_target_secs: plan.as_ref().and_then(|plan| plan.drill.restore_target_secs),
+            drill_within_secs: plan.and_then(|plan| plan.drill.within_secs),
         };
         Self {
             source: target.source.clone(),

@@ -165,10 +165,7 @@ pub(crate) fn join(
     let plan = VaultPlan::at(name, Place::Address(token.address.clone()));
     let vault = RemoteVault::new(&token.address, token.fingerprint, key, level::options(&plan))?;
     // A host says it once more, signed, for the vaults that copy from this one.
-    let introduction = tenant.map(|tenant| {
-        let (tenant, name, readers) = (tenant.to_owned(), name.to_owned(), unique(readers));
-        Introduction { host: key.public(), tenant, name, readers }.seal(key)
-    });
+    let introduction = tenant.map(|tenant| introduction(key, tenant, name, readers));
     let introduction = introduction.as_deref();
     let joined = vault.join(&token.secret, JoinAs { tenant, name, readers, introduction });
     joined.map_err(|error| {
@@ -181,6 +178,12 @@ pub(crate) fn join(
             false => failure,
         }
     })
+}
+
+/// What a host says of itself, signed.
+pub(crate) fn introduction(key: &SigningKey, tenant: &str, name: &str, readers: &[PublicKey]) -> Vec<u8> {
+    let (tenant, name, readers) = (tenant.to_owned(), name.to_owned(), unique(readers));
+    Introduction { host: key.public(), tenant, name, readers }.seal(key)
 }
 
 /// Each once, in their order, as a vault takes them.

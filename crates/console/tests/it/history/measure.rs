@@ -231,6 +231,7 @@ fn around(host: &HostFacts, source: &Source) -> Around {
             next_secs: None,
             levels: LEVELS.iter().map(|name| (*name).to_owned()).collect(),
             restore_target_secs: Some(3600),
+            drill_within_secs: None,
         }),
         levels: levels.collect(),
         last_run: None,
@@ -320,6 +321,7 @@ fn drill(dice: &mut Dice, state: &mut State, place: usize, incidents: &[Incident
         },
         blocked: vec![],
         restore_target_secs: Some(3600),
+        drill_within_secs: None,
     };
     state.around.proofs.push(Proof { report: format!("drill/{now}"), received_secs: now, body });
     let excess = state.around.proofs.len().saturating_sub(4);

@@ -82,8 +82,15 @@ fn the_vault_decides_on_the_pause_within_bounds() {
     let fake = Fake { random: 0.5, ..Fake::default() };
     let retry = Retry { tries: 2, ..Retry::default() };
     tries(&retry, &fake, Verdict::Passing(Some(Duration::from_secs(30))));
-    tries(&retry, &fake, Verdict::Passing(Some(Duration::from_secs(86_400))));
+    tries(&retry, &fake, Verdict::Passing(Some(Duration::from_secs(500))));
     assert_eq!(seconds(&fake), [30.25, 120.25]);
+    // One that says that it will not be before everybody has given up is believed at once, as with a quota that is used up.
+    let after = Some(Duration::from_secs(3600));
+    for verdict in [Verdict::Passing(after), Verdict::Stubborn(after)] {
+        let patient = Fake::default();
+        assert_eq!(tries(&Retry::default(), &patient, verdict), 1);
+        assert_eq!(patient.now(), Duration::ZERO);
+    }
     // A pause that would end after the total time is not begun.
     let brief = Fake::default();
     let retry = Retry { total: Duration::from_secs(10), ..Retry::default() };

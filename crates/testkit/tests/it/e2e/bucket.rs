@@ -134,6 +134,66 @@ fn two_servers_share_a_bucket_and_a_replica_survives_its_emptying() {
     assert_eq!(scrubbed["open"], 0, "{scrubbed}");
 }
 
+/// The server, its machine and the vault's key are gone. What is left is the bucket, credentials that read it, and the kit.
+#[test]
+fn a_bucket_and_a_kit_are_enough_when_no_server_of_the_vault_is_left() {
+    let (moto, scratch) = (Moto::start(), scratch());
+    moto.bucket("locked", true);
+    let data = data(scratch.path());
+    let mut near = VaultServer::at(&scratch.path().join("near")).with_env(moto.env());
+    let made = near.init(&["--storage", STORAGE, "--despite-lock"]).expect(0);
+    assert!(made.text().contains(&format!("# vault bucket {STORAGE} SHA256:")), "{}", made.story());
+    near.start();
+    let host = Host::joining(&scratch.path().join("host"), &data, &near.token(&["--tenant", "acme"]));
+    let first = host.backup();
+    std::fs::write(data.join("new.txt"), "later\n").unwrap();
+    let second = host.backup();
+    let fingerprint = near.fingerprint();
+    assert_eq!(near.stop(), Some(0));
+    std::fs::remove_dir_all(near.dir()).unwrap();
+    let kit = scratch.path().join("kit.agekey");
+    std::fs::copy(host.identity(), &kit).unwrap();
+    let expected = Tree::read(&data);
+    std::fs::remove_dir_all(host.dir()).unwrap();
+
+    let ask = |words: &str, more: &[&str], env: &[(String, String)]| {
+        let mut command = vow();
+        command.args(words.split(' ')).args(more).arg("--identity").arg(&kit).envs(env.iter().cloned());
+        run(&mut command)
+    };
+    let (env, at) = (moto.env(), ["--vault", STORAGE]);
+    let listed = ask("snapshots --json", &at, &env).expect(0);
+    assert!(listed.text().contains(&first) && listed.text().contains(&second), "{}", listed.story());
+    assert!(ask(&format!("ls -R {second}"), &at, &env).expect(0).text().contains("new.txt"));
+    let checked = ask("check --read-data --json", &at, &env).expect(0).summary();
+    assert_eq!((&checked["status"], &checked["damaged"]), (&"ok".into(), &0.into()), "{checked}");
+    let target = scratch.path().join("back");
+    let to = ["--vault", STORAGE, "--target", target.to_str().unwrap()];
+    assert_eq!(ask(&format!("restore {second} --json"), &to, &env).expect(0).summary()["status"], "ok");
+    expected.assert_equals(&Tree::read(&below(&target, &data)), "restored from the bucket alone");
+    let tar = scratch.path().join("all.tar");
+    let to = ["--vault", STORAGE, "-o", tar.to_str().unwrap()];
+    let _ = ask(&format!("export {first}"), &to, &env).expect(0);
+    assert!(std::fs::metadata(&tar).unwrap().len() > 3_000_000);
+    // Under its own name, when the kit has the line that `vow vault init` prints; and only the vault that it names.
+    let line = |fingerprint: &str| format!("\n# vault bucket {STORAGE} {fingerprint}\n");
+    let text = std::fs::read_to_string(&kit).unwrap();
+    std::fs::write(&kit, format!("{text}{}", line(&fingerprint))).unwrap();
+    let by_kit = ask("snapshots --json", &[], &env).expect_one_of(&[0, 3]);
+    assert!(by_kit.text().contains(&second), "{}", by_kit.story());
+    std::fs::write(&kit, format!("{text}{}", line(&format!("SHA256:{}", "ab".repeat(32))))).unwrap();
+    let other = ask("snapshots", &at, &env).expect_one_of(&[1, 10]);
+    assert!(other.stderr.contains("fingerprint"), "{}", other.story());
+    // What is wrong is said: no credentials, no vault there, no bucket, no such identity.
+    let without = ask("snapshots", &at, &[]).expect_one_of(&[1, 2]);
+    assert!(without.stderr.contains("AWS_") && without.stderr.contains("next step"), "{}", without.story());
+    let nowhere = ask("snapshots", &["--vault", "s3://locked/nowhere"], &env).expect(10);
+    assert!(nowhere.stderr.contains("s3://locked/nowhere"), "{}", nowhere.story());
+    let _ = ask("snapshots", &["--vault", "s3://no-such-bucket/x"], &env).expect(1);
+    let odd = ask("snapshots", &["--vault", "s3://a:secret@bucket/x"], &env).expect(2);
+    assert!(!odd.said().contains("secret@"), "{}", odd.story());
+}
+
 /// A server notices within seconds what another process has brought into its vault.
 #[track_caller]
 fn wait_until_seen(host: &Host, vault: &VaultServer, snapshot: &str) {

@@ -2,11 +2,16 @@
 
 mod console;
 mod databases;
+mod faults;
 mod files;
+mod killed;
 mod kinds;
 mod questions;
 mod remote;
+mod scene;
 mod site;
+mod templates;
+mod whole;
 
 use serde_json::Value;
 use std::path::Path;
@@ -54,6 +59,17 @@ fn working_in(place: &Path) -> Vec<u32> {
         std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(place))
     })
     .collect()
+}
+
+/// Processes that were started with a path below a folder.
+fn started_below(place: &Path) -> Vec<String> {
+    let inside = format!("{}/", place.display());
+    let lines = names(Path::new("/proc")).into_iter().filter_map(|pid| {
+        pid.parse::<u32>().ok()?;
+        std::fs::read(format!("/proc/{pid}/cmdline")).ok()
+    });
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(&inside)).collect()
 }
 
 /// The proofs in its summary.

@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vow_testkit::{host, shell};
 
-struct Server {
+pub(super) struct Server {
     folder: tempfile::TempDir,
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         // Freed again before the server takes them; nobody else asks for ports of that kind here.
         let ports: Vec<_> = [0; 2]
             .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
@@ -48,7 +48,7 @@ impl Server {
         server
     }
 
-    fn ctl(&self, words: &[&str]) -> shell::Done {
+    pub(super) fn ctl(&self, words: &[&str]) -> shell::Done {
         shell::run(
             Command::new("etcdctl")
                 .env("ETCDCTL_API", "3")

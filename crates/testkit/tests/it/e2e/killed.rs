@@ -1,11 +1,12 @@
 //! Backups that are killed at any moment: nothing acknowledged is lost, and the next run succeeds.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use vow_testkit::host::scratch;
-use vow_testkit::shell::is_soak;
-use vow_testkit::{Dice, Host, Tree};
+use vow_testkit::shell::{self, is_soak};
+use vow_testkit::{Dice, Host, Tree, VaultServer};
 
 #[test]
 fn a_killed_backup_harms_nothing() {
@@ -64,6 +65,64 @@ fn a_killed_restore_is_completed_by_the_next() {
         let _ = host.restore(&id, &target).expect(0);
         tree.assert_equals(&Tree::read(&vow_testkit::host::below(&target, &source)), "completed");
         fs::remove_dir_all(&target).unwrap();
+    }
+}
+
+/// A host, a vault's server, a sweep and a replication, all at work at once and all killed again and again.
+#[test]
+fn whoever_is_killed_what_was_acknowledged_is_on_both_vaults_in_the_end() {
+    let rounds = if is_soak() { 100 } else { 5 };
+    let dice = &mut Dice::new(25);
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    let mut near = VaultServer::at(&scratch.path().join("near")).made(&[]);
+    let far = VaultServer::at(&scratch.path().join("far")).made(&[]);
+    let host = Host::joining(&scratch.path().join("host"), &source, &near.token(&["--tenant", "acme"]));
+    far.follow(&near);
+    let mut taken = Vec::new();
+    let mut cut_short = 0;
+    for round in 0..rounds {
+        churn(&source, round, dice);
+        let began = Instant::now();
+        taken.push((host.backup(), Tree::read(&source)));
+        let whole = usize::try_from(began.elapsed().as_micros()).unwrap_or(150_000);
+        churn(&source, round, dice);
+        let url = near.url();
+        let keep = |words: &str, more: &[&str]| {
+            let words = ["vault"].into_iter().chain(words.split(' ')).chain(["--dir"]).map(OsStr::new);
+            let mut command =
+                far.command(words.chain([far.dir().as_os_str()]).chain(more.iter().map(OsStr::new)));
+            shell::start(&mut command)
+        };
+        let work = [
+            host.start(["backup", "--json"]),
+            keep("replicate", &["--from", &url]),
+            keep("sweep", &[]),
+            keep("scrub --threads 1", &[]),
+        ];
+        std::thread::sleep(Duration::from_micros(dice.below(whole) as u64));
+        near.kill();
+        let killed = work.into_iter().map(|running| usize::from(running.kill().signal == Some(9)));
+        cut_short += killed.sum::<usize>();
+        near.start();
+    }
+    assert!(cut_short > rounds, "only {cut_short} were cut short: the test proves little");
+    taken.push((host.backup(), Tree::read(&source)));
+    let _ = far.keep("replicate", &["--from", &near.url()]).expect(0);
+    for vault in [&near, &far] {
+        let status = vault.keep("status --json --verify-ledger", &[]).expect(0).summary();
+        assert_eq!(status["problems"].as_array().unwrap().len(), 0, "{status}");
+        let scrubbed = vault.keep("scrub --json", &[]).expect(0).summary();
+        assert_eq!(
+            (&scrubbed["open"], &scrubbed["found"].as_array().unwrap().len()),
+            (&0.into(), &0),
+            "{scrubbed}"
+        );
+    }
+    for (id, tree) in &taken {
+        host.assert_restores_from(Path::new(&near.url()), id, &source, tree);
+        host.assert_restores_from(Path::new(&far.url()), id, &source, tree);
     }
 }
 

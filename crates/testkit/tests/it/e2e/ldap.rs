@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vow_testkit::{host, shell};
 
-struct Server {
+pub(super) struct Server {
     folder: tempfile::TempDir,
     child: Child,
 }
@@ -20,7 +20,7 @@ const CONFIG: &str = "dn: cn=config\nobjectClass: olcGlobal\ncn: config\nolcPidF
     olcSuffix: dc=acme,dc=example\nolcDbDirectory: PLACE/data\nolcRootDN: cn=admin,dc=acme,dc=example\nolcRootPW: s3cret-root\n\n";
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let folder = host::scratch();
         let place = folder.path().display().to_string();
         for name in ["data", "slapd.d"] {
@@ -48,8 +48,22 @@ impl Server {
         format!("ldapi://{}", format!("{place}/s").replace('/', "%2F"))
     }
 
-    fn config(&self) -> PathBuf {
+    pub(super) fn config(&self) -> PathBuf {
         self.folder.path().join("slapd.d")
+    }
+
+    /// Adds an organization with so many people.
+    pub(super) fn fill(&self, people: u32) {
+        let mut entries =
+            "dn: dc=acme,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: Acme\ndc: acme\n\n"
+                .to_owned();
+        let long = "a long description ".repeat(10);
+        for n in 0..people {
+            entries += &format!(
+                "dn: cn=person {n},dc=acme,dc=example\nobjectClass: person\ncn: person {n}\nsn: \u{fc}{n}\ndescription: {long}\n\n"
+            );
+        }
+        let _ = self.client("ldapadd", &[], &entries).expect(0);
     }
 
     fn client(&self, program: &str, words: &[&str], input: &str) -> shell::Done {
@@ -75,16 +89,7 @@ impl Drop for Server {
 #[test]
 fn entries_and_configuration_come_back_and_what_is_cut_makes_no_snapshot() {
     let server = Server::start();
-    let mut entries =
-        "dn: dc=acme,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: Acme\ndc: acme\n\n"
-            .to_owned();
-    for n in 0..50 {
-        let long = "a long description ".repeat(10);
-        entries += &format!(
-            "dn: cn=person {n},dc=acme,dc=example\nobjectClass: person\ncn: person {n}\nsn: \u{fc}{n}\ndescription: {long}\n\n"
-        );
-    }
-    let _ = server.client("ldapadd", &[], &entries).expect(0);
+    server.fill(50);
     let lines = format!("config = \"{}\"", server.config().display());
     let (host, _folder) = host_of("ldap", &lines);
     let _ = back_up(&host).expect(0);
@@ -127,15 +132,7 @@ fn entries_and_configuration_come_back_and_what_is_cut_makes_no_snapshot() {
 #[test]
 fn a_server_that_is_killed_in_the_middle_changes_nothing() {
     let mut server = Server::start();
-    let mut entries =
-        "dn: dc=acme,dc=example\nobjectClass: dcObject\nobjectClass: organization\no: Acme\ndc: acme\n\n"
-            .to_owned();
-    for n in 0..400 {
-        entries += &format!(
-            "dn: cn=person {n},dc=acme,dc=example\nobjectClass: person\ncn: person {n}\nsn: {n}\n\n"
-        );
-    }
-    let _ = server.client("ldapadd", &[], &entries).expect(0);
+    server.fill(400);
     let tools = server.folder.path().join("tools");
     fs::create_dir(&tools).unwrap();
     let killing = format!(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use vow_testkit::host::{ids, scratch};
 use vow_testkit::shell::{is_root, run};
-use vow_testkit::{Dice, Host, Tree, Volume};
+use vow_testkit::{Dice, Host, Tree, VaultServer, Volume};
 
 struct Pair {
     host: Host,
@@ -167,4 +167,38 @@ fn a_commit_that_was_not_recorded_is_no_fork() {
         pair.assert_all_in(vault);
     }
     let _ = pair.host.check().expect(0);
+}
+
+/// A host of the time before introductions: its next backup brings one, and from then on a replica lets its reader in without anybody's help.
+#[test]
+fn a_host_that_joined_long_ago_introduces_itself_and_is_restored_from_a_replica() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "first").unwrap();
+    let near = VaultServer::at(&scratch.path().join("near")).made(&[]);
+    let far = VaultServer::at(&scratch.path().join("far")).made(&[]);
+    let host = Host::joining(&scratch.path().join("host"), &source, &near.token(&["--tenant", "acme"]));
+    let of_host = host.objects(&near.store());
+    fs::remove_file(of_host.join("introduction")).unwrap();
+    far.follow(&near);
+    let first = host.backup();
+    assert!(of_host.join("introduction").exists(), "the next contact is enough");
+    let _ = far.keep("replicate", &["--from", &near.url()]).expect(0);
+    let hosts = far.keep("hosts", &[]).expect(0);
+    assert!(hosts.text().contains("acme") && hosts.text().contains("restore=host="), "{}", hosts.story());
+    host.assert_restores_from(Path::new(&far.url()), &first, &source, &Tree::read(&source));
+    // A plan that names more readers than were ever let in there: said, and everything else goes on.
+    fs::remove_file(of_host.join("introduction")).unwrap();
+    let plan = fs::read_to_string(host.config()).unwrap();
+    let more = plan.replace("readers = [", &format!("readers = [\"{}\", ", "7".repeat(64)));
+    assert_ne!(plan, more);
+    fs::write(host.config(), more).unwrap();
+    fs::write(source.join("file"), "second").unwrap();
+    let noted = host.run(["backup"]).expect(0);
+    assert!(
+        noted.said().contains("was not let in") && !of_host.join("introduction").exists(),
+        "{}",
+        noted.story()
+    );
 }

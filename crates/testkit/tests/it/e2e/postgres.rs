@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
-use vow_sources::adapter::{Proof, adapter};
+use vow_sources::adapter::{Ground, Proof, adapter};
 use vow_store::archive::Archive;
 use vow_store::session::Identities;
 use vow_testkit::postgres::Server;
@@ -66,5 +66,5 @@ fn prove(host: &Host) -> Proof {
     let place = host::scratch();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(place.path(), mode).unwrap();
-    adapter("postgres").unwrap().prove(&snapshot, place.path(), &[], &|| false).unwrap()
+    adapter("postgres").unwrap().prove(&snapshot, Ground::at(place.path()), &[], &|| false).unwrap()
 }

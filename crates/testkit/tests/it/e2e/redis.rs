@@ -2,6 +2,7 @@
 
 mod failures;
 mod restored;
+mod values;
 
 use super::sources::{back_up, change, document, fails, host_of, open, prove, script};
 use vow_testkit::redis::Server;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
-use vow_sources::adapter::{Proof, adapter};
+use vow_sources::adapter::{Ground, Proof, adapter};
 use vow_store::archive::Archive;
 use vow_store::session::Identities;
 use vow_testkit::{Host, host, shell::Done};
@@ -68,7 +68,7 @@ pub(crate) fn prove(host: &Host, kind: &str) -> Proof {
     vow_sources::sqlite::helper::set_program(host::binary());
     let place = host::scratch();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    adapter(kind).unwrap().prove(&snapshot, place.path(), &[], &|| false).unwrap()
+    adapter(kind).unwrap().prove(&snapshot, Ground::at(place.path()), &[], &|| false).unwrap()
 }
 
 /// A program that is this script; in it `$REAL` is the true one.

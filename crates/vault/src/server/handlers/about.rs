@@ -1,7 +1,7 @@
 //! Who answers here, and whether anybody does.
 
 use super::{Answer, NoQuery};
-use crate::server::app::App;
+use crate::server::app::{App, Noted};
 use crate::server::error::json;
 use crate::server::gate::Caller;
 use axum::extract::State;
@@ -15,13 +15,22 @@ pub(crate) const SOFTWARE: &str = concat!("vow ", env!("CARGO_PKG_VERSION"));
 
 /// `GET /v1/vault`.
 pub(crate) async fn vault(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> Answer {
+    let host = caller.access.host();
+    // A host asks this once in a run. What the storage cannot say now, it says in another one.
+    let introduced = match host {
+        Some(host) => {
+            app.work(&caller.share, move |app| app.vault.is_introduced(&host).noted(app)).await.ok()
+        }
+        None => None,
+    };
     let about = About {
         vault: Hex(app.vault.public_key()),
         protocol: PROTOCOL,
         software: SOFTWARE.into(),
         time: app.vault.now(),
         role: caller.access.role(),
-        host: caller.access.host().map(Hex),
+        host: host.map(Hex),
+        introduced,
     };
     Ok(json(200, &about))
 }

@@ -3,10 +3,15 @@
 use super::{Answer, NoQuery, OfHost};
 use crate::access::{Target, Verb, may};
 use crate::server::app::{App, Noted};
+use crate::server::body::read_whole;
 use crate::server::error::{ApiError, json};
 use crate::server::gate::Caller;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::response::IntoResponse;
+use http::StatusCode;
 use std::sync::Arc;
+use vow_base::introduction::ENVELOPE;
+use vow_base::publish::Published;
 use vow_base::vault::Watch;
 use vow_protocol::limits::HOSTS_MAX;
 use vow_protocol::wire::{Base64, Hex, HostEntry, Hosts, Introduced};
@@ -36,4 +41,27 @@ pub(crate) async fn introduction(
     let said = said.ok_or_else(ApiError::absent)?;
     let shut_out = said.shut_out.into_iter().map(Hex).collect();
     Ok(json(200, &Introduced { introduction: Base64(said.stored), shut_out }))
+}
+
+/// `PUT /v1/hosts/{host}/introduction`, by a host that joined without one.
+pub(crate) async fn introduce(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    of: OfHost,
+    _: NoQuery,
+    request: Request,
+) -> Answer {
+    let Some(key) = caller.peer.key else { return Err(ApiError::absent()) };
+    let limit = ENVELOPE.limit_bytes as u64;
+    let (stored, _memory) =
+        read_whole(&app, caller.share.clone(), caller.received.clone(), request, limit).await?;
+    let published = app.work(&caller.share, move |app| app.vault.introduce(&key, &stored).noted(app)).await?;
+    Ok(match published {
+        Published::New => {
+            tracing::info!(host = %of.host.short(), "introduced");
+            StatusCode::CREATED
+        }
+        Published::AlreadyThere => StatusCode::OK,
+    }
+    .into_response())
 }

@@ -27,8 +27,10 @@ use vow_protocol::Word;
 
 /// Bytes that are received before they are written.
 const PIECE_BYTES: u64 = 256 << 10;
-/// A quota or a disk does not become free in a moment.
+/// A disk does not become free in a moment.
 const FULL_PAUSE: Duration = Duration::from_secs(300);
+/// A quota becomes free when a sweep has taken something away, or somebody gives more: nobody waits for that in a run.
+const QUOTA_PAUSE: Duration = Duration::from_secs(3600);
 const HOUR: Nanos = 3600 * 1_000_000_000;
 
 /// An object that is being received, and what was promised for it.
@@ -217,7 +219,7 @@ fn over_quota(over: &OverQuota) -> ApiError {
     let whose = if over.of_tenant { "customer" } else { "host" };
     let text =
         format!("the quota of this {whose} is used up: {} of {} bytes", over.used_bytes, over.quota_bytes);
-    ApiError::new(Word::Full, text).after(FULL_PAUSE)
+    ApiError::new(Word::Full, text).after(QUOTA_PAUSE)
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use vow_base::vault::{Kind, VaultError};
 
-/// How often it is looked whether something is to be counted.
+/// How often it is looked whether it is to stop, …
 const LOOK: Duration = Duration::from_secs(1);
+/// … and whether a sweep has gone by: in a bucket, looking costs requests.
+const SWEPT: Duration = Duration::from_secs(15);
 /// Everything is counted this often, …
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// … and so soon again when something was stored while it was counted.
@@ -20,11 +22,15 @@ const KINDS: [Kind; 4] = [Kind::Pack, Kind::List, Kind::Index, Kind::Manifest];
 
 /// Counts until it is told to stop.
 pub(crate) fn keep_counting(app: &Arc<App>, stop: &AtomicBool) {
-    let mut due = Instant::now();
+    let (mut due, mut look) = (Instant::now(), Instant::now());
     let mut passes = 0;
     while !stop.load(Ordering::Relaxed) {
-        let state = app.vault.state();
-        let swept = state.as_ref().map_or(0, |state| state.passes.len() + state.deleting.len());
+        let mut swept = passes;
+        if Instant::now() >= look {
+            // A pass is the last thing that a sweep writes: counting while it still removes would be counting in vain, again and again.
+            swept = app.vault.state().map_or(passes, |state| state.passes.len());
+            look = Instant::now() + SWEPT;
+        }
         if Instant::now() >= due || swept != passes {
             passes = swept;
             let doubtful = count_all(app, stop);

@@ -22,6 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The second one is how the store answers that the tests run against.
 const VERSIONING: [&str; 2] = ["VersioningConfiguration", "GetBucketVersioningResponse"];
+const LIFECYCLE: [&str; 1] = ["LifecycleConfiguration"];
 /// What stays as it is in a query.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -61,6 +62,15 @@ impl Admin {
         Ok(versioning.status.as_deref() == Some("Enabled"))
     }
 
+    /// Whether these credentials may see versions. The first page of whatever is there says so.
+    pub(super) async fn shows_versions(&self) -> Result<bool, Failure> {
+        match self.versions(&[("max-keys", Some("1"))]).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.has_status(403) || failure.has_status(501) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
     /// Whether the bucket can lock objects.
     pub(super) async fn lock_enabled(&self) -> Result<bool, Failure> {
         let answer = self.send(Method::GET, "", &[("object-lock", Some(""))], HeaderMap::new(), None).await;
@@ -75,6 +85,30 @@ impl Admin {
         let configuration: xml::LockConfiguration =
             xml::document(&answer.body, &["ObjectLockConfiguration"])?;
         Ok(configuration.object_lock_enabled.as_deref() == Some("Enabled"))
+    }
+
+    /// The rules by which the store removes or moves objects by itself; `None` when there are none, or it has never heard of any.
+    pub(super) async fn lifecycle(&self) -> Result<Option<xml::Lifecycle>, Failure> {
+        let answer = self.setting("lifecycle", "NoSuchLifecycleConfiguration").await?;
+        let rules = answer.map(|answer| xml::document(&answer.body, &LIFECYCLE));
+        rules.transpose()
+    }
+
+    /// The bucket's policy, as it was written; `None` when there is none, or the store has never heard of any.
+    pub(super) async fn policy(&self) -> Result<Option<String>, Failure> {
+        let answer = self.setting("policy", "NoSuchBucketPolicy").await?;
+        Ok(answer.map(|answer| String::from_utf8_lossy(&answer.body).into_owned()))
+    }
+
+    /// One of the bucket's settings; `None` when it was never set.
+    async fn setting(&self, name: &'static str, unset: &str) -> Result<Option<Answer>, Failure> {
+        match self.send(Method::GET, "", &[(name, Some(""))], HeaderMap::new(), None).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(failure) if failure.has_code(unset) => Ok(None),
+            // A store that has never heard of it.
+            Err(failure) if [400, 405, 501].iter().any(|status| failure.has_status(*status)) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     /// The lock of an object; `None` when it has none, or these credentials lack the right to see it.
@@ -100,13 +134,21 @@ impl Admin {
         version: Option<&str>,
         until: Timestamp,
     ) -> Result<(), Failure> {
-        let until = date(until);
-        let body = format!(
-            "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>COMPLIANCE</Mode>\
-             <RetainUntilDate>{until}</RetainUntilDate></Retention>"
-        );
         let query = [("retention", Some("")), ("versionId", version)];
+        let body = retention("COMPLIANCE", until);
         self.send(Method::PUT, key, &query, HeaderMap::new(), Some(body.into())).await.map(|_| ())
+    }
+
+    /// Asks to turn a lock into one that some may take off: only to see whether that is possible.
+    pub(super) async fn set_weaker_retention(
+        &self,
+        key: &str,
+        version: &str,
+        until: Timestamp,
+    ) -> Result<(), Failure> {
+        let query = [("retention", Some("")), ("versionId", Some(version))];
+        let body = retention("GOVERNANCE", until);
+        self.send(Method::PUT, key, &query, forced(), Some(body.into())).await.map(|_| ())
     }
 
     /// Deletes one version, or without one puts a delete marker over a name where there are versions.
@@ -118,11 +160,23 @@ impl Admin {
         version: Option<&str>,
         force: bool,
     ) -> Result<Answer, Failure> {
-        let mut headers = HeaderMap::new();
-        if force {
-            headers.insert("x-amz-bypass-governance-retention", HeaderValue::from_static("true"));
-        }
+        let headers = if force { forced() } else { HeaderMap::new() };
         self.send(Method::DELETE, key, &[("versionId", version)], headers, None).await
+    }
+
+    /// Deletes one version by the request that deletes many: only to see whether that is possible.
+    pub(super) async fn delete_as_one_of_many(&self, key: &str, version: &str) -> Result<(), Failure> {
+        // Neither keys nor versions hold anything that XML would have to have written in other words.
+        let is_plain = |text: &str| !text.contains(['<', '>', '&', '"']);
+        if !is_plain(key) || !is_plain(version) {
+            return Err(Failure::Unwanted("a version that cannot be written down".into()));
+        }
+        let body = format!(
+            "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>{key}</Key>\
+             <VersionId>{version}</VersionId></Object></Delete>"
+        );
+        let query = [("delete", Some(""))];
+        self.send(Method::POST, "", &query, forced(), Some(body.into())).await.map(|_| ())
     }
 
     /// Puts bytes under a key whatever stands there: only to see whether that is possible.
@@ -199,7 +253,7 @@ impl Admin {
         }
         let body = body.unwrap_or_default();
         let digest = sha256(&body);
-        if method == Method::PUT {
+        if method == Method::PUT || method == Method::POST {
             // Newer stores want the one, older ones the other.
             insert(&mut headers, CHECKSUM, &BASE64_STANDARD.encode(digest))?;
             insert(&mut headers, CONTENT_MD5, &BASE64_STANDARD.encode(Md5::digest(&body)))?;
@@ -242,6 +296,21 @@ pub(super) fn object_headers(digest: &[u8; 32], lock_until: Option<Timestamp>) -
         insert(&mut headers, name, &date(until))?;
     }
     Ok(headers)
+}
+
+/// Whoever may take off a lock in governance mode does.
+fn forced() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-amz-bypass-governance-retention", HeaderValue::from_static("true"));
+    headers
+}
+
+fn retention(mode: &str, until: Timestamp) -> String {
+    format!(
+        "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>{mode}</Mode>\
+         <RetainUntilDate>{}</RetainUntilDate></Retention>",
+        date(until)
+    )
 }
 
 /// A time as S3 writes it: whole seconds, rounded up, so that a lock never ends earlier than it was asked for.

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::xml;
 use jiff::Timestamp;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 /// Pages of one listing: at 1,000 names each more than any folder of a vault has.
 const PAGES_LIMIT: usize = 1_000_000;
@@ -81,6 +82,20 @@ pub(super) async fn walk(
     start: Start,
     sink: &mut impl FnMut(Seen),
 ) -> Result<(), Failure> {
+    let mut all = |seen| {
+        sink(seen);
+        ControlFlow::Continue(())
+    };
+    walk_until(pages, prefix, start, &mut all).await
+}
+
+/// The same, until the sink has enough.
+pub(super) async fn walk_until(
+    pages: &impl Pages,
+    prefix: &str,
+    start: Start,
+    sink: &mut impl FnMut(Seen) -> ControlFlow<()>,
+) -> Result<(), Failure> {
     let mut order = Order { versions: pages.shows_versions(), ..Order::default() };
     let mut from = start;
     let mut tokens = HashSet::new();
@@ -101,11 +116,15 @@ pub(super) async fn walk(
         let back = if page.truncated { step_back(&mut page) } else { None };
         for found in page.objects {
             order.object(&found)?;
-            sink(Seen::Object(found));
+            if sink(Seen::Object(found)).is_break() {
+                return Ok(());
+            }
         }
         for folder in page.folders {
             order.folder(&folder)?;
-            sink(Seen::Folder(folder));
+            if sink(Seen::Folder(folder)).is_break() {
+                return Ok(());
+            }
         }
         if !page.truncated {
             return Ok(());

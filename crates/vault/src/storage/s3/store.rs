@@ -3,7 +3,7 @@
 use super::address::Address;
 use super::admin::{Admin, object_headers};
 use super::failure::{Failure, Note};
-use super::listing::{BucketPages, Found, Seen, Start, walk};
+use super::listing::{BucketPages, Found, Seen, Start, walk, walk_until};
 use super::locks::Known;
 use super::signing::Extra;
 use super::{S3Options, xml};
@@ -16,6 +16,7 @@ use object_store::{
     Attributes, GetOptions, GetRange, GetResult, ObjectStore, PutMode, PutOptions, PutPayload,
 };
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use vow_base::clock::{Clock, Nanos, SystemClock};
@@ -235,6 +236,51 @@ impl Store {
         }
         items.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(items)
+    }
+
+    /// Hands over everything below a prefix that sorts after a name, until the sink has enough; what a delete marker hides comes last.
+    pub(super) async fn list_below(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let pages = BucketPages { admin: &self.admin, prefix, folders: false, versions: self.versions };
+        let start = after.map_or(Start::Beginning, |name| Start::After(format!("{prefix}{name}")));
+        let item =
+            |found: &Found| Item { name: found.key[prefix.len()..].to_owned(), stat: Some(stat_of(found)) };
+        // The key that is being walked over, and the versions of those whose newest one is a marker.
+        let (mut key, mut is_hidden) = (String::new(), false);
+        let mut hidden: Vec<Vec<Found>> = Vec::new();
+        walk_until(&pages, prefix, start, &mut |seen| {
+            let Seen::Object(found) = seen else { return ControlFlow::Continue(()) };
+            // What a console puts there so that an empty folder shows.
+            if found.key.ends_with('/') {
+                return ControlFlow::Continue(());
+            }
+            let is_newest = found.key != key;
+            if is_newest {
+                key.clone_from(&found.key);
+                is_hidden = found.marker;
+                if is_hidden {
+                    hidden.push(Vec::new());
+                }
+            }
+            match hidden.last_mut().filter(|_| is_hidden) {
+                Some(versions) => versions.push(found),
+                None if is_newest => return sink(item(&found)),
+                None => {}
+            }
+            ControlFlow::Continue(())
+        })
+        .await?;
+        for versions in hidden {
+            if let Some(found) = self.newest(versions).await? {
+                // Whether the sink had enough already does not matter: this sorts before what it got last.
+                let _ = sink(item(&found));
+            }
+        }
+        Ok(())
     }
 
     /// Removes what was seen, and where there are versions nothing else.

@@ -172,6 +172,63 @@ pub(super) struct LockConfiguration {
     pub(super) object_lock_enabled: Option<String>,
 }
 
+/// `GetBucketLifecycleConfiguration`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Lifecycle {
+    #[serde(default, rename = "Rule")]
+    pub(super) rules: Vec<LifecycleRule>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct LifecycleRule {
+    #[serde(rename = "ID")]
+    pub(super) id: Option<String>,
+    pub(super) status: Option<String>,
+    /// Of an earlier form of rules.
+    pub(super) prefix: Option<String>,
+    pub(super) filter: Option<LifecycleFilter>,
+    pub(super) expiration: Option<Expiration>,
+    pub(super) noncurrent_version_expiration: Option<Present>,
+    #[serde(default, rename = "Transition")]
+    pub(super) transitions: Vec<Transition>,
+    #[serde(default, rename = "NoncurrentVersionTransition")]
+    pub(super) noncurrent_version_transitions: Vec<Transition>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct LifecycleFilter {
+    pub(super) prefix: Option<String>,
+    pub(super) tag: Option<Present>,
+    pub(super) and: Option<LifecycleAnd>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct LifecycleAnd {
+    pub(super) prefix: Option<String>,
+    #[serde(default, rename = "Tag")]
+    pub(super) tags: Vec<Present>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Expiration {
+    pub(super) days: Option<u64>,
+    pub(super) date: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Transition {
+    pub(super) storage_class: Option<String>,
+}
+
+/// Something of which only matters that it is there.
+#[derive(Debug, Deserialize)]
+pub(super) struct Present {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,8 @@ pub(crate) struct Bucket {
     pub(crate) versioning: bool,
     pub(crate) lock: bool,
     pub(crate) keys: BTreeMap<String, Vec<Version>>,
+    pub(crate) lifecycle: Option<Vec<s3s::dto::LifecycleRule>>,
+    pub(crate) policy: Option<String>,
     /// Added to the clock.
     pub(crate) ahead: Duration,
     /// How many versions there ever were.

@@ -6,6 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) struct Faults {
     /// Locked versions can be deleted.
     pub(crate) ignore_lock: AtomicBool,
+    /// Locked versions can be deleted, many with one request.
+    pub(crate) ignore_lock_of_many: AtomicBool,
+    /// Locks in compliance mode can be turned into ones that can be taken off.
+    pub(crate) weaken_lock: AtomicBool,
+    /// These credentials see neither lifecycle rules nor the policy.
+    pub(crate) hide_settings: AtomicBool,
+    /// These credentials can only read: they store, lock and remove nothing, and see no settings.
+    pub(crate) read_only: AtomicBool,
+    /// Nor other versions than the newest.
+    pub(crate) hide_versions: AtomicBool,
     /// Locks are accepted and forgotten.
     pub(crate) forget_lock: AtomicBool,
     /// Locks can be made shorter.

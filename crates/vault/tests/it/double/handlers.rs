@@ -29,6 +29,11 @@ impl Handlers {
         }
     }
 
+    /// The rights of whoever looks after the bucket, which a vault need not have.
+    fn may_see_settings(&self) -> S3Result<()> {
+        if Faults::on(&self.faults.hide_settings) { Err(s3_error!(AccessDenied)) } else { Ok(()) }
+    }
+
     fn silent(&self) -> bool {
         Faults::on(&self.faults.silent_markers)
     }
@@ -232,6 +237,60 @@ impl S3 for Handlers {
         }))
     }
 
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        request: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
+        self.may_see_settings()?;
+        let bucket = self.bucket(&request.input.bucket)?;
+        let rules = bucket.lifecycle.clone();
+        let rules = rules.ok_or_else(|| s3_error!(NoSuchLifecycleConfiguration))?;
+        Ok(S3Response::new(GetBucketLifecycleConfigurationOutput {
+            rules: Some(rules),
+            ..Default::default()
+        }))
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        request: S3Request<GetBucketPolicyInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        self.may_see_settings()?;
+        let policy = self.bucket(&request.input.bucket)?.policy.clone();
+        let policy = policy.ok_or_else(|| s3_error!(NoSuchBucketPolicy))?;
+        Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy) }))
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let checked = request.headers.contains_key("content-md5")
+            || request.headers.contains_key("x-amz-checksum-sha256");
+        if !checked {
+            return Err(s3_error!(InvalidRequest, "Missing required header for this request: Content-MD5"));
+        }
+        let input = request.input;
+        let bypass = input.bypass_governance_retention == Some(true);
+        let mut bucket = self.bucket(&input.bucket)?;
+        let mut errors = Vec::new();
+        for object in input.delete.objects {
+            let found = bucket
+                .keys
+                .get(&object.key)
+                .and_then(|all| all.iter().find(|version| object.version_id.as_ref() == Some(&version.id)));
+            let locked = found.is_some_and(|version| bucket.is_locked(version, bypass))
+                && !Faults::on(&self.faults.ignore_lock_of_many);
+            if locked || Faults::on(&self.faults.refuse_deletes) {
+                let code = Some("AccessDenied".to_owned());
+                errors.push(Error { code, key: Some(object.key), ..Default::default() });
+            } else if let Some(versions) = bucket.keys.get_mut(&object.key) {
+                versions.retain(|version| object.version_id.as_ref() != Some(&version.id));
+            }
+        }
+        Ok(S3Response::new(DeleteObjectsOutput { errors: Some(errors), ..Default::default() }))
+    }
+
     async fn put_object_retention(
         &self,
         request: S3Request<PutObjectRetentionInput>,
@@ -258,8 +317,8 @@ impl S3 for Handlers {
         let version = bucket.find_mut(&input.key, input.version_id.as_deref())?;
         if let Some((true, before)) = &version.lock
             && *before > now
-            && (until < *before || !strict)
-            && !Faults::on(&self.faults.shorten_lock)
+            && (until < *before && !Faults::on(&self.faults.shorten_lock)
+                || !strict && !Faults::on(&self.faults.weaken_lock))
         {
             return Err(s3_error!(AccessDenied, "Access Denied because object protected by object lock."));
         }

@@ -129,6 +129,9 @@ impl Front {
         if !passes && Faults::counts_down(&self.faults.internal_error) {
             return Ok(error(500, "InternalError", "We encountered an internal error. Please try again."));
         }
+        if let Some(refused) = self.refused(&method, uri.query().unwrap_or_default()) {
+            return Ok(error(403, "AccessDenied", refused));
+        }
         let is_listing =
             uri.query().is_some_and(|query| query.contains("list-type") || query.contains("versions"));
         if is_listing && Faults::counts_down(&self.faults.error_in_200) {
@@ -155,6 +158,23 @@ impl Front {
 }
 
 impl Front {
+    /// Why these credentials may not do this.
+    fn refused(&self, method: &http::Method, query: &str) -> Option<&'static str> {
+        let asks_for = |names: &[&str]| {
+            names.iter().any(|name| query.split('&').any(|part| part.split('=').next() == Some(name)))
+        };
+        if Faults::on(&self.faults.read_only) {
+            if !matches!(*method, http::Method::GET | http::Method::HEAD) {
+                return Some("these credentials only read");
+            }
+            if asks_for(&["versioning", "object-lock", "lifecycle", "policy"]) {
+                return Some("these credentials see no settings");
+            }
+        }
+        (Faults::on(&self.faults.hide_versions) && asks_for(&["versions", "versionId"]))
+            .then_some("these credentials see the newest versions only")
+    }
+
     fn date(&self) -> http::HeaderValue {
         let now = Timestamp::from(self.bucket.lock().expect("nobody panicked").now());
         let mut text = Vec::new();

@@ -28,11 +28,21 @@ type Bad = (&'static str, fn(&Faults), fn(&Finding) -> bool);
 
 #[test]
 fn bad_stores() {
-    let bad: [Bad; 6] = [
+    let bad: [Bad; 8] = [
         (
             "lock ignored",
             |faults| faults.ignore_lock.store(true, SeqCst),
             |it| matches!(it, Finding::LockIgnored(how) if how.contains("could be deleted")),
+        ),
+        (
+            "lock of many ignored",
+            |faults| faults.ignore_lock_of_many.store(true, SeqCst),
+            |it| matches!(it, Finding::LockIgnored(how) if how.contains("could be deleted")),
+        ),
+        (
+            "lock weakened",
+            |faults| faults.weaken_lock.store(true, SeqCst),
+            |it| matches!(it, Finding::LockIgnored(how) if how.contains("taken off")),
         ),
         (
             "lock forgotten",
@@ -62,8 +72,76 @@ fn bad_stores() {
         let findings = findings(&double);
         assert!(findings.iter().any(expected), "{what}: {findings:?}");
         let lock_is_bad = what.starts_with("lock");
+        // Where somebody has said that the lock is not relied on, such a vault is served all the same.
+        assert!(!lock_is_bad || worst(&findings) == Weight::Weak, "{what}: {findings:?}");
         assert!(findings.contains(&Finding::LockHeld) != lock_is_bad, "{what}: {findings:?}");
     }
+}
+
+fn worst(findings: &[Finding]) -> Weight {
+    findings.iter().map(Finding::weight).max().unwrap_or(Weight::Good)
+}
+
+/// What the probe says where it is the settings that would take something away, and nothing can be tried.
+#[test]
+fn settings_that_would_take_away_what_is_kept() {
+    let double = Double::start();
+    let rule = |prefix: &str| s3s::dto::LifecycleRule {
+        id: Some("tidy".into()),
+        status: s3s::dto::ExpirationStatus::from_static("Enabled"),
+        filter: Some(s3s::dto::LifecycleRuleFilter { prefix: Some(prefix.into()), ..Default::default() }),
+        expiration: Some(s3s::dto::LifecycleExpiration { days: Some(30), ..Default::default() }),
+        abort_incomplete_multipart_upload: None,
+        noncurrent_version_expiration: None,
+        noncurrent_version_transitions: None,
+        prefix: None,
+        transitions: None,
+    };
+    double.bucket().lifecycle = Some(vec![rule("logs/"), rule("a/probe/")]);
+    assert!(worst(&findings(&double)) < Weight::Weak);
+    double.bucket().lifecycle = Some(vec![rule("logs/"), rule("")]);
+    let found = findings(&double);
+    assert!(
+        matches!(&found[..], [.., Finding::Lifecycle(what)] if what.contains("tidy") && what.contains("30 days")),
+        "{found:?}"
+    );
+    assert_eq!(worst(&found), Weight::Harmful);
+    double.bucket().lifecycle = None;
+
+    let policy = |principal: &str, action: &str| {
+        format!(
+            r#"{{"Statement": {{"Effect": "Allow", "Principal": "{principal}", "Action": "{action}", "Resource": "arn:aws:s3:::vow-test/*"}}}}"#
+        )
+    };
+    for (principal, action, weight) in [
+        ("*", "s3:Delete*", Weight::Harmful),
+        ("*", "s3:GetObject", Weight::Weak),
+        ("arn:aws:iam::1:role/ops", "s3:*", Weight::Known),
+    ] {
+        double.bucket().policy = Some(policy(principal, action));
+        assert_eq!(worst(&findings(&double)), weight, "{principal} {action}");
+    }
+    // Said, and no reason to be woken at night: whoever made the bucket can look.
+    double.bucket().policy = Some("{not JSON".into());
+    assert!(
+        findings(&double)
+            .iter()
+            .any(|it| matches!(it, Finding::Unseen(what) if what.contains("not understood")))
+    );
+    double.faults.hide_settings.store(true, SeqCst);
+    let found = findings(&double);
+    let unseen =
+        found.iter().filter(|it| matches!(it, Finding::Unseen(what) if what.contains("s3:Get"))).count();
+    assert_eq!((unseen, worst(&found)), (2, Weight::Known), "{found:?}");
+}
+
+#[test]
+fn versions_that_are_switched_off_later_are_noticed() {
+    let double = Double::with(true, false, 1000);
+    let storage = double.storage("a");
+    assert!(!storage.probe().unwrap().findings.contains(&Finding::VersioningOff));
+    double.bucket().versioning = false;
+    assert!(storage.look_at_settings().unwrap().contains(&Finding::VersioningOff));
 }
 
 #[test]

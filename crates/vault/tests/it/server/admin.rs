@@ -50,6 +50,7 @@ fn a_host_joins_with_its_readers_and_is_shut_out_again() {
     let twice = stand.admin().revoke(&out(host.id())).unwrap_err();
     assert_eq!(twice.word(), Some(Word::Refused));
     assert!(stand.admin().hosts().unwrap()[0].revoked);
+    assert!(stand.admin().status().unwrap().hosts[0].revoked, "and so the console hears of it");
     let log = stand.log();
     assert!(log.contains("\"verb\":\"join\"") && log.contains("\"outcome\":\"ok\""), "{log}");
     assert!(!log.contains(made.secret.text()), "a secret in the log");

@@ -5,6 +5,7 @@ use crate::tree;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use vow_base::ObjectId;
+use vow_base::introduction::Introduction;
 use vow_base::receipt::Receipt;
 use vow_base::vault::Kind;
 use vow_testkit::Dice;
@@ -291,4 +292,74 @@ fn heads_of_other_vaults_are_kept_as_evidence() {
     assert_eq!(host.ask("POST", "/v1/witness", Some(&vec![0; 5000])).word(), "length");
     let kept: Vec<_> = stand.tree().into_keys().filter(|name| name.starts_with("witness/")).collect();
     assert_eq!(kept.len(), 1);
+}
+
+#[test]
+fn a_host_that_joined_without_an_introduction_brings_it_later() {
+    let stand = Stand::new("");
+    let (host, other) = (stand.host(1, "acme"), stand.host(2, "acme"));
+    let copy = stand.with(13, "replicate");
+    let about = |party: &Party| party.ask("GET", "/v1/vault", None).json();
+    assert_eq!(about(&host)["introduced"], false);
+    assert!(about(&copy).get("introduced").is_none());
+    let word = |of: &Party, name: &str| {
+        let (tenant, name) = ("acme".to_owned(), name.to_owned());
+        Introduction { host: of.key.public(), tenant, name, readers: Vec::new() }.seal(&of.key)
+    };
+    let path = |of: &Party| format!("/v1/hosts/{}/introduction", of.id());
+    assert_eq!(copy.ask("GET", &path(&host), None).status, 404);
+    let own = word(&host, "n1");
+    // For another host, by another role, with another name.
+    assert_eq!(other.ask("PUT", &path(&host), Some(&own)).status, 404);
+    assert_eq!(copy.ask("PUT", &path(&host), Some(&own)).status, 404);
+    assert_eq!(host.ask("PUT", &path(&host), Some(&word(&host, "n2"))).word(), "refused");
+    assert_eq!(host.ask("PUT", &path(&host), Some(&word(&other, "n1"))).word(), "refused");
+    assert_eq!(host.ask("PUT", &path(&host), Some(&vec![b'x'; 8193])).word(), "length");
+    assert_eq!(host.ask("PUT", &path(&host), Some(&own)).status, 201);
+    assert_eq!(host.ask("PUT", &path(&host), Some(&own)).status, 200);
+    assert_eq!(about(&host)["introduced"], true);
+    let told = copy.ask("GET", &path(&host), None).json();
+    assert_eq!(STANDARD.decode(told["introduction"].as_str().unwrap()).unwrap(), own);
+    // Nor does it read what it said: a host reads its index segments and its receipts.
+    assert_eq!(host.ask("GET", &path(&host), None).status, 404);
+}
+
+#[test]
+fn every_request_is_one_line_of_the_log_that_names_who_what_of_whom_and_what_came_of_it() {
+    let stand = Stand::new("");
+    let host = stand.host(1, "acme");
+    let pack = Object::random(Kind::Pack, 5000, &mut Dice::new(1));
+    assert_eq!(host.put(&pack).status, 201);
+    assert_eq!(host.ask("GET", &host.path(Kind::Pack, &pack.id), None).status, 404);
+    assert_eq!(host.ask("DELETE", &host.path(Kind::Pack, &pack.id), None).status, 404);
+    let lines = || -> Vec<serde_json::Value> {
+        let log = stand.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines.filter(|line| line["target"] == "vow_vault::access").collect()
+    };
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let of = |lines: &[serde_json::Value], verb: &str| {
+        let of_verb = |line: &&serde_json::Value| line["fields"]["verb"] == verb;
+        lines.iter().filter(of_verb).map(|line| line["fields"].clone()).collect::<Vec<_>>()
+    };
+    while of(&lines(), "unknown").is_empty() && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let lines = lines();
+    let object = format!("{}/packs/{}", host.id().short(), pack.id);
+    let [put] = &of(&lines, "put")[..] else { panic!("{lines:?}") };
+    assert_eq!(
+        (&put["object"], &put["outcome"], &put["status"]),
+        (&object.as_str().into(), &"ok".into(), &201.into())
+    );
+    assert_eq!((&put["received"], &put["method"]), (&5000.into(), &"PUT".into()));
+    assert!(host.id().to_string().starts_with(put["key"].as_str().unwrap()), "{put}");
+    assert!(put["peer"].as_str().unwrap().starts_with("127.0.1.1:"), "{put}");
+    let [read] = &of(&lines, "read")[..] else { panic!("{lines:?}") };
+    assert_eq!(
+        (&read["object"], &read["outcome"], &read["status"]),
+        (&object.as_str().into(), &"absent".into(), &404.into())
+    );
+    let [unknown] = &of(&lines, "unknown")[..] else { panic!("{lines:?}") };
+    assert_eq!((&unknown["method"], &unknown["status"]), (&"DELETE".into(), &404.into()));
 }

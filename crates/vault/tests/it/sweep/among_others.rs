@@ -36,7 +36,7 @@ impl Sender {
         let deposit = vault.deposit(&self.host.public()).expect("a deposit");
         for _ in 0..count {
             // Somewhere between the sweeps' operations.
-            (0..dice.below(400)).for_each(|_| turn.pass());
+            (0..dice.below(60)).for_each(|_| turn.pass());
             let chosen: Vec<_> = self.pool.iter().filter(|_| dice.below(3) == 0).cloned().collect();
             if chosen.is_empty() {
                 continue;
@@ -72,7 +72,7 @@ fn run_sweeps(scene: &Scene, vault: &Vault, turn: &Turn, count: usize, pause: i6
 /// A person who pins and releases whatever is kept.
 fn run_marks(senders: &[Sender], vault: &Vault, turn: &Turn, count: usize, dice: &mut Dice) {
     for _ in 0..count {
-        (0..dice.below(300)).for_each(|_| turn.pass());
+        (0..dice.below(45)).for_each(|_| turn.pass());
         let host = senders[dice.below(2)].host.id();
         let kept: Vec<_> = match vault.committed(&host) {
             Ok(receipts) => receipts.into_iter().map(|receipt| receipt.manifest).collect(),

@@ -102,7 +102,7 @@ fn judge(cx: &Context, url: &str, report: &ProbeReport, despite_lock: bool) -> O
         match finding.weight() {
             Weight::Good => cx.ui.say(&format!("tried: {finding}")),
             Weight::Known => cx.ui.note(&finding.to_string()),
-            Weight::Weak | Weight::Unusable => cx.ui.warn(&finding.to_string()),
+            Weight::Weak | Weight::Harmful | Weight::Unusable => cx.ui.warn(&finding.to_string()),
         }
     }
     let refuse =
@@ -111,6 +111,10 @@ fn judge(cx: &Context, url: &str, report: &ProbeReport, despite_lock: bool) -> O
         Weight::Unusable => {
             refuse("a vault cannot be kept there", "use another store: Amazon S3, MinIO, Ceph and others do")
         }
+        Weight::Harmful => refuse(
+            "its settings would let what is kept there be taken away",
+            "change the bucket's lifecycle rules or policy as it says above, and run the command again",
+        ),
         Weight::Weak if !despite_lock => refuse(
             "the bucket does not hold its lock, so whoever has its credentials could empty it",
             "make a bucket with object lock (aws s3api create-bucket --object-lock-enabled-for-bucket …), or say --despite-lock",

@@ -70,6 +70,11 @@ pub(super) fn run(cx: &Context, plan: &Plan<'_>, options: &in_bucket::Options) -
             "keep a copy of {} elsewhere: without it nobody can go on with this vault when this machine is lost",
             dir.join("vault.key").display()
         ));
+        cx.ui.say(&format!(
+            "with this line in a host's recovery kit, `vow restore` reads the bucket when no server of it is left (docs/restoring.md):\n# vault bucket {} {}",
+            vault.place(),
+            vault.fingerprint()
+        ));
     }
     Ok(Exit::Done)
 }

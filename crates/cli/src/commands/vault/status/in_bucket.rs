@@ -4,8 +4,9 @@ use crate::app::Context;
 use crate::commands::vault::bucket::InBucket;
 use crate::failure::Outcome;
 use serde_json::{Value, json};
+use vow_base::vault::VaultError;
 use vow_vault::chores::duties;
-use vow_vault::storage::s3::Protection;
+use vow_vault::storage::s3::{Protection, Weight};
 
 /// A bucket: what its settings say, and what a probe found when one was asked for.
 pub(super) struct BucketFacts {
@@ -22,11 +23,19 @@ impl BucketFacts {
         let unlocked = "the bucket locks nothing: whoever has its credentials can empty it".to_owned();
         let mut facts =
             Self { says, tried: None, problem: (bucket.must_lock && !says.locks).then_some(unlocked) };
-        if probe {
-            match duties::probed(&bucket.storage.probe(), bucket.must_lock) {
-                Ok(said) => facts.tried = Some(said),
-                Err(why) => (facts.tried, facts.problem) = (Some(why.clone()), Some(why)),
-            }
+        if !probe {
+            let harmful = bucket.storage.look_at_settings().map_err(VaultError::Disk)?;
+            let harmful = harmful.iter().filter(|finding| finding.weight() >= Weight::Harmful);
+            facts.problem = facts
+                .problem
+                .into_iter()
+                .chain(harmful.map(ToString::to_string))
+                .reduce(|a, b| format!("{a}; {b}"));
+            return Ok(facts);
+        }
+        match duties::probed(&bucket.storage.probe(), bucket.must_lock) {
+            Ok(said) => facts.tried = Some(said),
+            Err(why) => (facts.tried, facts.problem) = (Some(why.clone()), Some(why)),
         }
         Ok(facts)
     }

@@ -107,6 +107,7 @@ fn redis_notices_damage_and_is_tidied_up() {
             "flipped bit in the dump",
             "lost keys",
             "missing routine",
+            "changed value",
             "flipped bit in a pack",
         ],
     );
