@@ -84,7 +84,7 @@ on_both! {
         let host = stand.host("acme", "web-1").await;
         let expected = Expected {
             source: "system".into(), source_type: "files".into(), schedule: Some("0 * * * *".into()), time_zone: None,
-            next_secs: Some(NOW + 90_000), levels: vec!["local".into()], restore_target_secs: None,
+            next_secs: Some(NOW + 90_000), levels: vec!["local".into()], restore_target_secs: None, drill_within_secs: None,
         };
         let mut told = report(&host, 1, Body::Alive(Alive { sources: vec![expected], ..Alive::default() }));
         told.made_secs = NOW + 86_400;
@@ -135,7 +135,7 @@ on_both! {
         stand.put(&host, report(&host, 200, Body::Run(Box::new(one)))).await.unwrap();
         let far = Expected {
             source: "system".into(), source_type: "files".into(), schedule: Some("0 0 29 2 *".into()), time_zone: Some("Nowhere/Atall".into()),
-            next_secs: Some(i64::MAX), levels: vec![], restore_target_secs: Some(u64::MAX),
+            next_secs: Some(i64::MAX), levels: vec![], restore_target_secs: Some(u64::MAX), drill_within_secs: Some(u64::MAX),
         };
         let alive = Alive { since_secs: i64::MIN, waiting: u64::MAX, spooled_snapshots: u64::MAX, sources: vec![far], ..Alive::default() };
         stand.put(&host, report(&host, 201, Body::Alive(alive))).await.unwrap();
