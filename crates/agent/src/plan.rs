@@ -7,7 +7,6 @@ mod file;
 mod find;
 mod groups;
 mod keys;
-mod rate;
 mod schedule;
 mod shown;
 mod sources;

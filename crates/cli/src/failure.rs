@@ -2,6 +2,8 @@
 
 mod convert;
 
+pub(crate) use convert::{UNTRUE, next_step};
+
 use crate::exit::Exit;
 use std::error::Error;
 use std::path::Path;
@@ -56,6 +58,15 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says what to do next, where that is known.
+    #[must_use]
+    pub(crate) fn hint_of(self, hint: Option<&'static str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
     }
 
     /// Puts what was being done before what went wrong with it.

@@ -1,13 +1,14 @@
 //! The host's own secrets: `host.key` signs manifests, `host.secret` keys chunk ids. Neither opens a snapshot.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, next_step};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use vow_agent::plan::Config;
 use vow_base::disk::RealDisk;
 use vow_base::id::{from_hex, hex};
-use vow_base::publish::publish;
+use vow_base::publish::{PublishError, publish};
 use vow_base::sign::{PublicKey, SigningKey, random_secret};
 use vow_store::backup::HostKeys;
 use vow_store::keys::HostSecret;
@@ -35,8 +36,13 @@ pub(crate) fn create(keys: &Path) -> Outcome<PublicKey> {
 pub(crate) fn write_secret(path: &Path, text: &str) -> Outcome<()> {
     let text = Zeroizing::new(format!("{}\n", text.trim_end()));
     let folder = vow_base::publish::parent(path);
-    publish(&RealDisk, folder, path, text.as_bytes(), None, true)
-        .map_err(|e| Failure::failed(format!("cannot write {}", path.display())).because(&e))?;
+    publish(&RealDisk, folder, path, text.as_bytes(), None, true).map_err(|error| {
+        let hint = match &error {
+            PublishError::Disk(error) => next_step(&error.source),
+            _ => None,
+        };
+        Failure::failed(format!("cannot write {}", path.display())).because(&error).hint_of(hint)
+    })?;
     Ok(())
 }
 
@@ -81,7 +87,10 @@ pub(crate) fn permission_problem(path: &Path) -> Option<String> {
 fn read_hex(path: &Path) -> Outcome<Zeroizing<[u8; 32]>> {
     let hint = "the keys folder is made by `vow init`; restore it, or correct `keys` in the configuration";
     let bytes = vow_base::disk::Disk::read(&RealDisk, path, LIMIT_BYTES);
-    let bytes = Zeroizing::new(bytes.map_err(|e| Failure::from(e).hint(hint))?);
+    let bytes = Zeroizing::new(bytes.map_err(|error| match error.source.kind() {
+        ErrorKind::PermissionDenied => Failure::from(error),
+        _ => Failure::from(error).hint(hint),
+    })?);
     let text = std::str::from_utf8(&bytes).ok().map(str::trim);
     text.and_then(from_hex::<32>).map(Zeroizing::new).ok_or_else(|| {
         Failure::failed(format!("{} does not hold a key (64 hexadecimal digits)", path.display())).hint(hint)

@@ -6,9 +6,12 @@ pub use crate::api::people::{
 pub use crate::api::{NewPing, add_ping, revoke_ping};
 pub use crate::web::{add_login_link, apply};
 
-use crate::auth::{Role, password};
-use crate::db::{Scope, hosts, people};
-use crate::ingest::{Arrived, IngestError};
+use crate::auth::{Right, Role, password};
+use crate::db::tickets::{self, InTransaction};
+use crate::db::vaults::{self, Vault};
+use crate::db::{Conn, Scope, hosts, people};
+use crate::ingest::{Arrived, IngestError, act};
+use crate::records::Action;
 use crate::server::App;
 use crate::server::caller::Caller;
 use crate::server::error::Error;
@@ -52,6 +55,46 @@ pub async fn enrol(app: &App, who: &Caller, key: &PublicKey, tenant: &str, name:
         who.note(&mut conn, Some(tenant_id), "host.join", &format!("host {tenant}/{name}"), &id, now).await?;
     }
     Ok(conn.commit().await?)
+}
+
+/// Watches a vault no more. Nothing is asked of it from then on, so nothing else would ever end its tickets.
+///
+/// # Errors
+/// [`Error::Absent`] when none is called so.
+pub async fn remove_vault(app: &App, who: &Caller, name: &str) -> Result<(), Error> {
+    who.need(Right::Administer)?;
+    let now = app.now();
+    let store = InTransaction::begin(&app.db, &[]).await?;
+    let mut conn = store.lock().await;
+    let vault = vault_named(&mut conn, who, name).await?;
+    let tenant = vaults::tenant_of(&mut conn, &vault).await?;
+    let open = tickets::of_vault(&mut conn, who.scope, &tenant, name).await?;
+    vaults::remove(&mut conn, vault.id, now).await?;
+    who.note(&mut conn, vault.tenant_id, "vault.remove", &format!("vault {name}"), "", now).await?;
+    drop(conn);
+    for ticket in open {
+        let action = Action::Close { by: who.name.clone(), reason: "this vault is watched no more".into() };
+        act(&store, &app.judge, Scope::All, &ticket.id, &action, now).await?;
+    }
+    Ok(store.into_conn().commit().await?)
+}
+
+/// Reads a vault's ledger from its beginning: it was made anew, and a person knows it.
+///
+/// # Errors
+/// [`Error::Absent`] when none is called so.
+pub async fn read_vault_anew(app: &App, who: &Caller, name: &str) -> Result<(), Error> {
+    who.need(Right::Administer)?;
+    let mut conn = app.db.write().await?;
+    let vault = vault_named(&mut conn, who, name).await?;
+    vaults::read_anew(&mut conn, vault.id).await?;
+    who.note(&mut conn, vault.tenant_id, "vault.read-anew", &format!("vault {name}"), "", app.now()).await?;
+    Ok(conn.commit().await?)
+}
+
+async fn vault_named(conn: &mut Conn, who: &Caller, name: &str) -> Result<Vault, Error> {
+    let id = vaults::find(conn, who.scope, name).await?.ok_or(Error::Absent)?;
+    vaults::get(conn, who.scope, id).await?.ok_or(Error::Absent)
 }
 
 /// Takes a report of a host that is known, as if it had come over the network: it is stored and judged when this returns.

@@ -2,6 +2,17 @@
 //!
 //! A statement is written once, with `$1`, `$2`, … and names that both databases have. Whatever reads or writes takes a [`Conn`]: one from
 //! [`Db::read`] sees what is there, one from [`Db::write`] is a transaction that lasts until [`Conn::commit`], or never was.
+//!
+//! **The order of locks.** SQLite has one writer. PostgreSQL has many, and two of them that take the same rows in another order would wait for
+//! each other for ever. Therefore a transaction that writes several rows takes them in this order:
+//!
+//! 1. the rows of the hosts that it is about ([`hosts::hold`]), all at once, the smallest number first, before it writes anything else;
+//! 2. what belongs to these hosts: sources, levels, runs, days, snapshots, copies, tickets, findings, in any order, for whoever changes several of
+//!    these holds their host;
+//! 3. what belongs to no host: vaults, tenants' audits, settings; leases and the outbox's claims are transactions of their own.
+//!
+//! Tenants, hosts and keys that are made at once are made by tenant and name. [`tickets::InTransaction`] begins with the hosts for this reason.
+//! Reads that decide what is written come after the hosts are held: what another console did before is then seen.
 
 pub mod audit;
 mod audit_facts;

@@ -7,6 +7,7 @@ mod borg;
 mod pgbackrest;
 mod restic;
 
+use crate::ingest::AMOUNT_MAX;
 use serde_json::Value;
 use std::str::FromStr;
 use vow_protocol::report::{NAMED_MAX, Outcome, RunReport};
@@ -104,8 +105,7 @@ fn incomplete(report: &mut RunReport, what: &str) {
     }
 }
 
-/// More than this is no number of files or bytes, and longer is no backup: the output is not what it seems.
-const AMOUNT_MAX: u64 = 1 << 55;
+/// Longer is no backup: the output is not what it seems.
 const DURATION_SECS_MAX: f64 = 366.0 * 86_400.0;
 
 /// Numbers that cannot be are not believed: nor is then the rest.

@@ -4,6 +4,7 @@
 //! from vaults (`fetch`). `db` keeps everything, `auth` knows people and programs, `web` shows pages and `api` the same in JSON.
 
 pub mod admin;
+mod apart;
 mod api;
 pub mod audit;
 pub mod auth;

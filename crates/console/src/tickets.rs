@@ -5,6 +5,7 @@
 
 mod desk;
 mod engine;
+mod history;
 pub mod memory;
 mod plan;
 mod settings;
@@ -12,6 +13,7 @@ pub mod store;
 
 pub use desk::{Desk, DeskError};
 pub use engine::{Step, StepError, step};
+pub use history::said;
 pub use plan::{plan, plan_action, plan_tick};
 pub use settings::TicketSettings;
 

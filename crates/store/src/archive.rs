@@ -40,7 +40,7 @@ use vow_base::clock::Nanos;
 use vow_base::manifest::Manifest;
 use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
-use vow_base::vault::{Kind, Retrieve};
+use vow_base::vault::{Kind, Retrieve, VaultError};
 use vow_base::{HostId, ObjectId};
 
 /// A vault as a restorer sees it. Cheap to clone.
@@ -122,7 +122,7 @@ impl Archive {
     /// Every snapshot whose manifest is sound, and what is wrong with the others.
     ///
     /// # Errors
-    /// The vault cannot say which hosts and receipts there are.
+    /// The vault cannot say which hosts and receipts there are, or is gone before all were read.
     pub fn snapshots_lenient(&self) -> Result<(Vec<SnapshotInfo>, Vec<ArchiveError>), ArchiveError> {
         let Inner { vault, trusted, .. } = &*self.inner;
         let (mut snapshots, mut errors) = (Vec::new(), Vec::new());
@@ -132,15 +132,16 @@ impl Archive {
                 continue;
             }
             let host = key.host_id();
-            let found: Vec<_> = match vault.committed(&host) {
-                Ok(receipts) => receipts.into_iter().map(|receipt| self.manifest(&host, receipt)).collect(),
+            let found = match vault.committed(&host).map_err(ArchiveError::from) {
+                Ok(receipts) => until_gone(receipts.into_iter().map(|receipt| self.manifest(&host, receipt))),
+                Err(error) if error.is_gone() => Err(error),
                 Err(error) => {
                     // The ledger is damaged. What the host signed can still be restored; only the vault's word on it is lost.
-                    errors.push(error.into());
+                    errors.push(error);
                     let manifests = vault.objects(&host, Kind::Manifest)?;
-                    manifests.into_iter().map(|(id, _)| self.unreceipted(&host, id)).collect()
+                    until_gone(manifests.into_iter().map(|(id, _)| self.unreceipted(&host, id)))
                 }
-            };
+            }?;
             for one in found {
                 match one {
                     Ok(info) => snapshots.push(info),
@@ -209,7 +210,13 @@ impl Archive {
 
     fn signed(&self, host: &HostId, id: ObjectId, received: Nanos) -> Result<Manifest, ArchiveError> {
         let wrong = |reason: String| ArchiveError::Manifest { id, host: *host, received, reason };
-        let stored = self.vault().get(host, Kind::Manifest, &id).map_err(|error| wrong(error.to_string()))?;
+        let stored = self.vault().get(host, Kind::Manifest, &id).map_err(ArchiveError::from);
+        let stored = stored.map_err(|error| match error {
+            gone if gone.is_gone() => gone,
+            ArchiveError::Vault(VaultError::Damaged { reason, .. }) => wrong(reason),
+            ArchiveError::Vault(VaultError::Absent { .. }) => wrong("it is not in the vault".into()),
+            other => wrong(other.to_string()),
+        })?;
         if ObjectId::of(&stored) != id {
             return Err(wrong("the bytes do not hash to its name".into()));
         }
@@ -219,4 +226,15 @@ impl Archive {
         }
         Ok(manifest)
     }
+}
+
+/// All results, unless one says that there can be no more.
+fn until_gone<T>(
+    found: impl Iterator<Item = Result<T, ArchiveError>>,
+) -> Result<Vec<Result<T, ArchiveError>>, ArchiveError> {
+    let unless_gone = |one| match one {
+        Err(error) if ArchiveError::is_gone(&error) => Err(error),
+        other => Ok(other),
+    };
+    found.map(unless_gone).collect()
 }

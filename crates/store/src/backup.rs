@@ -1,5 +1,4 @@
 //! Capturing a source: entries in, sealed packs and a signed manifest out.
-
 //!
 //! Threads: the planner ([`plan`]) walks and decides; readers ([`read`]) cut, compress and seal; publishers ([`packs`]) wait for
 //! vaults; the collector ([`collect`]) puts entries into the listing in order. They share the [`engine`].
@@ -40,7 +39,7 @@ use queue::Queue;
 use read::Reader;
 use state::{Chain, State, continue_chain};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use vow_base::ObjectId;
@@ -165,6 +164,11 @@ pub enum BackupError {
         /// The record of this machine's own chain.
         record: PathBuf,
     },
+    /// A part of the listing does not fit into a record.
+    #[error(
+        "a record of {0} bytes is larger than the format allows: there are paths or attributes of megabytes; leave them out with `exclude`"
+    )]
+    TooLarge(usize),
     /// It was asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -191,8 +195,8 @@ pub fn backup(
     let states: Vec<_> = levels.iter().cloned().map(LevelState::new).collect();
     let public = keys.signing.public();
     let (mut chain, cache_fits) = continue_chain(&state, &public, &states, monitor)?;
-    let at =
-        |action| move |e| BackupError::State(DiskError::at(action, &PathBuf::from("the state folder"))(e));
+    let folder = state.folder.as_path();
+    let at = |action| move |e| BackupError::State(DiskError::at(action, folder)(e));
     let index_secret = keys.secret.index_secret(&options.recipients);
     let files =
         CacheFiles::new(&state.folder.join("cache"), &options.source, &index_secret).map_err(at("open"))?;
@@ -309,14 +313,17 @@ fn capture(
     }
     std::thread::scope(|scope| {
         for _ in 0..PUBLISHERS {
-            let (sealed, landed) = (&sealed, sender.clone());
-            scope.spawn(move || engine.publish_all(sealed, &landed));
+            let (sealed, landed, queue) = (&sealed, sender.clone(), &queue);
+            scope.spawn(move || {
+                let _closes = CloseOnPanic(engine, queue, Some(landed.clone()));
+                engine.publish_all(sealed, &landed);
+            });
         }
         let readers: Vec<_> = readers
             .into_iter()
             .map(|mut reader| {
                 scope.spawn(move || {
-                    let _closes = CloseOnPanic(engine, reader.queue());
+                    let _closes = CloseOnPanic(engine, reader.queue(), None);
                     reader.work();
                 })
             })
@@ -324,7 +331,7 @@ fn capture(
         let collecting = {
             let (queue, engine) = (&queue, engine);
             scope.spawn(move || {
-                let _closes = CloseOnPanic(engine, queue);
+                let _closes = CloseOnPanic(engine, queue, None);
                 let collected = collector.run(earlier);
                 if !matches!(collected, Ok(Some(_))) {
                     engine.fail_without_level();
@@ -351,14 +358,15 @@ fn capture(
     })
 }
 
-/// Ends the run when its thread panics, so that nobody waits for it.
-struct CloseOnPanic<'e, 'a>(&'e Engine<'a>, &'e Queue);
+/// Ends the run when its thread panics, so that nobody waits for it; tells the collector where nobody else would.
+struct CloseOnPanic<'e, 'a>(&'e Engine<'a>, &'e Queue, Option<Sender<Message>>);
 
 impl Drop for CloseOnPanic<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.fail(BackupError::Worker);
             self.1.close();
+            let _ = self.2.as_ref().map(|collector| collector.send(Message::BlockDone));
         }
     }
 }

@@ -18,7 +18,7 @@ use findings::Findings;
 use host::Host;
 use vow_base::ObjectId;
 use vow_base::sign::PublicKey;
-use vow_base::vault::Kind;
+use vow_base::vault::{Kind, VaultError};
 
 /// How thoroughly to check.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +61,8 @@ pub struct CheckReport {
     pub unopened: Vec<ObjectId>,
     /// Hosts whose key is not one of those given; nothing of theirs was checked.
     pub untrusted: Vec<String>,
+    /// What is wrong with the vault's own word: its ledger, or what it signed. What hosts signed was checked all the same.
+    pub ledger: Vec<String>,
 }
 
 /// Why a check could not be done.
@@ -97,6 +99,12 @@ pub fn check(
                 report.snapshots += 1;
                 findings.add(Kind::Manifest, id, reason);
                 findings.affects(Kind::Manifest, id, id);
+            }
+            ArchiveError::Vault(error @ (VaultError::Ledger { .. } | VaultError::Signed { .. })) => {
+                let text = error.to_string();
+                if !report.ledger.contains(&text) {
+                    report.ledger.push(text);
+                }
             }
             other => return Err(other.into()),
         }

@@ -61,7 +61,7 @@ pub enum ExportError {
 /// An entry whose data cannot be read is left out, reported and counted, as long as nothing of it was written.
 ///
 /// # Errors
-/// No such path, an output that cannot be written, or a large file that is damaged somewhere behind its start.
+/// No such path, a vault that is gone, an output that cannot be written, or a large file that is damaged somewhere behind its start.
 pub fn export(
     snapshot: &Snapshot,
     under: Option<&[u8]>,
@@ -90,6 +90,7 @@ pub fn export(
         }
         match entry {
             Ok(entry) => export.entry(&entry)?,
+            Err(error) if error.is_gone() => return Err(error.into()),
             Err(error) => export.problem(under.unwrap_or_default(), &error.to_string()),
         }
     }
@@ -180,6 +181,7 @@ impl Export<'_> {
                 }
             }
             Err(ArchiveError::Write(error)) => return Err(ExportError::Write(error)),
+            Err(error) if error.is_gone() => return Err(error.into()),
             Err(error) if self.out.written == before => {
                 self.problem(&entry.path, &format!("left out: {error}"));
                 return Ok(());

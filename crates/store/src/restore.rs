@@ -110,7 +110,8 @@ pub enum RestoreError {
 /// What cannot be restored is reported to the monitor and counted; everything else is restored nevertheless.
 ///
 /// # Errors
-/// What makes going on useless: no such path in the snapshot, a target that cannot be used or is full, a request to stop.
+/// What makes going on useless: no such path in the snapshot, a vault that is gone, a target that cannot be used or is full, a request
+/// to stop.
 pub fn restore(
     snapshot: &Snapshot,
     options: &RestoreOptions,

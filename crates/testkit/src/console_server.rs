@@ -49,17 +49,26 @@ impl ConsoleServer {
             .text()
             .trim()
             .to_owned();
-        let mut serve = vow();
-        let (child, ready) = shell::serve(
-            serve.args(["console", "serve", "--json", "--dir"]).arg(dir),
-            &dir.with_extension("log"),
-        );
+        let (child, ready) = serve(dir);
         let hosts = ready["hosts"][0].as_str().unwrap();
         let settings = fs::read_to_string(&file)
             .unwrap()
             .replace("https://127.0.0.1:1\"", &format!("https://{hosts}\""));
         fs::write(&file, settings).unwrap();
         Self { dir: dir.to_owned(), web: ready["web"][0].as_str().unwrap().to_owned(), token, child }
+    }
+
+    /// Another console with the same key and settings in another folder: both use one database.
+    #[track_caller]
+    #[must_use]
+    pub fn beside(&self, dir: &Path) -> Self {
+        fs::create_dir(dir).unwrap();
+        for name in ["console.toml", "console.key"] {
+            fs::copy(self.dir.join(name), dir.join(name)).unwrap();
+        }
+        let (child, ready) = serve(dir);
+        let web = ready["web"][0].as_str().unwrap().to_owned();
+        Self { dir: dir.to_owned(), web, token: self.token.clone(), child }
     }
 
     /// Where browsers and programs reach it.
@@ -111,6 +120,18 @@ impl ConsoleServer {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {e}: {text}"))
     }
 
+    /// A page, or whatever else is text.
+    #[track_caller]
+    pub fn page(&self, path: &str) -> String {
+        self.ask("GET", path, "")
+    }
+
+    /// Sends bytes as they are, as a ping of another tool does; what is answered.
+    #[track_caller]
+    pub fn send(&self, path: &str, body: &str) -> String {
+        self.ask("POST", path, body)
+    }
+
     /// What the API answers to a wish.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> String {
@@ -143,6 +164,12 @@ impl ConsoleServer {
         assert!(head.starts_with("HTTP/1.1 2"), "{method} {path}: {head}\n{body}");
         body.to_owned()
     }
+}
+
+#[track_caller]
+fn serve(dir: &Path) -> (Child, Value) {
+    let mut command = vow();
+    shell::serve(command.args(["console", "serve", "--json", "--dir"]).arg(dir), &dir.with_extension("log"))
 }
 
 impl Drop for ConsoleServer {

@@ -11,6 +11,7 @@ pub mod console_server;
 pub mod dice;
 pub mod fixture;
 pub mod hard_tree;
+pub mod held;
 pub mod host;
 pub mod lab_console;
 pub mod loop_disk;

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use vow_base::ObjectId;
-use vow_base::vault::VaultError;
 use vow_store::archive::{ArchiveError, Reader, Snapshot, Verifier};
 use vow_store::listing::entry::{Entry, Kind};
 use vow_store::monitor::Monitor;
@@ -230,15 +229,7 @@ impl Shared<'_> {
 
     /// What one file has is a finding; that the vault is gone, or the identity is another, ends everything.
     fn failed(&self, what: &str, error: ArchiveError) {
-        let gone = matches!(
-            &error,
-            ArchiveError::Vault(
-                VaultError::Unreachable { .. }
-                    | VaultError::Limited { .. }
-                    | VaultError::NotForThisKey { .. }
-            )
-        );
-        if gone || error.is_identity() {
+        if error.is_gone() || error.is_identity() {
             let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
             ended.get_or_insert(error.into());
         } else {

@@ -162,8 +162,14 @@ fn key(folder: &Path) -> Result<SigningKey, ProofsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = SigningKey::generate().map_err(|_| ProofsError::Random)?;
             let text = Zeroizing::new(format!("{}\n", hex(&*key.seed())));
-            publish(&RealDisk, folder, &path, text.as_bytes(), None, true)?;
-            return Ok(key);
+            match publish(&RealDisk, folder, &path, text.as_bytes(), None, true) {
+                Ok(_) => return Ok(key),
+                // Another drill has made one in this moment: that is the key.
+                Err(_) if path.exists() => {
+                    Zeroizing::new(fs::read_to_string(&path).map_err(at("read", &path))?)
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Err(error) => return Err(at("read", &path)(error)),
     };

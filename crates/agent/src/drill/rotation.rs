@@ -5,6 +5,7 @@
 //! where it ended. So any drills whose arcs together are the whole circle have read every unit that was there all the time, however
 //! long each of the arcs was; and with equal ones the term is the inverse of their share.
 
+use vow_base::amount::Bytes;
 use vow_base::id::sha256;
 
 /// Large files are read in stretches of about this, each with a place of its own.
@@ -39,32 +40,13 @@ impl std::str::FromStr for Sample {
             let percent: f64 = percent.trim().parse().map_err(|_| bad())?;
             return if percent > 0.0 && percent <= 100.0 { Ok(Self::Percent(percent)) } else { Err(bad()) };
         }
-        parse_bytes(trimmed).filter(|bytes| *bytes > 0).map(Self::Bytes).ok_or_else(bad)
+        trimmed
+            .parse()
+            .ok()
+            .filter(|Bytes(bytes)| *bytes > 0)
+            .map(|Bytes(bytes)| Self::Bytes(bytes))
+            .ok_or_else(bad)
     }
-}
-
-/// `500`, `500 MB`, `2GiB`.
-pub fn parse_bytes(text: &str) -> Option<u64> {
-    const UNITS: [(&str, u64); 10] = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("kB", 1000),
-        ("KB", 1000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-        ("B", 1),
-    ];
-    let text = text.trim();
-    let found = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
-    let (number, unit) = found.unwrap_or((text, 1));
-    let number = number.trim();
-    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// The arc of one drill.

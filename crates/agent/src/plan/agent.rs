@@ -2,7 +2,7 @@
 //! that are about time. They are taken out of the file first; what is left is read as before.
 
 use super::fault::{Checked, Fault, fault, read};
-use super::keys::number;
+use super::keys::{self, number, size};
 use crate::audit::Waiver;
 use crate::ping::PingUrl;
 use crate::schedule::{Calendar, Window};
@@ -14,7 +14,6 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use vow_base::Fingerprint;
-use vow_base::amount::Term;
 use vow_protocol::Address;
 
 /// The console of a plan.
@@ -240,7 +239,7 @@ fn agent(raw: &RawAgent) -> Checked<AgentPlan> {
             .as_ref()
             .map(|minutes| number(Some(minutes), 0, DRILL_MINUTES))
             .transpose()?,
-        drill_bytes: raw.drill_bytes.as_ref().map(super::sources::size).transpose()?,
+        drill_bytes: raw.drill_bytes.as_ref().map(size).transpose()?,
     })
 }
 
@@ -328,7 +327,7 @@ fn waivers(raw: Spanned<DeValue<'_>>) -> Checked<Vec<Waiver>> {
 
 fn term(text: Option<&Spanned<String>>) -> Checked<Option<Duration>> {
     let Some(text) = text else { return Ok(None) };
-    let term = Term::from_str(text.get_ref()).map_err(|why| fault(text, why.to_string()))?.0;
+    let term = keys::term(text)?;
     if term > LONGEST {
         return Err(fault(text, "this is at most 24h"));
     }

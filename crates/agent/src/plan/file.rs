@@ -3,9 +3,9 @@
 use super::agent;
 use super::fault::{Checked, Fault, fault, position, read};
 use super::groups;
-use super::keys::absolute;
+use super::keys::{self, absolute};
 use super::sources::sources;
-use super::{BUCKET_SCHEME, Config, Place, PlanError, SourcePlan, Timing, VaultPlan, rate};
+use super::{BUCKET_SCHEME, Config, Place, PlanError, SourcePlan, Timing, VaultPlan};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -140,9 +140,7 @@ fn vault_plan(raw: &Spanned<RawVault>, folder: &Path) -> Checked<VaultPlan> {
         (Some(text), Place::Folder(_) | Place::Bucket(_)) => {
             Err(fault(text, "a limit is for a vault with a url"))
         }
-        (Some(text), Place::Address(_)) => {
-            rate::parse(text.get_ref()).map(Some).map_err(|why| fault(text, why))
-        }
+        (Some(text), Place::Address(_)) => keys::rate(text).map(Some),
     };
     Ok(VaultPlan {
         name: name("vault", &vault.name)?,

@@ -11,6 +11,7 @@ use std::fmt::Write;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use vow_base::amount::Bytes;
 use vow_sources::coherence::{Group, Hook, Hooks, How, Size};
 
 /// Sources that are captured at one moment, or one source with hooks or a snapshot of its own.
@@ -311,7 +312,7 @@ pub(super) fn shown(text: &mut String, group: &Group) {
             "snapshot_room",
             match room {
                 Size::Percent(share) => format!("\"{share}%\""),
-                Size::Bytes(bytes) => format!("\"{bytes}\""),
+                Size::Bytes(bytes) => format!("\"{}\"", Bytes(*bytes)),
             },
         ),
         How::Command { take, drop, volumes, .. } => {

@@ -3,7 +3,10 @@
 use super::fault::{Checked, fault};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::Spanned;
+use vow_base::amount::{BadAmount, Bytes, Rate, Term};
+use vow_protocol::client::RATE_LEAST;
 use vow_sources::secret::PasswordFrom;
 
 /// Seconds that make sense as a limit: up to a week.
@@ -38,20 +41,31 @@ pub(super) fn number<N: TryFrom<i64>>(
         .ok_or_else(|| fault(raw, format!("this is a number from {} to {}", allowed.start(), allowed.end())))
 }
 
-/// `64 MiB`, `1 GiB`, `0`.
+/// A number of bytes.
 pub(super) fn size(raw: &Spanned<String>) -> Checked<u64> {
-    let text = raw.get_ref().trim();
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit: u64 = match text[digits.len()..].trim() {
-        "" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => 0,
-    };
-    let bytes = digits.parse::<u64>().ok().filter(|_| unit > 0).and_then(|number| number.checked_mul(unit));
-    bytes.ok_or_else(|| fault(raw, "a size is a whole number with KiB, MiB, GiB or TiB"))
+    raw.get_ref().parse().map(|Bytes(bytes)| bytes).map_err(|why: BadAmount| fault(raw, why.to_string()))
+}
+
+/// A length of time.
+pub(super) fn term(raw: &Spanned<String>) -> Checked<Duration> {
+    raw.get_ref().parse().map(|Term(length)| length).map_err(|why: BadAmount| fault(raw, why.to_string()))
+}
+
+/// A length of time in whole seconds.
+pub(super) fn secs(raw: &Spanned<String>) -> Checked<u64> {
+    Term(term(raw)?).whole_secs().map_err(|why| fault(raw, why.to_string()))
+}
+
+/// How fast bytes may be moved, in bytes in a second.
+pub(super) fn rate(raw: &Spanned<String>) -> Checked<u64> {
+    let Rate(rate) = raw.get_ref().parse().map_err(|why: BadAmount| fault(raw, why.to_string()))?;
+    if rate < RATE_LEAST {
+        return Err(fault(
+            raw,
+            format!("{} is too little: a transfer needs {}", Rate(rate), Rate(RATE_LEAST)),
+        ));
+    }
+    Ok(rate)
 }
 
 /// Texts, none of which is empty.

@@ -1,8 +1,10 @@
 //! The configuration in effect, with every default, as TOML that can be read again.
 
-use super::{Config, Due, GroupPlan, PingFrom, Place, SourcePlan, Timing, VaultPlan, groups, rate};
+use super::{Config, Due, GroupPlan, PingFrom, Place, SourcePlan, Timing, VaultPlan, groups};
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
+use vow_base::amount::{Bytes, Rate, Term};
 use vow_base::id::hex;
 use vow_sources::question::{Question, Wanted};
 use vow_store::session::Recipient;
@@ -66,7 +68,7 @@ fn vault(text: &mut String, plan: &VaultPlan) {
     }
     for (name, limit) in [("limit_upload", plan.limit_upload), ("limit_download", plan.limit_download)] {
         if let Some(limit) = limit {
-            line!(text, "{name} = {}", quoted(&rate::shown(limit)));
+            line!(text, "{name} = {}", quoted(&Rate(limit).to_string()));
         }
     }
     line!(text, "spool = {}", plan.spool);
@@ -108,9 +110,9 @@ fn group(text: &mut String, config: &Config, plan: &GroupPlan) {
 }
 
 fn drill(text: &mut String, plan: &super::DrillPlan) {
-    line!(text, "drill_within = \"{} s\"", plan.term_secs());
-    if let Some(secs) = plan.restore_target_secs {
-        line!(text, "restore_target = \"{secs} s\"");
+    line!(text, "drill_within = \"{}\"", secs(plan.term_secs()));
+    if let Some(target) = plan.restore_target_secs {
+        line!(text, "restore_target = \"{}\"", secs(target));
     }
     if let Some(site) = &plan.site {
         let most = site.changed_at_most_percent.map(|most| format!(", changed_at_most_percent = {most}"));
@@ -125,10 +127,10 @@ fn expected(text: &mut String, plan: &super::DrillPlan) {
     for rule in &plan.expect {
         line!(text, "\n[[source.expect]]\npath = {}\nexists = true", quoted(&rule.path));
         if let Some(bytes) = rule.larger_than_bytes {
-            line!(text, "larger_than = \"{bytes} B\"");
+            line!(text, "larger_than = \"{}\"", Bytes(bytes));
         }
-        if let Some(secs) = rule.newer_than_secs {
-            line!(text, "newer_than = \"{secs} s\"");
+        if let Some(newer) = rule.newer_than_secs {
+            line!(text, "newer_than = \"{}\"", secs(newer));
         }
         if let Some(wanted) = &rule.contains {
             line!(text, "contains = {}", quoted(wanted));
@@ -167,12 +169,12 @@ fn timed(text: &mut String, timing: &Timing) {
     if let Some(window) = &timing.window {
         line!(text, "window = \"{window}\"");
     }
-    let jitter = if timing.jitter.is_zero() { "0".to_owned() } else { term(timing.jitter) };
+    let jitter = if timing.jitter.is_zero() { "0".to_owned() } else { Term(timing.jitter).to_string() };
     line!(text, "jitter = \"{jitter}\"\nretries = {}", timing.retries);
     let catch_up = match timing.catch_up {
         None => "always".to_owned(),
         Some(late) if late.is_zero() => "never".to_owned(),
-        Some(late) => term(late),
+        Some(late) => Term(late).to_string(),
     };
     line!(text, "catch_up = \"{catch_up}\"");
 }
@@ -198,7 +200,7 @@ fn who_and_when(text: &mut String, config: &Config) {
     let agent = &config.agent;
     line!(text, "\n[agent]\nparallel = {}\nnice = {}", agent.parallel, agent.nice);
     line!(text, "ionice = \"{}\"", agent.ionice.word());
-    let (stop, alive) = (term(agent.stop_within), term(agent.alive_every));
+    let (stop, alive) = (Term(agent.stop_within), Term(agent.alive_every));
     line!(text, "stop_within = \"{stop}\"\nalive_every = \"{alive}\"");
     if let Some(zone) = &agent.time_zone {
         line!(text, "time_zone = {}", quoted(zone));
@@ -218,7 +220,7 @@ fn who_and_when(text: &mut String, config: &Config) {
         line!(text, "drill_minutes = {minutes}");
     }
     if let Some(bytes) = agent.drill_bytes {
-        line!(text, "drill_bytes = \"{bytes} B\"");
+        line!(text, "drill_bytes = \"{}\"", Bytes(bytes));
     }
     for waiver in &config.waivers {
         line!(
@@ -231,12 +233,8 @@ fn who_and_when(text: &mut String, config: &Config) {
     }
 }
 
-/// A length of time in the largest unit that says it exactly.
-fn term(length: std::time::Duration) -> String {
-    let millis = length.as_millis();
-    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    let unit = units.iter().find(|(_, factor)| millis.is_multiple_of(*factor)).unwrap_or(&units[3]);
-    format!("{}{}", millis / unit.1, unit.0)
+fn secs(secs: u64) -> Term {
+    Term(Duration::from_secs(secs))
 }
 
 /// A TOML string.

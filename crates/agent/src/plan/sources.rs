@@ -21,7 +21,6 @@ use toml::de::{DeTable, DeValue};
 use vow_sources::adapter::Capture;
 use vow_sources::secret::PasswordFrom;
 
-pub(super) use drill::size;
 pub use drill::{DRILL_WITHIN_SECS, DrillPlan};
 
 /// A type of source.

@@ -47,6 +47,12 @@ pub(super) fn settle(ui: Ui, config: &Config) -> Vec<String> {
     let _held = (signals::hold(), signals::paired());
     let mut open = Vec::new();
     for left in coherence::settle(&coherence::folder(&config.state)) {
+        if left.group.is_empty() {
+            // Not even what is open could be looked at.
+            left.problems.iter().for_each(|text| ui.warn(&plain(text)));
+            open.extend(left.problems);
+            continue;
+        }
         ui.warn(&format!(
             "{}: a run that was killed had left hooks or snapshots open; they are closed now",
             left.group

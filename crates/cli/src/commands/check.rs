@@ -3,7 +3,7 @@
 use crate::app::Context;
 use crate::evidence::Evidence;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, UNTRUE};
 use crate::hostkeys;
 use crate::level;
 use crate::reading::{Need, Place, ReadArgs, Reading};
@@ -48,7 +48,12 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     for (place, report) in &reports {
         match report {
             Ok(report) => print_human(cx, place, report, args.read_data),
-            Err(failure) => cx.ui.warn(&format!("{}: {}", place.name, failure.line())),
+            Err(failure) => {
+                cx.ui.warn(&format!("{}: {}", place.name, failure.line()));
+                if let Some(hint) = &failure.hint {
+                    ui::diagnose(&format!("  next step: {hint}"));
+                }
+            }
         }
     }
     let findings = contradictions(&reading);
@@ -87,7 +92,7 @@ fn contradictions(reading: &Reading) -> Vec<(String, Failure)> {
 type Checked<'r> = (&'r Place, Result<CheckReport, Failure>);
 
 fn is_wrong(report: &CheckReport) -> bool {
-    !report.damaged.is_empty()
+    !(report.damaged.is_empty() && report.ledger.is_empty())
 }
 
 /// Damage weighs most, then what could not be checked, then what an identity did not open.
@@ -120,8 +125,10 @@ fn print_human(cx: &Context, place: &Place, report: &CheckReport, read_data: boo
         true => format!("{} opened", ui::plural(report.listings, "listing")),
         false => "listings not opened (no identity)".to_owned(),
     };
-    let verdict =
-        if is_wrong(report) { format!("{} DAMAGED", report.damaged.len()) } else { "no damage".into() };
+    let verdict = match report.damaged.len() {
+        0 => "no damage".to_owned(),
+        damaged => format!("{damaged} DAMAGED"),
+    };
     ui.say(&format!(
         "{}: {verdict}; {}, {listings}, {depth}, {}",
         place.name,
@@ -134,7 +141,11 @@ fn print_human(cx: &Context, place: &Place, report: &CheckReport, read_data: boo
             ui::diagnose(&format!("  affects {}", shorts(&damage.snapshots)));
         }
     }
-    if is_wrong(report) {
+    for text in &report.ledger {
+        ui.warn(&format!("{}: {}", place.name, plain(text)));
+        ui::diagnose(&format!("  next step: {UNTRUE}"));
+    }
+    if !report.damaged.is_empty() {
         ui::diagnose(
             "  next step: leave this vault as it is; restore the snapshots affected from another vault (--vault NAME), and run \
              `vow backup`: it sends again what is missing",
@@ -184,7 +195,7 @@ fn summary(reading: &Reading, reports: &[Checked<'_>], exit: Exit) -> Value {
         "packs_read": sum(|report| report.packs_read),
         "bytes": sum(|report| report.stored_bytes),
         "damaged": sum(|report| report.damaged.len() as u64),
-        "errors": sum(|report| report.damaged.len() as u64 + report.unopened.len() as u64),
+        "errors": sum(|report| (report.damaged.len() + report.ledger.len() + report.unopened.len()) as u64),
         "vaults": vaults,
     })
 }
@@ -212,6 +223,7 @@ fn vault_value(name: &str, report: &CheckReport) -> Value {
         "packs_read": report.packs_read,
         "bytes": report.stored_bytes,
         "damaged": damaged,
+        "ledger": report.ledger,
         "unopened": ids(&report.unopened),
         "untrusted": report.untrusted,
     })

@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::level;
+use crate::ui::plural;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use vow_agent::plan::{Config, GroupPlan, Place, SourcePlan, VaultPlan};
@@ -72,13 +73,13 @@ fn check(cx: &Context, config: &Config) -> Exit {
     }
     match problems.len() {
         0 => cx.ui.say(&format!(
-            "{} is in order: {} vaults, {} sources, {} recipients",
+            "{} is in order: {}, {}, {}",
             config.file.display(),
-            config.vaults.len(),
-            config.sources.len(),
-            config.recipients.len()
+            plural(config.vaults.len() as u64, "vault"),
+            plural(config.sources.len() as u64, "source"),
+            plural(config.recipients.len() as u64, "recipient"),
         )),
-        found => cx.ui.say(&format!("{}: {found} problems", config.file.display())),
+        found => cx.ui.say(&format!("{}: {}", config.file.display(), plural(found as u64, "problem"))),
     }
     if problems.is_empty() { Exit::Done } else { Exit::Problems }
 }

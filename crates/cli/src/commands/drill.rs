@@ -23,11 +23,12 @@ use vow_agent::drill::content::child;
 use vow_agent::drill::content::inspector::{ChildInspector, Program, Unchecked};
 use vow_agent::drill::files::Inspector;
 use vow_agent::drill::proofs::{Asset, Proofs, ProofsError};
-use vow_agent::drill::rotation::{Rotation, Sample, parse_bytes};
+use vow_agent::drill::rotation::{Rotation, Sample};
 use vow_agent::drill::sabotage;
 use vow_agent::drill::scratch::{self, ScratchError};
 use vow_agent::drill::source::{self, Drilled, Order};
 use vow_agent::plan::{Config, SourcePlan};
+use vow_base::amount::{BadAmount, Bytes};
 use vow_base::id::hex;
 use vow_protocol::proof::{FORMAT, ProofRecord, VERSION};
 use vow_protocol::report::Verdict;
@@ -129,8 +130,8 @@ pub(crate) fn of_plan(
     Ok(proofs)
 }
 
-fn bytes(text: &str) -> Result<u64, String> {
-    parse_bytes(text).ok_or_else(|| "write for example \"200GB\" or \"1TiB\"".to_owned())
+fn bytes(text: &str) -> Result<u64, BadAmount> {
+    text.parse().map(|Bytes(bytes)| bytes)
 }
 
 /// How a drill is done.

@@ -95,8 +95,7 @@ fn to_file(
     monitor: &Monitor,
 ) -> Outcome<ExportReport> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let file =
-        file.map_err(|e| Failure::io("create", path, e).hint("name a file that does not exist yet"))?;
+    let file = file.map_err(|e| Failure::io("create", path, e))?;
     let written = write(file, snapshot, under, monitor);
     if written.is_err() {
         let _ = std::fs::remove_file(path);

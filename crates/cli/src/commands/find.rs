@@ -83,7 +83,7 @@ impl Search<'_> {
         for entry in snapshot.entries(None) {
             let entry = match entry {
                 Ok(entry) => entry,
-                Err(error) if error.is_identity() => return Err(error.into()),
+                Err(error) if error.is_identity() || error.is_gone() => return Err(error.into()),
                 Err(error) => {
                     ui.warn(&format!("snapshot {}: {error}", snapshot.info().id.short()));
                     self.unread += 1;
@@ -128,6 +128,8 @@ fn glob(pattern: &str, ignore_case: bool) -> Outcome<Gitignore> {
     // These two mean something else at the beginning of a line of a gitignore file.
     let line = if pattern.starts_with(['!', '#']) { format!("\\{pattern}") } else { pattern.to_owned() };
     let mut builder = GitignoreBuilder::new("/");
+    // Taken literally, a class that is never closed would fit nothing in silence.
+    builder.allow_unclosed_class(false);
     builder.case_insensitive(ignore_case).map_err(bad)?;
     builder.add_line(None, &line).map_err(bad)?;
     builder.build().map_err(bad)
@@ -149,5 +151,8 @@ mod tests {
         assert!(fits("!x", "etc/!x"));
         assert!(fits("#x", "#x"));
         assert!(!fits("*.conf", "etc/b.config"));
+        for bad in ["", " ", "a{", "[", "a[b"] {
+            assert!(glob(bad, false).is_err(), "{bad}");
+        }
     }
 }

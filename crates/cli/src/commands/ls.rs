@@ -39,7 +39,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     for entry in snapshot.entries(Some(&folder)) {
         let entry = match entry {
             Ok(entry) => entry,
-            Err(error) if error.is_identity() => return Err(error.into()),
+            Err(error) if error.is_identity() || error.is_gone() => return Err(error.into()),
             Err(error) => {
                 cx.ui.warn(&error.to_string());
                 unread += 1;

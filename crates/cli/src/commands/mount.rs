@@ -3,7 +3,7 @@
 use super::snapshots;
 use crate::app::Context;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, next_step};
 use crate::mounted::{Mounted, Tree};
 use crate::reading::{Need, ReadArgs, Reading};
 use crate::signals;
@@ -12,11 +12,14 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 use serde_json::json;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often it is looked whether a signal came, or somebody unmounted it.
 const LOOK: Duration = Duration::from_millis(100);
+const NO_FUSE: &str =
+    "FUSE is needed: /dev/fuse, and for ordinary users the program fusermount3 (package fuse3)";
 /// Requests that are answered at the same time.
 const THREADS: usize = 4;
 
@@ -43,7 +46,11 @@ pub(crate) struct Args {
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let shown = args.folder.display();
     let empty = std::fs::read_dir(&args.folder).map(|mut entries| entries.next().is_none());
-    if !empty.map_err(|error| unusable(args, &error))? {
+    let empty = empty.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => unusable(args, &error).hint("make that folder first"),
+        _ => unusable(args, &error).hint_of(next_step(&error)),
+    });
+    if !empty? {
         return Err(Failure::new(Exit::Usage, format!("the folder {shown} is not empty"))
             .hint("name an empty folder: what is in it would be hidden"));
     }
@@ -58,7 +65,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     };
     let monitor = signals::hold();
     let session = fuser::spawn_mount(Mounted::new(tree), &args.folder, &options(args))
-        .map_err(|error| unusable(args, &error))?;
+        .map_err(|error| unusable(args, &error).hint(NO_FUSE))?;
     cx.ui.json(&json!({"message_type": "mounted", "path": args.folder, "snapshots": snapshots}));
     cx.ui.say(&format!(
         "{} in {shown}; Ctrl-C or `umount {shown}` ends it",
@@ -111,12 +118,5 @@ fn options(args: &Args) -> Config {
 }
 
 fn unusable(args: &Args, error: &std::io::Error) -> Failure {
-    let shown = args.folder.display();
-    let failure = Failure::failed(format!("nothing can be mounted on {shown}")).because(error);
-    match error.kind() {
-        std::io::ErrorKind::NotFound if !args.folder.exists() => failure.hint("make that folder first"),
-        _ => failure.hint(
-            "FUSE is needed: /dev/fuse, and for ordinary users the program fusermount3 (package fuse3)",
-        ),
-    }
+    Failure::failed(format!("nothing can be mounted on {}", args.folder.display())).because(error)
 }

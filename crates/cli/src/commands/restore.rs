@@ -157,6 +157,10 @@ fn show(cx: &Context, problems: &Problems) {
     if problems.count > 0 {
         cx.ui.warn(&format!("{} could not be restored fully:", ui::plural(problems.count, "path")));
         problems.lines(PROBLEMS_SHOWN).iter().for_each(|line| ui::diagnose(&format!("  {line}")));
+        ui::diagnose(
+            "  next step: mend what these lines name and run the same command again: what is right already stays. Where the vault is \
+             damaged, `vow check --read-data` says how much, and another one may have a good copy (--vault NAME)",
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::exit::Exit;
+use std::io::{self, ErrorKind};
 use vow_agent::plan::PlanError;
 use vow_base::disk::DiskError;
 use vow_base::vault::VaultError;
@@ -14,14 +15,36 @@ use vow_store::session::SessionError;
 
 impl From<DiskError> for Failure {
     fn from(error: DiskError) -> Self {
-        let full = error.is_full();
         let failure = Self::failed(format!("cannot {} {}", error.action, error.path.display()));
-        let failure = failure.because(&error.source);
-        if full { failure.hint(FULL) } else { failure }
+        failure.because(&error.source).hint_of(next_step(&error.source))
     }
 }
 
 const FULL: &str = "free space there and run the command again; what was acknowledged before is safe";
+/// What to do about a vault whose own word does not hold.
+pub(crate) const UNTRUE: &str =
+    "do not trust this vault before somebody has found out why; use another one meanwhile";
+
+/// What to do about an error of the system, where that follows from the error itself.
+pub(crate) fn next_step(error: &io::Error) -> Option<&'static str> {
+    const EIO: i32 = 5;
+    Some(match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FULL,
+        ErrorKind::PermissionDenied => "run it as a user who may do that, or give this one the right to",
+        ErrorKind::ReadOnlyFilesystem => {
+            "mount that file system for writing, or name a place on another one; when nobody mounted it read-only, its disk may \
+             fail: look at the system's log"
+        }
+        ErrorKind::NotFound => "check the path, and whether its file system is mounted",
+        ErrorKind::NotADirectory => "correct the path: a file stands where it needs a folder",
+        ErrorKind::IsADirectory => "correct the path: a folder stands where it needs a file",
+        ErrorKind::AlreadyExists => "name another one: what is there is not replaced",
+        _ if error.raw_os_error() == Some(EIO) => {
+            "look at the system's log: the disk may fail; what was acknowledged before is safe"
+        }
+        _ => return None,
+    })
+}
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
@@ -76,10 +99,7 @@ impl From<VaultError> for Failure {
                 Exit::Failed,
                 "run it again; when it happens again, look at this machine's memory and network",
             ),
-            VaultError::Signed { .. } | VaultError::Ledger { .. } => (
-                Exit::Failed,
-                "do not trust this vault before somebody has found out why; use another one meanwhile",
-            ),
+            VaultError::Signed { .. } | VaultError::Ledger { .. } => (Exit::Failed, UNTRUE),
         };
         let failure = Self::new(exit, error.to_string());
         match (full, hint) {
@@ -96,9 +116,12 @@ impl From<PlanError> for Failure {
             PlanError::NotFound { .. } => {
                 "make one with `vow init`, or say where it is with --config FILE".into()
             }
-            PlanError::Read { .. } => {
-                "give an existing file with --config FILE, or make one with `vow init`".into()
-            }
+            PlanError::Read { source, .. } => match source.kind() {
+                ErrorKind::PermissionDenied => "run it as a user who may read that file".into(),
+                ErrorKind::IsADirectory => "give the file in that folder: --config DIR/vow.toml".into(),
+                ErrorKind::InvalidData => "it is no text: give another file with --config FILE".into(),
+                _ => "give an existing file with --config FILE, or make one with `vow init`".into(),
+            },
             PlanError::Fault { .. } => {
                 "correct that line; `vow config check` checks the whole configuration".into()
             }
@@ -180,6 +203,7 @@ impl From<ArchiveError> for Failure {
         }
         match error {
             ArchiveError::Vault(error) => error.into(),
+            ArchiveError::Part { source, .. } if source.is_gone() => Self::from(*source),
             ArchiveError::NoSuchSnapshot { .. } => {
                 Self::new(Exit::NotFound, error.to_string()).hint("`vow snapshots` lists what there is")
             }
@@ -203,9 +227,12 @@ impl From<RestoreError> for Failure {
             RestoreError::Cancelled => {
                 Self::interrupted().hint("run the same command again: it goes on from here")
             }
-            RestoreError::Target { action, path, source } => Self::io(action, &path, source)
-                .during("the target cannot be used")
-                .hint("name another target, or make this one writable"),
+            RestoreError::Target { action, path, source } => {
+                let failure = Self::new(Exit::Failed, "the target cannot be used")
+                    .hint("name another target, or make this one writable")
+                    .hint_of(next_step(&source));
+                failure.because(&DiskError::at(action, &path)(source))
+            }
             full @ RestoreError::Full { .. } => Self::failed(full.to_string()),
         }
     }
@@ -215,7 +242,9 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Archive(error) => error.into(),
-            ExportError::Write(source) => Self::failed("the archive could not be written").because(&source),
+            ExportError::Write(source) => {
+                Self::failed("the archive could not be written").because(&source).hint_of(next_step(&source))
+            }
             ExportError::Data { path, source } => Self::from(source)
                 .during(format!("{path} cannot be read to its end, so the archive ends there")),
             ExportError::Cancelled => Self::interrupted(),

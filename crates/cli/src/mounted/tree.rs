@@ -104,8 +104,10 @@ impl Tree {
                 Ok((path::name(&entry.path).to_vec(), Node::Entry(number, Arc::new(entry))))
             })));
         }
-        let children = self.virtual_children(folder).into_iter();
-        Ok(Box::new(children.map(|(name, node)| Ok((name.into_bytes(), self.resolved(node)?)))))
+        // A snapshot that cannot be opened stands there like the others, and says why when somebody looks into it.
+        let shown =
+            |(name, node): (String, Node)| (name.into_bytes(), self.resolved(node.clone()).unwrap_or(node));
+        Ok(Box::new(self.virtual_children(folder).into_iter().map(move |child| Ok(shown(child)))))
     }
 
     /// The snapshot with this number, opened from the first vault that can.

@@ -44,7 +44,7 @@ fn every_fault_is_named_with_line_and_column() {
         ("path = \"vault\"\nfingerprint", "url = \"https://x\"\n#", ":10:7:", "no fingerprint"),
         ("path = \"vault\"", "# no path", ":9:8:", "neither a path nor a url"),
         ("path = \"vault\"", "path = \"vault\"\nlimit_upload = \"1 MB/s\"", ":11:16:", "with a url"),
-        ("path = \"vault\"", "url = \"https://x\"\nlimit_upload = \"1MB/s\"", ":11:16:", "10 MB/s"),
+        ("path = \"vault\"", "url = \"https://x\"\nlimit_upload = \"1 mb/s\"", ":11:16:", "10 MB/s"),
         ("path = \"vault\"", "url = \"https://x\"\nlimit_download = \"1 B/s\"", ":11:18:", "32 KiB/s"),
         ("path = \"vault\"", "path = \"vault\"\nspool = \"yes\"", ":11:9:", "boolean"),
         ("path = \"vault\"", "path = \"vault\"\nretain = 1", ":11:1:", "retain"),
@@ -63,6 +63,9 @@ fn every_fault_is_named_with_line_and_column() {
             "source of type \"files\": unknown field `url`",
         ),
         ("type = \"files\"", "type = \"files\"\none_file_system = 1", ":16:19:", "boolean"),
+        ("type = \"files\"", "type = \"files\"\ndrill_within = \"soon\"", ":16:16:", "14 days"),
+        ("type = \"files\"", "type = \"files\"\nrestore_target = \"1500 ms\"", ":16:18:", "whole seconds"),
+        ("type = \"files\"", "type = \"files\"\njitter = \"1.5 h\"", ":16:10:", "length of time"),
         ("type = \"files\"\n", "", ":13:1:", "type"),
         ("[[source]]", "[source]", ":", "[[source]]"),
         ("type = \"files\"\npaths", "type = \"postgres\"\n#", ":14:8:", "no url"),
@@ -175,6 +178,29 @@ fn every_fault_is_named_with_line_and_column() {
         host.run(["config", "check"]).code(2).advises().says(&place).says(says);
         host.run(["backup"]).code(2).says(&place);
     }
+}
+
+#[test]
+fn sizes_times_and_rates_are_read_alike_everywhere() {
+    let host = Host::new();
+    host.edit(|plan| {
+        let plan = plan.replace(
+            "type = \"files\"",
+            "type = \"files\"\ndrill_within = \"1209600s\"\nrestore_target = \"15m\"\njitter = \"15 min\"\ncatch_up = \"1 day\"",
+        );
+        let pin = "ab".repeat(32);
+        let far = format!("name = \"far\"\nurl = \"https://x\"\nfingerprint = \"SHA256:{pin}\"\nlimit_upload = \"1MB/s\"");
+        format!("{plan}\n[[vault]]\n{far}\n[agent]\ndrill_bytes = \"2TB\"\nstop_within = \"1 min\"\n")
+    });
+    let shown = host.run(["config", "show"]).code(0);
+    let shown =
+        ["drill_within = \"14d\"", "restore_target = \"15m\"", "jitter = \"15m\"", "catch_up = \"1d\""]
+            .into_iter()
+            .chain(["limit_upload = \"1 MB/s\"", "drill_bytes = \"2 TB\"", "stop_within = \"1m\""])
+            .fold(shown, |shown, line| shown.prints(line));
+    // What is shown is a plan that says the same.
+    fs::write(host.config(), &shown.out).expect("vow.toml");
+    assert_eq!(host.run(["config", "show"]).code(0).out, shown.out);
 }
 
 #[test]

@@ -160,6 +160,47 @@ fn unreadable_files_make_it_partial() {
 }
 
 #[test]
+fn what_the_system_refuses_is_named_with_the_next_step() {
+    let host = Host::backed_up();
+    let (file, binary) = (host.path("file"), host.path("binary.toml"));
+    fs::write(&file, "x").expect("a file");
+    fs::write(&binary, [0xff, 0xfe, 0x00]).expect("a file");
+    let here = host.temp.path();
+    vow(here, ["--config", text(&host.dir()), "backup"]).code(1).advises().says("vow.toml");
+    vow(here, ["--config", text(&binary), "backup"]).code(1).advises().says("no text");
+    vow(here, ["init", "--dir", text(&file.join("below"))]).code(1).advises().says("file");
+    vow(here, ["up", "--once", "--dir", text(&file), text(&host.data())]).code(1).advises().says("file");
+    host.open(["mount", text(&file)]).code(1).advises().says("needs a folder");
+    host.open(["mount", text(&host.path("nowhere"))]).code(1).advises().says("make that folder");
+    host.open(["find", "["]).code(2).advises().says("pattern");
+    host.open(["export", "latest", "-o", text(&file)]).code(1).advises().says("not replaced");
+    host.run(["key", "new", "-o", "/proc/vow"]).code(1).advises().says("/proc/vow");
+    assert_eq!(fs::read(&file).expect("untouched"), b"x");
+    if !is_root() {
+        return;
+    }
+    // What is root's is closed to others.
+    fs::set_permissions(here, fs::Permissions::from_mode(0o755)).expect("permissions");
+    fs::set_permissions(host.config(), fs::Permissions::from_mode(0o600)).expect("permissions");
+    let as_nobody = |args: &[&str]| {
+        let mut command = command(here);
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        crate::host::Ran::of(command.args(args).output().expect("the binary starts"))
+    };
+    let config = host.config();
+    as_nobody(&["--config", text(&config), "backup"]).code(1).advises().says("a user who may");
+    as_nobody(&["init", "--dir", text(&host.path("new"))]).code(1).advises().says("a user who may");
+    let kit = host.dir().join("recovery.agekey");
+    fs::set_permissions(host.config(), fs::Permissions::from_mode(0o644)).expect("permissions");
+    fs::set_permissions(host.dir(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    let refused = as_nobody(&["--config", text(&config), "backup"]).code(1).advises().says("a user who may");
+    assert!(refused.err.contains("host.key") && !refused.err.contains("are closed now"), "{refused:?}");
+    let vault = host.vault();
+    let open = ["ls", "latest", "--vault", text(&vault), "--identity", text(&kit)];
+    as_nobody(&open).code(12).advises().says("recovery.agekey");
+}
+
+#[test]
 fn a_target_that_cannot_be_written_is_named() {
     let host = Host::backed_up();
     // A file where the target should be fails for root as well.

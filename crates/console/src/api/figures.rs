@@ -42,6 +42,8 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, who: Known) -> Result<i
         vault_answered: of(|vault| vault.answered_secs),
         outbox: waiting
             .into_iter()
+            // What waits for a channel that was taken out of the settings waits for nobody.
+            .filter(|backlog| app.channels.iter().any(|channel| channel.name == backlog.channel))
             .map(|channel| (channel.channel, i64::try_from(channel.waiting).unwrap_or(i64::MAX)))
             .collect(),
         now_secs: now,

@@ -1,12 +1,14 @@
 //! What can be done to hosts, sources, tickets and rules.
 
 use super::gate::{Answer, Known, Named, Sent};
+use crate::audit::desk::{self, HostStep};
 use crate::auth::Right;
 use crate::db::{Conn, hosts, settings, sources};
 use crate::ingest::judge::RULES;
 use crate::records::{Action, Ticket};
 use crate::rules::Settings;
 use crate::server::App;
+use crate::server::caller::Caller;
 use crate::server::error::Error;
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +20,7 @@ fn done() -> Json<Value> {
     Json(json!({"done": true}))
 }
 
-async fn known_host(conn: &mut Conn, who: &Known, id: i64) -> Result<hosts::Host, Error> {
+async fn known_host(conn: &mut Conn, who: &Caller, id: i64) -> Result<hosts::Host, Error> {
     who.need(Right::Work)?;
     hosts::get(conn, who.scope, id).await?.ok_or(Error::Absent)
 }
@@ -36,22 +38,28 @@ pub(super) async fn quiet(
     Named(id): Named<i64>,
     Sent(sent): Sent<Quiet>,
 ) -> Answer<Value> {
-    who.need(Right::Work)?;
-    let (hours, now) = (sent.hours.clamp(0, 2160), app.now());
-    let mut conn = app.db.write().await?;
-    let host = known_host(&mut conn, &who, id).await?;
-    hosts::quiet(&mut conn, id, (hours > 0).then_some(now + hours * 3600)).await?;
-    let object = format!("host {}/{}", host.tenant, host.name);
-    who.note(&mut conn, Some(host.tenant_id), "host.quiet", &object, &format!("{hours} hours"), now).await?;
-    conn.commit().await?;
+    quiet_host(&app, &who, id, sent.hours).await?;
     Ok(done())
 }
 
-/// Whether it is closed.
+/// Nothing is expected of a host for some hours; 0 ends that.
+pub(crate) async fn quiet_host(app: &App, who: &Caller, id: i64, hours: i64) -> Result<(), Error> {
+    who.need(Right::Work)?;
+    let (hours, now) = (hours.clamp(0, 2160), app.now());
+    let mut conn = app.db.write().await?;
+    let host = known_host(&mut conn, who, id).await?;
+    hosts::quiet(&mut conn, id, (hours > 0).then_some(now + hours * 3600)).await?;
+    let object = format!("host {}/{}", host.tenant, host.name);
+    who.note(&mut conn, Some(host.tenant_id), "host.quiet", &object, &format!("{hours} hours"), now).await?;
+    Ok(conn.commit().await?)
+}
+
+/// Whether it is closed, and why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Close {
     closed: bool,
+    reason: Option<String>,
 }
 
 pub(super) async fn close(
@@ -60,15 +68,11 @@ pub(super) async fn close(
     Named(id): Named<i64>,
     Sent(sent): Sent<Close>,
 ) -> Answer<Value> {
-    who.need(Right::Work)?;
-    let now = app.now();
-    let mut conn = app.db.write().await?;
-    let host = known_host(&mut conn, &who, id).await?;
-    hosts::close(&mut conn, id, sent.closed.then_some(now)).await?;
-    let object = format!("host {}/{}", host.tenant, host.name);
-    let action = if sent.closed { "host.close" } else { "host.reopen" };
-    who.note(&mut conn, Some(host.tenant_id), action, &object, "", now).await?;
-    conn.commit().await?;
+    let step = match sent.closed {
+        true => HostStep::Decommission { by: who.name.clone(), reason: sent.reason.unwrap_or_default() },
+        false => HostStep::Recommission,
+    };
+    desk::change_host(&app, &who, id, step).await?;
     Ok(done())
 }
 

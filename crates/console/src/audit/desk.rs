@@ -8,8 +8,10 @@ use super::run::{Outcome, audit_tenant};
 use crate::auth::Right;
 use crate::db::audits::{self, Kept};
 use crate::db::hosts::{self, Host};
-use crate::db::tickets::InTransaction;
+use crate::db::tickets::{self, InTransaction};
 use crate::db::{Conn, Scope, vaults};
+use crate::ingest::act;
+use crate::records::Action;
 use crate::server::App;
 use crate::server::caller::Caller;
 use crate::server::error::Error;
@@ -48,7 +50,7 @@ pub async fn see(conn: &mut Conn, who: &Caller, id: i64) -> Result<Seen, Error> 
 /// Audits a tenant now.
 pub async fn audit(app: &App, who: &Caller, id: i64) -> Result<Outcome, Error> {
     who.need(Right::Work)?;
-    let store = InTransaction::new(app.db.write().await?);
+    let store = InTransaction::begin(&app.db, &[]).await?;
     let found = tenant(&mut *store.lock().await, who, id).await?;
     let outcome = audit_tenant(&store, &app.judge, (id, &found.name), app.now()).await?;
     store.into_conn().commit().await?;
@@ -167,7 +169,7 @@ async fn change_records(
 
 /// What was changed shows at once.
 async fn again(app: &App, tenant: &hosts::Tenant) -> Result<(), Error> {
-    let store = InTransaction::new(app.db.write().await?);
+    let store = InTransaction::begin(&app.db, &[]).await?;
     audit_tenant(&store, &app.judge, (tenant.id, &tenant.name), app.now()).await?;
     Ok(store.into_conn().commit().await?)
 }
@@ -198,7 +200,8 @@ pub async fn change_host(app: &App, who: &Caller, id: i64, step: HostStep) -> Re
     who.need(Right::Work)?;
     let now = app.now();
     let malformed = |why: &str| Err(Error::Malformed(why.to_owned()));
-    let mut conn = app.db.write().await?;
+    let store = InTransaction::begin(&app.db, &[id]).await?;
+    let mut conn = store.lock().await;
     let host = hosts::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
     let mut record = audits::host_record(&mut conn, id).await?;
     let (action, detail) = match step {
@@ -239,7 +242,11 @@ pub async fn change_host(app: &App, who: &Caller, id: i64, step: HostStep) -> Re
     audits::set_host_record(&mut conn, id, &record).await?;
     let object = format!("host {}/{}", host.tenant, host.name);
     who.note(&mut conn, Some(host.tenant_id), action, &object, &detail, now).await?;
-    conn.commit().await?;
+    drop(conn);
+    if record.gone_secs == Some(now) {
+        close_tickets(app, &store, &record, id, now).await?;
+    }
+    store.into_conn().commit().await?;
     let tenant = tenant(&mut app.read().await?, who, host.tenant_id).await?;
     again(app, &tenant).await?;
     Ok(host)
@@ -261,6 +268,24 @@ async fn end(
     record.gone_points = points.unwrap_or(0);
     (record.gone_by, record.gone_reason, record.gone_secs) = (by, reason, Some(now));
     hosts::close(conn, host.id, Some(now)).await?;
+    Ok(())
+}
+
+/// Nothing comes any more from a host that is gone, so nothing else would ever end its tickets.
+async fn close_tickets(
+    app: &App,
+    store: &InTransaction,
+    record: &HostRecord,
+    id: i64,
+    now: i64,
+) -> Result<(), Error> {
+    let reason = format!("the host was closed: {}", record.gone_reason);
+    let wanted = tickets::Wanted { host_id: Some(id), ..tickets::Wanted::default() };
+    let open = tickets::list(&mut *store.lock().await, Scope::All, &wanted, i64::MAX, 0).await?;
+    for ticket in open {
+        let action = Action::Close { by: record.gone_by.clone(), reason: reason.clone() };
+        act(store, &app.judge, Scope::All, &ticket.id, &action, now).await?;
+    }
     Ok(())
 }
 

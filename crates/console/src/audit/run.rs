@@ -8,7 +8,7 @@ use super::judge::{host_judged, tenant_judged};
 use super::policy::Policy;
 use super::score::{points_of_host, score};
 use crate::db::audits::{self, AuditDay, Audited, NewFinding, Origin};
-use crate::db::hosts::KnownHost;
+use crate::db::hosts::{self, KnownHost};
 use crate::db::tickets::{InTransaction, rank};
 use crate::db::{DbError, day_of};
 use crate::ingest::Judge;
@@ -66,6 +66,8 @@ pub async fn audit_tenant(
     let channels: BTreeSet<String> = judge.routes.routes.iter().map(|route| route.channel.clone()).collect();
     let (facts, policy, agreed) = {
         let mut conn = store.lock().await;
+        // Findings of hosts may change below; what is read of them is then the newest.
+        hosts::hold_all(&mut conn, tenant_id).await?;
         let kept = audits::kept(&mut conn, tenant_id).await?;
         let (policy, agreed) = policy_of(&kept);
         (facts(&mut conn, (tenant_id, tenant), &kept, channels).await?, policy, agreed)

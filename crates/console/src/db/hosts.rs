@@ -276,7 +276,28 @@ pub async fn severities(conn: &mut Conn, scope: Scope) -> Result<[i64; 4], DbErr
     Ok(numbers)
 }
 
-/// Something came from a host: takes its row for the rest of the transaction, so that two consoles take in one host's reports one by one.
+/// Holds hosts for the rest of the transaction: everything about a host is written by whoever holds it, so that two consoles do that one after
+/// the other. To be called once, first, with all hosts of the transaction (`db`, "The order of locks").
+pub async fn hold(conn: &mut Conn, ids: &[i64]) -> Result<(), DbError> {
+    if !conn.is_postgres() || ids.is_empty() {
+        return Ok(());
+    }
+    let list = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    // As an update locks: whoever only refers to the host does not wait.
+    let sql = sqlx::AssertSqlSafe(format!(
+        "SELECT id FROM hosts WHERE id IN ({list}) ORDER BY id FOR NO KEY UPDATE"
+    ));
+    conn.rows(sql, args![]).await.map(|_| ())
+}
+
+/// Holds every host of a tenant.
+pub async fn hold_all(conn: &mut Conn, tenant_id: i64) -> Result<(), DbError> {
+    let rows = conn.rows("SELECT id FROM hosts WHERE tenant_id = $1", args![tenant_id]).await?;
+    let ids = rows.iter().map(|row| row.int("id")).collect::<Result<Vec<_>, _>>()?;
+    hold(conn, &ids).await
+}
+
+/// Something came from a host.
 pub async fn heard(conn: &mut Conn, host_id: i64, software: &str, now: i64) -> Result<(), DbError> {
     let sql = "UPDATE hosts SET heard_secs = $2, software = $3 WHERE id = $1";
     conn.run(sql, args![host_id, now, software]).await.map(|_| ())

@@ -59,7 +59,7 @@ async fn claim(
     let mut conn = db.write().await?;
     let sql = "SELECT o.id FROM outbox o WHERE o.channel = $1 AND ((o.state = 'waiting' AND o.due_secs <= $2) OR (o.state = 'leased' AND o.until_secs <= $2)) \
         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.ticket = o.ticket AND e.channel = o.channel AND e.number < o.number AND e.state IN ('waiting', 'leased')) \
-        ORDER BY o.put_secs, o.number LIMIT $3";
+        ORDER BY o.put_secs, o.number, o.id LIMIT $3";
     let ids = conn.rows(sql, args![channel, now, limit as u64]).await?;
     let mut claimed = Vec::new();
     for id in ids {

@@ -1,7 +1,7 @@
 //! What is no longer kept. In small pieces, so that reports need not wait.
 
 use super::value::args;
-use super::{Db, DbError, day_of, settings};
+use super::{Db, DbError, day_of, hosts, settings};
 
 /// How long things are kept, in seconds.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,9 @@ pub async fn all(db: &Db, terms: Terms, now: i64) -> Result<u64, DbError> {
     removed += conn.run("DELETE FROM sessions WHERE ends_secs < $1", args![now]).await?;
     removed += conn.run("DELETE FROM attempts WHERE slot < $1", args![now - 86_400]).await?;
     let sql = "DELETE FROM outbox WHERE state IN ('delivered', 'refused') AND settled_secs < $1";
+    removed += conn.run(sql, args![now - 3 * MONTH_SECS]).await?;
+    // Of channels that were taken out of the settings: whoever serves a channel gives up much earlier.
+    let sql = "DELETE FROM outbox WHERE state = 'waiting' AND put_secs < $1";
     removed += conn.run(sql, args![now - 3 * MONTH_SECS]).await?;
     conn.commit().await?;
     Ok(removed)
@@ -96,10 +99,25 @@ async fn remove_runs(conn: &mut super::Conn, over: &[i64]) -> Result<u64, DbErro
 async fn snapshots(db: &Db, now: i64) -> Result<u64, DbError> {
     let gone = now - MONTH_SECS;
     let mut conn = db.write().await?;
-    let sql = "DELETE FROM copies WHERE snapshot_id IN (SELECT id FROM snapshots WHERE gone_secs < $1 ORDER BY gone_secs LIMIT $2)";
-    let mut removed = conn.run(sql, args![gone, PIECE]).await?;
-    let sql = "DELETE FROM snapshots WHERE id IN (SELECT id FROM snapshots WHERE gone_secs < $1 ORDER BY gone_secs LIMIT $2)";
-    removed += conn.run(sql, args![gone, PIECE]).await?;
+    let sql = "SELECT DISTINCT host_id FROM (SELECT host_id FROM snapshots WHERE gone_secs < $1 ORDER BY gone_secs LIMIT $2) AS part";
+    let rows = conn.rows(sql, args![gone, PIECE]).await?;
+    let of = rows.iter().map(|row| row.int("host_id")).collect::<Result<Vec<_>, _>>()?;
+    hosts::hold(&mut conn, &of).await?;
+    let sql = "SELECT id, host_id FROM snapshots WHERE gone_secs < $1 ORDER BY gone_secs LIMIT $2";
+    let mut over = Vec::new();
+    for row in conn.rows(sql, args![gone, PIECE]).await? {
+        // Of another host another time: its row is not held.
+        if of.contains(&row.int("host_id")?) {
+            over.push(row.int("id")?.to_string());
+        }
+    }
+    if over.is_empty() {
+        return Ok(0);
+    }
+    let list = over.join(",");
+    let copies = sqlx::AssertSqlSafe(format!("DELETE FROM copies WHERE snapshot_id IN ({list})"));
+    let snapshots = sqlx::AssertSqlSafe(format!("DELETE FROM snapshots WHERE id IN ({list})"));
+    let removed = conn.run(copies, args![]).await? + conn.run(snapshots, args![]).await?;
     conn.commit().await?;
     Ok(removed)
 }

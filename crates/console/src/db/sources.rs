@@ -403,7 +403,7 @@ pub async fn judged(conn: &mut Conn, source_id: i64, now: i64) -> Result<(), DbE
 /// Numbers of sources: all, with a snapshot proven within the term, never proven.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Proven {
-    /// Sources in a plan.
+    /// Sources in a plan, of hosts that are not closed.
     pub sources: i64,
     /// With a snapshot that was proven since then, on some level.
     pub proven: i64,
@@ -413,7 +413,7 @@ pub struct Proven {
 pub async fn proven(conn: &mut Conn, scope: Scope, since: i64) -> Result<Proven, DbError> {
     let sql = "SELECT COUNT(*) AS sources, CAST(COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM source_levels l \
         WHERE l.source_id = s.id AND l.proven_secs >= $2) THEN 1 ELSE 0 END), 0) AS BIGINT) AS proven \
-        FROM sources s WHERE s.gone_secs IS NULL AND ($1 IS NULL OR s.tenant_id = $1)";
+        FROM sources s JOIN hosts h ON h.id = s.host_id WHERE s.gone_secs IS NULL AND h.closed_secs IS NULL AND ($1 IS NULL OR s.tenant_id = $1)";
     let row = conn.one(sql, args![scope.tenant(), since]).await?;
     Ok(Proven { sources: row.int("sources")?, proven: row.int("proven")? })
 }

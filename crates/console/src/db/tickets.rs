@@ -88,6 +88,8 @@ async fn write(conn: &mut Conn, change: &Change) -> Result<Committed, DbError> {
     let ticket = &change.ticket;
     let key = ticket.key.to_string();
     let place = place(conn, &ticket.key).await?;
+    // Whoever has it already does not wait.
+    hosts::hold(conn, place.host_id.as_slice()).await?;
     let status = match ticket.status {
         Status::Open => "open",
         Status::Closed => "closed",
@@ -172,9 +174,11 @@ pub struct InTransaction {
 }
 
 impl InTransaction {
-    /// Takes the transaction.
-    pub fn new(conn: Conn) -> Self {
-        Self { conn: Mutex::new(conn), failed: Mutex::new(None) }
+    /// Begins a transaction about these hosts; tickets of others are not to be touched in it.
+    pub async fn begin(db: &Db, hosts: &[i64]) -> Result<Self, DbError> {
+        let mut conn = db.write().await?;
+        hosts::hold(&mut conn, hosts).await?;
+        Ok(Self { conn: Mutex::new(conn), failed: Mutex::new(None) })
     }
 
     /// The connection, for everything else that belongs to the transaction. Not to be held while tickets are worked on.
@@ -307,6 +311,19 @@ const WANTED: &str = "status = $1 AND ($2 IS NULL OR tenant_id = $2) AND ($3 IS 
 
 fn wanted_values(scope: Scope, wanted: &Wanted, status: &str) -> Vec<super::Value> {
     args![status, scope.tenant(), wanted.host_id, wanted.source_id, wanted.owner.clone()]
+}
+
+/// Open tickets about a vault, worst first. `tenant` is the one that the vault is for, empty when it is shared.
+pub async fn of_vault(
+    conn: &mut Conn,
+    scope: Scope,
+    tenant: &str,
+    vault: &str,
+) -> Result<Vec<Ticket>, DbError> {
+    let sql = "SELECT body FROM tickets WHERE about = $1 AND status = 'open' AND ($2 IS NULL OR tenant_id = $2) \
+        ORDER BY severity DESC, since_secs, id LIMIT 100";
+    let about = about(tenant, &Subject::Vault { vault: vault.to_owned() });
+    conn.rows(sql, args![about, scope.tenant()]).await?.iter().map(|row| row.json("body")).collect()
 }
 
 /// How many open tickets are how bad: notices, warnings, critical ones.

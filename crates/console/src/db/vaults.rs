@@ -95,6 +95,21 @@ pub async fn get(conn: &mut Conn, scope: Scope, id: i64) -> Result<Option<Vault>
     conn.row(sql, args![id, scope.tenant()]).await?.as_ref().map(vault).transpose()
 }
 
+/// The number of the vault that is called so.
+pub async fn find(conn: &mut Conn, scope: Scope, name: &str) -> Result<Option<i64>, DbError> {
+    let sql =
+        "SELECT id FROM vaults WHERE name = $1 AND removed_secs IS NULL AND ($2 IS NULL OR tenant_id = $2)";
+    conn.row(sql, args![name, scope.tenant()]).await?.map(|row| row.int("id")).transpose()
+}
+
+/// The tenant that a vault is for; empty when it is shared.
+pub async fn tenant_of(conn: &mut Conn, vault: &Vault) -> Result<String, DbError> {
+    match vault.tenant_id {
+        Some(id) => conn.one("SELECT name FROM tenants WHERE id = $1", args![id]).await?.text("name"),
+        None => Ok(String::new()),
+    }
+}
+
 /// Begins to watch a vault; one that was watched before is watched again.
 pub async fn add(
     conn: &mut Conn,
@@ -192,6 +207,9 @@ pub struct VaultHost {
     pub last_commit_secs: Option<i64>,
     /// Whether it was shut out.
     pub revoked: bool,
+    /// The host's number here, when it is known here.
+    #[serde(skip)]
+    pub host_id: Option<i64>,
 }
 
 /// Keeps what a vault has of a host.
@@ -216,7 +234,8 @@ pub async fn keep_host(conn: &mut Conn, vault_id: i64, host: &VaultHost) -> Resu
 
 /// What a vault has of each host, the largest first.
 pub async fn hosts(conn: &mut Conn, vault_id: i64, limit: i64) -> Result<Vec<VaultHost>, DbError> {
-    let sql = "SELECT key_id, tenant, name, snapshots, bytes, last_commit_secs, revoked FROM vault_hosts WHERE vault_id = $1 ORDER BY bytes DESC, name LIMIT $2";
+    let sql = "SELECT v.key_id, v.tenant, v.name, v.snapshots, v.bytes, v.last_commit_secs, v.revoked, k.host_id FROM vault_hosts v \
+        LEFT JOIN host_keys k ON k.key_id = v.key_id WHERE v.vault_id = $1 ORDER BY v.bytes DESC, v.name LIMIT $2";
     let rows = conn.rows(sql, args![vault_id, limit]).await?;
     rows.iter()
         .map(|row| {
@@ -228,6 +247,7 @@ pub async fn hosts(conn: &mut Conn, vault_id: i64, limit: i64) -> Result<Vec<Vau
                 bytes: row.int("bytes")?,
                 last_commit_secs: row.opt_int("last_commit_secs")?,
                 revoked: row.flag("revoked")?,
+                host_id: row.opt_int("host_id")?,
             })
         })
         .collect()
@@ -260,12 +280,8 @@ const USAGE_DAYS: i64 = 120;
 
 /// What rules want to know of a vault.
 pub async fn facts(conn: &mut Conn, vault: &Vault, now: i64) -> Result<VaultFacts, DbError> {
-    let tenant = match vault.tenant_id {
-        Some(id) => conn.one("SELECT name FROM tenants WHERE id = $1", args![id]).await?.text("name")?,
-        None => String::new(),
-    };
     Ok(VaultFacts {
-        tenant,
+        tenant: tenant_of(conn, vault).await?,
         vault: vault.name.clone(),
         since_secs: vault.created_secs,
         answered_secs: vault.answered_secs,

@@ -5,7 +5,7 @@ use crate::db::tickets::InTransaction;
 use crate::db::vaults::{self, Vault, VaultHost};
 use crate::db::{Conn, Db, DbError, Scope, audit, hosts, snapshots};
 use crate::ingest::Judge;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use vow_base::HostId;
 use vow_base::id::hex;
 use vow_base::receipt::{Event, Receipt};
@@ -59,7 +59,7 @@ pub async fn sync(
     }
     let fresh = vaults::get(&mut db.read().await?, Scope::All, vault.id).await?;
     if let Some(fresh) = fresh {
-        let store = InTransaction::new(db.write().await?);
+        let store = InTransaction::begin(db, &[]).await?;
         judge.vault(&store, &fresh, now).await?;
         store.into_conn().commit().await?;
     }
@@ -76,7 +76,9 @@ async fn look(db: &Db, vault: &Vault, remote: &RemoteVault, now: i64) -> Result<
         let place = remote.place().to_owned();
         return Err(VaultError::Ledger { place, position: read.position, reason: how }.into());
     }
-    let entries = ask(remote, |remote| remote.host_entries()).await?;
+    let mut entries = ask(remote, |remote| remote.host_entries()).await?;
+    // Several vaults may make the same hosts known at once: in one order.
+    entries.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
     let mut conn = db.write().await?;
     for entry in &entries {
         admit(&mut conn, vault, entry, now).await?;
@@ -90,6 +92,7 @@ async fn look(db: &Db, vault: &Vault, remote: &RemoteVault, now: i64) -> Result<
             bytes: i64::try_from(health.bytes).unwrap_or(i64::MAX),
             last_commit_secs: health.last_commit.map(|time| time.div_euclid(NANOS)),
             revoked: health.revoked,
+            host_id: None,
         };
         vaults::keep_host(&mut conn, vault.id, &host).await?;
     }
@@ -98,9 +101,7 @@ async fn look(db: &Db, vault: &Vault, remote: &RemoteVault, now: i64) -> Result<
         let page = ask(remote, move |remote| remote.ledger(read.position, read.head)).await?;
         let Some(last) = page.entries.last() else { break };
         let mut conn = db.write().await?;
-        for entry in &page.entries {
-            take_entry(&mut conn, vault, entry).await?;
-        }
+        take_page(&mut conn, vault, &page.entries).await?;
         read = Read { position: last.receipt.position, head: Some(last.id()) };
         vaults::read_to(&mut conn, vault.id, read.position, &last.id().to_string()).await?;
         conn.commit().await?;
@@ -157,13 +158,23 @@ async fn admit(conn: &mut Conn, vault: &Vault, entry: &HostEntry, now: i64) -> R
     Ok(())
 }
 
-async fn take_entry(conn: &mut Conn, vault: &Vault, entry: &Entry) -> Result<(), DbError> {
-    let receipt = &entry.receipt;
-    if receipt.event != Event::Committed {
-        return Ok(());
+/// The receipts of a page, of hosts that are known.
+async fn take_page(conn: &mut Conn, vault: &Vault, entries: &[Entry]) -> Result<(), DbError> {
+    let mut known: BTreeMap<HostId, Option<i64>> = BTreeMap::new();
+    let is_committed = |receipt: &&Receipt| receipt.event == Event::Committed;
+    let committed = || entries.iter().map(|entry| &entry.receipt).filter(is_committed);
+    for receipt in committed() {
+        if let btree_map::Entry::Vacant(place) = known.entry(receipt.host_id()) {
+            let id = place.key().to_string();
+            place.insert(hosts::host_of_key(conn, &id).await?);
+        }
     }
-    if let Some(host_id) = hosts::host_of_key(conn, &receipt.host_id().to_string()).await? {
-        take_receipt(conn, vault, host_id, receipt).await?;
+    let ids: Vec<i64> = known.values().copied().flatten().collect();
+    hosts::hold(conn, &ids).await?;
+    for receipt in committed() {
+        if let Some(Some(host_id)) = known.get(&receipt.host_id()) {
+            take_receipt(conn, vault, *host_id, receipt).await?;
+        }
     }
     Ok(())
 }
@@ -204,6 +215,7 @@ async fn reconcile(
         let Some(host_id) = known else { continue };
         let kept = ask(remote, move |remote| remote.committed(&id)).await?;
         let mut conn = db.write().await?;
+        hosts::hold(&mut conn, &[host_id]).await?;
         for receipt in kept.iter().filter(|receipt| receipt.position <= position) {
             take_receipt(&mut conn, vault, host_id, receipt).await?;
         }

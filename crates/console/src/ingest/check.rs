@@ -16,6 +16,9 @@ pub enum IngestError {
     /// There are too many.
     #[error("too many reports at once")]
     Crowded,
+    /// This program is wrong: it stumbled over it.
+    #[error("the console has failed on this report: see its log")]
+    Broken,
     /// Nothing was stored.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -25,6 +28,8 @@ pub enum IngestError {
 const AHEAD_SECS: i64 = 3600;
 /// Times that are further away than this are no times.
 const AWAY_SECS: i64 = 10 * 366 * 86_400;
+/// More is no number of files or bytes. A day and a month of them must add up to what a database can count.
+pub(crate) const AMOUNT_MAX: u64 = 1 << 52;
 const SOURCE_BYTES_MAX: usize = 200;
 const TEXT_BYTES_MAX: usize = 16 << 10;
 const LEVELS_MAX: usize = 32;
@@ -51,6 +56,7 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
     match &mut report.body {
         Body::Run(run) => {
             check_run(run)?;
+            run.next_secs = run.next_secs.and_then(|next| near(next, now));
             times.push(&mut run.started_secs);
         }
         Body::Proof(proof) => {
@@ -64,6 +70,10 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
             if !is_duration(proof.restore_secs) || !is_duration(proof.compare_secs) {
                 return malformed("a duration is no duration");
             }
+            if ![proof.compared, proof.files, proof.files_read, proof.bytes].iter().all(is_amount) {
+                return malformed("a number of files or bytes is no such number");
+            }
+            proof.received_secs = near(proof.received_secs, now).unwrap_or(0);
             cut(&mut proof.level, SOURCE_BYTES_MAX);
             cut(&mut proof.recipient, SOURCE_BYTES_MAX);
             cut_list(&mut proof.problems);
@@ -77,6 +87,7 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
             for source in &mut alive.sources {
                 check_source(&source.source, &mut source.source_type)?;
                 source.levels.truncate(LEVELS_MAX);
+                source.next_secs = source.next_secs.and_then(|next| near(next, now));
             }
         }
         Body::KeyProof(proof) => {
@@ -90,7 +101,7 @@ pub fn check(report: &mut Report, known: &KnownHost, now: i64) -> Result<bool, I
     }
     let mut ahead = false;
     for time in times {
-        if (*time).saturating_sub(now).saturating_abs() > AWAY_SECS {
+        if near(*time, now).is_none() {
             return Err(IngestError::Refused(
                 "its times are more than ten years away: set the host's clock".into(),
             ));
@@ -114,6 +125,16 @@ fn check_run(run: &mut RunReport) -> Result<(), IngestError> {
     }
     if !is_duration(run.duration_secs) {
         return malformed("the duration is no duration");
+    }
+    let mut amounts = vec![run.files, run.dirs, run.bytes, run.added_bytes, run.errors];
+    amounts.extend(run.objects.values());
+    if let Some(shape) = &run.shape {
+        amounts.extend([shape.new_files, shape.changed_files, shape.gone_files, shape.typed_files]);
+        amounts.extend([shape.mistyped_files, shape.sampled_bytes, shape.random_bytes]);
+        amounts.extend(shape.trees.values().flat_map(|tree| [tree.files, tree.bytes]));
+    }
+    if !amounts.iter().all(is_amount) {
+        return malformed("a number of files or bytes is no such number");
     }
     for text in [&mut run.error, &mut run.hint].into_iter().flatten() {
         cut(text, TEXT_BYTES_MAX);
@@ -147,6 +168,15 @@ fn check_source(name: &str, source_type: &mut String) -> Result<(), IngestError>
 
 fn is_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
+}
+
+fn is_amount(amount: &u64) -> bool {
+    *amount <= AMOUNT_MAX
+}
+
+/// A time that can be meant.
+fn near(secs: i64, now: i64) -> Option<i64> {
+    (secs.saturating_sub(now).saturating_abs() <= AWAY_SECS).then_some(secs)
 }
 
 /// A year is more than any run takes.

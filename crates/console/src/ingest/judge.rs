@@ -20,30 +20,17 @@ pub struct Judge {
 /// The setting with the rules for all.
 pub const RULES: &str = "rules";
 
-/// The setting with the rules for a tenant.
-pub fn rules_of(tenant: &str) -> String {
-    format!("{RULES}/{tenant}")
-}
-
 impl Judge {
-    /// The settings of rules for a source, or for everything of a tenant.
-    pub async fn settings(
-        &self,
-        conn: &mut Conn,
-        tenant: &str,
-        source_id: Option<i64>,
-    ) -> Result<Settings, DbError> {
+    /// The settings of rules for a source, or for everything else.
+    pub async fn settings(&self, conn: &mut Conn, source_id: Option<i64>) -> Result<Settings, DbError> {
         let mut layers: Vec<serde_json::Value> = Vec::new();
         layers.extend(settings::get(conn, RULES).await?);
-        if !tenant.is_empty() {
-            layers.extend(settings::get(conn, &rules_of(tenant)).await?);
-        }
         if let Some(id) = source_id {
             layers.extend(sources::adjusted(conn, id).await?);
         }
         let made = Settings::layered(&layers).unwrap_or_else(|error| {
             // They were checked when they were set; those of a newer program may not be known here.
-            tracing::warn!(%error, tenant, "settings of rules cannot be used, the usual ones are");
+            tracing::warn!(%error, "settings of rules cannot be used, the usual ones are");
             Settings::default()
         });
         Ok(Settings { listening_since_secs: self.listening_since_secs, ..made })
@@ -69,7 +56,7 @@ impl Judge {
         let judged = {
             let mut conn = store.lock().await;
             let facts = hosts::facts(&mut conn, host_id).await?;
-            let settings = self.settings(&mut conn, &facts.tenant, None).await?;
+            let settings = self.settings(&mut conn, None).await?;
             hosts::judged(&mut conn, host_id, now).await?;
             watch_host(&facts, &settings, now)
         };
@@ -87,7 +74,7 @@ impl Judge {
         let judged = {
             let mut conn = store.lock().await;
             let around = around(&mut conn, host_id, source_id).await?;
-            let settings = self.settings(&mut conn, &around.host.tenant, Some(source_id)).await?;
+            let settings = self.settings(&mut conn, Some(source_id)).await?;
             sources::judged(&mut conn, source_id, now).await?;
             watch_source(&around, &settings, now)
         };
@@ -99,7 +86,7 @@ impl Judge {
         let judged = {
             let mut conn = store.lock().await;
             let facts = vaults::facts(&mut conn, vault, now).await?;
-            let settings = self.settings(&mut conn, &facts.tenant, None).await?;
+            let settings = self.settings(&mut conn, None).await?;
             watch_vault(&facts, &settings, now)
         };
         self.ticket(store, &judged, now).await.map(|_| ())

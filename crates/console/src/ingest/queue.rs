@@ -3,6 +3,7 @@
 use super::check::IngestError;
 use super::judge::Judge;
 use super::take::take;
+use crate::apart::apart;
 use crate::db::hosts::KnownHost;
 use crate::db::tickets::InTransaction;
 use crate::db::{Db, DbError};
@@ -28,7 +29,7 @@ pub struct Arrived {
 }
 
 struct Job {
-    arrived: Arrived,
+    arrived: Arc<Arrived>,
     answer: oneshot::Sender<Result<(), IngestError>>,
 }
 
@@ -43,7 +44,8 @@ impl Queue {
         tokio::spawn(async move {
             let mut jobs = Vec::with_capacity(TOGETHER_MAX);
             while receiver.recv_many(&mut jobs, TOGETHER_MAX).await > 0 {
-                store(&db, &judge, &*clock, std::mem::take(&mut jobs)).await;
+                let now = clock.now().div_euclid(1_000_000_000);
+                store(&db, &judge, std::mem::take(&mut jobs), now).await;
             }
         });
         Self(sender)
@@ -52,15 +54,14 @@ impl Queue {
     /// Hands a report in, and waits until it is stored.
     pub async fn put(&self, arrived: Arrived) -> Result<(), IngestError> {
         let (answer, answered) = oneshot::channel();
-        self.0.try_send(Job { arrived, answer }).map_err(|_| IngestError::Crowded)?;
+        self.0.try_send(Job { arrived: Arc::new(arrived), answer }).map_err(|_| IngestError::Crowded)?;
         answered.await.unwrap_or(Err(IngestError::Crowded))
     }
 }
 
-async fn store(db: &Db, judge: &Judge, clock: &dyn Clock, jobs: Vec<Job>) {
-    let now = clock.now().div_euclid(1_000_000_000);
-    let arrived: Vec<&Arrived> = jobs.iter().map(|job| &job.arrived).collect();
-    if jobs.len() > 1 && together(db, judge, &arrived, now).await.is_ok() {
+async fn store(db: &Db, judge: &Arc<Judge>, jobs: Vec<Job>, now: i64) {
+    let all = jobs.iter().map(|job| job.arrived.clone()).collect();
+    if jobs.len() > 1 && together(db, judge, all, now).await.is_ok() {
         for job in jobs {
             // Whoever asked may have gone.
             let _ = job.answer.send(Ok(()));
@@ -69,15 +70,36 @@ async fn store(db: &Db, judge: &Judge, clock: &dyn Clock, jobs: Vec<Job>) {
     }
     // One of them is in the way: each by itself.
     for job in jobs {
-        let stored = together(db, judge, &[&job.arrived], now).await;
+        let stored = together(db, judge, vec![job.arrived], now).await;
         let _ = job.answer.send(stored);
     }
 }
 
-async fn together(db: &Db, judge: &Judge, arrived: &[&Arrived], now: i64) -> Result<(), IngestError> {
-    let store = InTransaction::new(db.write().await?);
+/// Stores these in one transaction.
+async fn together(
+    db: &Db,
+    judge: &Arc<Judge>,
+    arrived: Vec<Arc<Arrived>>,
+    now: i64,
+) -> Result<(), IngestError> {
+    let (db, judge) = (db.clone(), judge.clone());
+    let stored = apart(async move { in_one_transaction(&db, &judge, &arrived, now).await }).await;
+    stored.unwrap_or_else(|error| {
+        tracing::error!(%error, "a report was too much for this program");
+        Err(IngestError::Broken)
+    })
+}
+
+async fn in_one_transaction(
+    db: &Db,
+    judge: &Judge,
+    arrived: &[Arc<Arrived>],
+    now: i64,
+) -> Result<(), IngestError> {
+    let hosts: Vec<i64> = arrived.iter().map(|arrived| arrived.known.host_id).collect();
+    let store = InTransaction::begin(db, &hosts).await?;
     for arrived in arrived {
-        let Arrived { known, report, output } = arrived;
+        let Arrived { known, report, output } = &**arrived;
         take(&store, judge, known, report.clone(), output.as_deref(), now).await?;
     }
     store.into_conn().commit().await.map_err(|error: DbError| error.into())

@@ -24,7 +24,8 @@ pub async fn take(
     {
         let mut conn = store.lock().await;
         hosts::heard(&mut conn, known.host_id, &report.software, now).await?;
-        if ahead {
+        // A sign of life brings its own sample.
+        if ahead && !matches!(report.body, Body::Alive(_)) {
             hosts::ahead(&mut conn, known.host_id, ClockSample { made_secs, received_secs: now }).await?;
         }
     }
@@ -98,7 +99,7 @@ async fn take_run(
         };
         let mut history = sources::history(&mut conn, source_id).await?;
         let around = around(&mut conn, known.host_id, source_id).await?;
-        let settings = judge.settings(&mut conn, &known.tenant, Some(source_id)).await?;
+        let settings = judge.settings(&mut conn, Some(source_id)).await?;
         let verdict = judge_run(&RunCase::new(&run, &history, &around, &settings, now));
         let spoke = verdict.spoke();
         let words: Vec<_> = spoke.iter().map(|rule| rule.word()).collect();

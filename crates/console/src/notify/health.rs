@@ -9,12 +9,12 @@ const WAITING_SECS: i64 = 900;
 /// From then on it is critical.
 const CRITICAL_SECS: i64 = 4 * 3600;
 
-/// Judges each channel.
-pub fn watch_channels(backlogs: &[Backlog], now_secs: i64) -> Vec<Judged> {
-    backlogs.iter().map(|backlog| watch(backlog, now_secs)).collect()
+/// Judges each channel that ever had a message. What waits for one that was taken out of the settings waits for nobody.
+pub fn watch_channels(backlogs: &[Backlog], channels: &[String], now_secs: i64) -> Vec<Judged> {
+    backlogs.iter().map(|backlog| watch(backlog, channels.contains(&backlog.channel), now_secs)).collect()
 }
 
-fn watch(backlog: &Backlog, now_secs: i64) -> Judged {
+fn watch(backlog: &Backlog, is_used: bool, now_secs: i64) -> Judged {
     let subject = Subject::Channel { channel: backlog.channel.clone() };
     let waited = backlog.oldest_put_secs.map_or(0, |put| now_secs - put);
     let error = backlog.error.as_deref().unwrap_or("no answer yet").trim_end_matches('.');
@@ -31,7 +31,7 @@ fn watch(backlog: &Backlog, now_secs: i64) -> Judged {
             format!("Channel {} refused {messages} for good: {}.", backlog.channel, why.trim_end_matches('.'))
         })
     };
-    let problems = sentence.map(|sentence| Problem {
+    let problems = sentence.filter(|_| is_used).map(|sentence| Problem {
         key: Key { tenant: String::new(), rule: RuleName::ChannelDown, subject: subject.clone() },
         severity: if waited > CRITICAL_SECS { Severity::Critical } else { Severity::Warning },
         sentence,
@@ -42,7 +42,11 @@ fn watch(backlog: &Backlog, now_secs: i64) -> Judged {
     Judged {
         tenant: String::new(),
         subject,
-        rules: vec![RuleName::ChannelDown],
+        rules: if is_used {
+            vec![RuleName::ChannelDown]
+        } else {
+            vec![RuleName::ChannelDown, RuleName::SelfTest]
+        },
         problems: problems.into_iter().collect(),
     }
 }

@@ -108,7 +108,8 @@ impl RequestTracker {
         let items = answer.json().and_then(|json| json.get("items")?.as_array().cloned());
         let items = items.ok_or_else(|| unexpected(&answer))?;
         let mark = mark(outgoing);
-        Ok(items.iter().filter_map(|item| item.get("Data")?.as_str()).any(|data| data == mark))
+        // A subject comes back with the end of its line.
+        Ok(items.iter().filter_map(|item| item.get("Data")?.as_str()).any(|data| data.trim_end() == mark))
     }
 
     /// First the status, then the comment that says it was done: what is repeated after a crash is both.

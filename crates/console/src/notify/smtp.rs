@@ -4,7 +4,7 @@
 use super::channel::{ChannelError, DeliverError};
 use super::{secret, text};
 use crate::records::{Delivery, Outgoing};
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
@@ -122,6 +122,8 @@ impl Smtp {
             .message_id(Some(id.to_owned()))
             .in_reply_to(thread.clone())
             .references(thread)
+            // Without it a reader need not take notice of how the text is encoded.
+            .header(MIME_VERSION_1_0)
             .header(ContentType::TEXT_PLAIN)
             .raw_header(HeaderValue::new(header("Auto-Submitted"), "auto-generated".to_owned()))
             .raw_header(HeaderValue::new(header("X-Vow-Ticket"), message.ticket.clone()))

@@ -6,6 +6,8 @@ use jiff::tz::TimeZone;
 
 /// Subjects longer than this are cut by many receivers.
 const SUBJECT_MAX: usize = 140;
+/// A sentence, an error.
+const PART_MAX: usize = 4000;
 
 /// `[critical] web-1/orders: orders was 12.3 MB, usually …`
 pub(super) fn subject(message: &Message) -> String {
@@ -29,20 +31,21 @@ pub(super) fn label(message: &Message) -> String {
     }
 }
 
-/// The whole message as plain text.
+/// The whole message as plain text. Its lines are ours: what hosts and other tools said stands in one of them each.
 pub(super) fn plain(message: &Message) -> String {
-    let mut text = format!("{}\n\n", message.sentence);
+    let mut text = format!("{}\n\n", one_line(&message.sentence, PART_MAX));
     match message.kind {
         NoticeKind::Closed => text += "This is over. Nothing has to be done.\n",
         NoticeKind::Flapping => {
             text += "It comes and goes; it is told again when it becomes worse, stays, or has been quiet.\n";
         }
-        _ => text += &format!("What to do: {}\n", message.next_step),
+        _ => text += &format!("What to do: {}\n", one_line(&message.next_step, PART_MAX)),
     }
     if !message.evidence.is_empty() {
         text.push('\n');
         for evidence in &message.evidence {
-            text += &format!("  {}: {}\n", evidence.label, evidence.value);
+            let (label, value) = (one_line(&evidence.label, PART_MAX), one_line(&evidence.value, PART_MAX));
+            text += &format!("  {label}: {value}\n");
         }
     }
     let tenant = if message.key.tenant.is_empty() { "-" } else { &message.key.tenant };
@@ -60,13 +63,14 @@ pub(super) fn plain(message: &Message) -> String {
     text
 }
 
-/// Without line breaks and control characters, cut to a length.
+/// Without line breaks, control characters and what turns the direction of a text; cut to a length.
 pub(super) fn one_line(text: &str, most: usize) -> String {
     let line = text
         .split(|letter: char| letter.is_control())
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join(" ");
+    let line = crate::web::plain(&line);
     if line.chars().count() <= most {
         return line;
     }

@@ -19,10 +19,13 @@ pub(super) fn watch(host: &HostFacts, settings: &Settings, now_secs: i64) -> Sai
     // Without an agent nobody promised signs of life; its sources are watched by themselves.
     host.alive.as_ref()?;
     let heard = host.heard_secs?.max(host.quiet_until_secs.unwrap_or(i64::MIN));
-    // While this console was down nobody could reach it.
+    if now_secs - heard <= settings.host_silent_secs {
+        return Some(vec![]);
+    }
+    // While this console was down nobody could reach it: it listens as long before it says that anybody is silent, or not any more.
     let silent = now_secs - heard.max(settings.listening_since_secs.min(now_secs));
     if silent <= settings.host_silent_secs {
-        return Some(vec![]);
+        return None;
     }
     let severity = if silent > settings.host_silent_secs * CRITICAL_TIMES {
         Severity::Critical

@@ -39,7 +39,8 @@ pub(super) fn watch(around: &Around, settings: &Settings, now_secs: i64) -> Said
     let from = newest.unwrap_or(since).max(host.quiet_until_secs.unwrap_or(i64::MIN));
     let owed = owed(around, settings, from, now_secs)?;
     if owed.missing == 0 {
-        return Some(vec![]);
+        // Where there has never been one, nothing came either: this console has only begun to wait again.
+        return if newest.is_some() || since == around.since_secs { Some(vec![]) } else { None };
     }
     // One cause, one ticket: a host that is silent, or a run that failed, has one.
     let silent = host_silent::watch(host, settings, now_secs).is_some_and(|found| !found.is_empty());

@@ -406,10 +406,34 @@ fn a_level_that_is_behind_is_named_and_one_cause_has_one_ticket() {
     assert!(sentences(&watch_source(&around, &settings, now)).is_empty());
     assert_eq!(sentences(&watch_host(&around.host, &settings, now)).len(), 1);
     let restarted = Settings { listening_since_secs: now - 60, ..settings };
-    assert!(
-        sentences(&watch_host(&around.host, &restarted, now)).is_empty(),
-        "nobody could reach this console"
-    );
+    let judged = watch_host(&around.host, &restarted, now);
+    assert!(sentences(&judged).is_empty(), "nobody could reach this console");
+    assert!(!judged.rules.contains(&RuleName::HostSilent), "and that is no recovery");
+}
+
+#[test]
+fn a_console_that_was_restarted_takes_its_own_absence_for_no_recovery() {
+    let now = MONDAY + 30 * DAY;
+    let settings = Settings { drill_term_secs: None, ..Settings::default() };
+    let restarted = Settings { listening_since_secs: now - 60, ..settings.clone() };
+    let mut around = around();
+    (around.levels, around.last_run, around.since_secs) = (vec![], None, MONDAY);
+    assert_eq!(sentences(&watch_source(&around, &settings, now)).len(), 1, "there has never been one");
+    assert!(!watch_source(&around, &restarted, now).rules.contains(&RuleName::Missing));
+    let vault = VaultFacts {
+        tenant: "acme".into(),
+        vault: "remote".into(),
+        since_secs: MONDAY,
+        answered_secs: Some(MONDAY),
+        error: None,
+        set_back: None,
+        findings: vec![],
+        usage: vec![],
+    };
+    assert_eq!(sentences(&watch_vault(&vault, &settings, now)).len(), 1);
+    assert!(!watch_vault(&vault, &restarted, now).rules.contains(&RuleName::VaultSilent));
+    let answered = VaultFacts { answered_secs: Some(now), ..vault };
+    assert!(watch_vault(&answered, &restarted, now).rules.contains(&RuleName::VaultSilent));
 }
 
 #[test]

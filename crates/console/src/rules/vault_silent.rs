@@ -10,10 +10,14 @@ pub(super) fn watch(vault: &VaultFacts, settings: &Settings, now_secs: i64) -> S
     if vault.set_back.is_some() {
         return None;
     }
-    let last = vault.answered_secs.unwrap_or(vault.since_secs).max(settings.listening_since_secs);
-    let silent = now_secs - last;
-    if silent <= settings.vault_silent_secs {
+    let last = vault.answered_secs.unwrap_or(vault.since_secs);
+    if now_secs - last <= settings.vault_silent_secs {
         return Some(vec![]);
+    }
+    // While this console was down it asked nobody.
+    let silent = now_secs - last.max(settings.listening_since_secs);
+    if silent <= settings.vault_silent_secs {
+        return None;
     }
     let why =
         vault.error.as_deref().map(|why| format!(" ({})", why.trim_end_matches('.'))).unwrap_or_default();

@@ -1,12 +1,14 @@
 //! What is due by the clock: vaults are asked, hosts and sources are looked at, tickets grow older, what is over goes.
 
 use super::app::App;
+use super::deliver;
 use super::error::Error;
+use crate::apart::apart;
 use crate::db::prune::{self, Terms};
 use crate::db::tickets::InTransaction;
-use crate::db::{DbError, Scope, audits, hosts, lease, sources, vaults};
-use crate::fetch;
+use crate::db::{DbError, Scope, audits, lease, vaults};
 use crate::tickets::Desk;
+use crate::{fetch, ingest};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -17,8 +19,6 @@ use vow_base::sign::SigningKey;
 const TICK: Duration = Duration::from_secs(10);
 /// So long the others wait for the vaults' answers, on which they rest. A vault that is gone is asked on, and holds nobody up.
 const PATIENCE: Duration = Duration::from_secs(15);
-const LOOK_MAX: i64 = 1000;
-const LOOK_TOGETHER: usize = 25;
 /// A tenant is held against its policy this often.
 const AUDIT_SECS: i64 = 3600;
 /// Tenants in one go: a lease must not end meanwhile.
@@ -51,10 +51,10 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
             if tokio::time::timeout(PATIENCE, asked).await.is_ok() {
                 asking = None;
             }
-            note(&app, "looking at hosts", look(&app, &holder).await);
-            note(&app, "auditing", audit(&app, &holder).await);
-            note(&app, "testing the alarm path", super::deliver::test(&app, &holder).await);
-            note(&app, "tidying up", tidy(&app, &holder).await);
+            chore(&app, "looking at hosts", look(app.clone(), holder.clone())).await;
+            chore(&app, "auditing", audit(app.clone(), holder.clone())).await;
+            chore(&app, "testing the alarm path", deliver::test(app.clone(), holder.clone())).await;
+            chore(&app, "tidying up", tidy(app.clone(), holder.clone())).await;
         };
         tokio::select! {
             () = work => {}
@@ -65,6 +65,12 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
     if let Some(asking) = asking {
         asking.abort();
     }
+}
+
+/// One that stumbles must not end the others, for ever and without a word.
+async fn chore(app: &App, what: &str, work: impl Future<Output = Result<(), Error>> + Send + 'static) {
+    let done = apart(work).await.unwrap_or_else(|error| Err(Error::Internal(error.to_string())));
+    note(app, what, done);
 }
 
 fn note(app: &App, what: &str, done: Result<(), Error>) {
@@ -123,50 +129,34 @@ async fn ask(
     Ok(())
 }
 
-async fn look(app: &App, holder: &str) -> Result<(), Error> {
-    if !is_ours(app, "look", holder, 0).await? {
+async fn look(app: Arc<App>, holder: String) -> Result<(), Error> {
+    if !is_ours(&app, "look", &holder, 0).await? {
         return Ok(());
     }
     let now = app.now();
-    let before = now - app.config.look_every.secs();
-    let due = hosts::due(&mut app.read().await?, before, LOOK_MAX).await?;
-    for some in due.chunks(LOOK_TOGETHER) {
-        let store = InTransaction::new(app.db.write().await?);
-        for host_id in some {
-            app.judge.host(&store, *host_id, now).await?;
-        }
-        store.into_conn().commit().await?;
-    }
-    let due = sources::due(&mut app.read().await?, before, LOOK_MAX).await?;
-    for some in due.chunks(LOOK_TOGETHER) {
-        let store = InTransaction::new(app.db.write().await?);
-        for source in some {
-            app.judge.source(&store, source.source_id, source.host_id, now).await?;
-        }
-        store.into_conn().commit().await?;
-    }
+    ingest::look(&app.db, &app.judge, now - app.config.look_every.secs(), now).await?;
     let desk = Desk { store: &app.db, settings: &app.judge.tickets, routes: &app.judge.routes };
     desk.tick(now).await.map_err(|error| Error::Internal(error.to_string()))?;
     Ok(())
 }
 
 /// Tenants whose turn it is, each in a transaction of its own.
-async fn audit(app: &App, holder: &str) -> Result<(), Error> {
-    if !is_ours(app, "audit", holder, 0).await? {
+async fn audit(app: Arc<App>, holder: String) -> Result<(), Error> {
+    if !is_ours(&app, "audit", &holder, 0).await? {
         return Ok(());
     }
     let now = app.now();
     let due = audits::due(&mut app.read().await?, now - AUDIT_SECS, AUDIT_MAX).await?;
     for (id, name) in due {
-        let store = InTransaction::new(app.db.write().await?);
+        let store = InTransaction::begin(&app.db, &[]).await?;
         crate::audit::audit_tenant(&store, &app.judge, (id, &name), now).await?;
         store.into_conn().commit().await?;
     }
     Ok(())
 }
 
-async fn tidy(app: &App, holder: &str) -> Result<(), Error> {
-    if !is_ours(app, "prune", holder, PRUNE_SECS).await? {
+async fn tidy(app: Arc<App>, holder: String) -> Result<(), Error> {
+    if !is_ours(&app, "prune", &holder, PRUNE_SECS).await? {
         return Ok(());
     }
     let config = &app.config;

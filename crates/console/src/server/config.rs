@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
+use vow_base::amount::{self, BadAmount};
 use vow_protocol::Address;
 
 const TEXT_LIMIT_BYTES: usize = 1 << 20;
@@ -89,7 +90,7 @@ impl Default for Config {
     }
 }
 
-/// A length of time: a number with a unit (`s`, `m`, `h`, `d`).
+/// A length of time in whole seconds, written as [`vow_base::amount`] reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term(pub Duration);
 
@@ -101,22 +102,11 @@ impl Term {
 }
 
 impl std::str::FromStr for Term {
-    type Err = String;
+    type Err = BadAmount;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "not a length of time: write for example \"14d\" or \"12h\"".to_owned();
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor = match unit.trim_start() {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            _ => return Err(wrong()),
-        };
-        let secs =
-            number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).filter(|secs| *secs > 0);
-        secs.map(|secs| Self(Duration::from_secs(secs))).ok_or_else(wrong)
+    fn from_str(text: &str) -> Result<Self, BadAmount> {
+        let term: amount::Term = text.parse()?;
+        term.whole_secs().map(|secs| Self(Duration::from_secs(secs)))
     }
 }
 

@@ -3,6 +3,7 @@
 use super::app::App;
 use super::chores::is_ours;
 use super::error::Error;
+use crate::apart::apart;
 use crate::db::tickets::InTransaction;
 use crate::db::{outbox, settings};
 use crate::notify::channel::Channel;
@@ -24,14 +25,19 @@ const TEST_SECS: i64 = 20;
 /// Serves one channel until told to stop. What is under way when that happens is tried again by the next one.
 pub(super) async fn serve(app: Arc<App>, channel: Arc<Channel>, mut stop: watch::Receiver<bool>) {
     loop {
+        let (own, receiver) = (app.clone(), channel.clone());
         let delivered = tokio::select! {
-            delivered = round(&app.db, &*channel, &Machine) => delivered,
+            delivered = apart(async move { round(&own.db, &*receiver, &Machine).await }) => delivered,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match delivered {
-            Ok(round) if round.delivered > 0 => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(channel = %channel.name, %error, "messages cannot be read"),
+            Ok(Ok(round)) if round.delivered > 0 => continue,
+            Ok(Ok(_)) => {}
+            // The message is tried again when its lease is over.
+            Err(error) => {
+                tracing::error!(channel = %channel.name, %error, "a message was too much for this program")
+            }
+            Ok(Err(error)) => tracing::warn!(channel = %channel.name, %error, "messages cannot be read"),
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -41,8 +47,8 @@ pub(super) async fn serve(app: Arc<App>, channel: Arc<Channel>, mut stop: watch:
 }
 
 /// Looks at how channels do, and at the daily test.
-pub(super) async fn test(app: &App, holder: &str) -> Result<(), Error> {
-    if app.channels.is_empty() || !is_ours(app, "self-test", holder, TEST_SECS).await? {
+pub(super) async fn test(app: Arc<App>, holder: String) -> Result<(), Error> {
+    if app.channels.is_empty() || !is_ours(&app, "self-test", &holder, TEST_SECS).await? {
         return Ok(());
     }
     let now = app.now();
@@ -55,7 +61,7 @@ pub(super) async fn test(app: &App, holder: &str) -> Result<(), Error> {
     };
     drop(conn);
     let channels: Vec<String> = app.channels.iter().map(|channel| channel.name.clone()).collect();
-    let mut judged = watch_channels(&backlogs, now);
+    let mut judged = watch_channels(&backlogs, &channels, now);
     let mut remembered = None;
     let mut told = None;
     match next(last.as_ref(), &messages, &channels, &app.config.self_test, now) {
@@ -70,7 +76,7 @@ pub(super) async fn test(app: &App, holder: &str) -> Result<(), Error> {
             remembered = Some(test);
         }
     }
-    let store = InTransaction::new(app.db.write().await?);
+    let store = InTransaction::begin(&app.db, &[]).await?;
     let mut opened = Vec::new();
     for one in &judged {
         opened.extend(app.judge.ticket(&store, one, now).await?);
@@ -88,7 +94,7 @@ pub(super) async fn test(app: &App, holder: &str) -> Result<(), Error> {
             true => tracing::info!("{}", report.sentence),
             false => tracing::error!("{}", report.sentence),
         }
-        ping(app, report.passed, &report.sentence).await;
+        ping(&app, report.passed, &report.sentence).await;
     }
     Ok(())
 }

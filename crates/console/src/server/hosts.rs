@@ -75,6 +75,7 @@ impl From<IngestError> for Refusal {
             IngestError::Malformed(_) => refuse(Word::Malformed, error.to_string()),
             IngestError::Refused(_) => refuse(Word::Refused, error.to_string()),
             IngestError::Crowded => refuse(Word::Busy, "too many reports at once; nothing was stored"),
+            IngestError::Broken => refuse(Word::Storage, error.to_string()),
             IngestError::Db(error) => error.into(),
         }
     }

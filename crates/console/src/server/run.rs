@@ -130,8 +130,18 @@ impl Server {
         work.spawn(watchdog(self.app.clone(), stop.0.subscribe()));
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         tracing::info!("ready");
-        // An error means that whoever could tell us to stop is gone: then we stop.
-        let _ = stopping.wait_for(|stop| *stop).await;
+        let fell = loop {
+            tokio::select! {
+                // An error means that whoever could tell us to stop is gone: then we stop.
+                _ = stopping.wait_for(|stop| *stop) => break None,
+                Some(ended) = work.join_next() => if let Err(error) = ended {
+                    // Better none than half a console: whoever started it starts it again.
+                    tracing::error!(%error, "a part of this console has ended");
+                    stop.stop();
+                    break Some(error);
+                },
+            }
+        };
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
         let rest = async { while work.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_TIME, rest).await.is_err() {
@@ -140,7 +150,10 @@ impl Server {
         }
         self.app.db.close().await;
         tracing::info!("stopped");
-        Ok(())
+        match fell {
+            Some(error) => Err(ServeError::System(io::Error::other(error))),
+            None => Ok(()),
+        }
     }
 }
 

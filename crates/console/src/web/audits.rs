@@ -102,8 +102,7 @@ fn numbers(seen: &Seen, checked: &[Checked]) -> Markup {
 }
 
 fn trend(days: &[AuditDay]) -> Markup {
-    let points: Vec<(i64, f64)> =
-        days.iter().filter_map(|day| Some((day.day * 86_400, day.score? as f64))).collect();
+    let points: Vec<(i64, f64)> = days.iter().filter_map(|day| Some((day.day, day.score? as f64))).collect();
     let chart = Chart {
         title: "Score",
         points,
@@ -249,7 +248,7 @@ fn policy(who: &Who, policy: &Policy) -> Markup {
                     div.row { @for (name, label, optional) in NUMBERS {
                         label { (label) input type="number" name=(name) min="0" max="100000" required[!optional] value=(text(name)); }
                     } }
-                    @for (name, label) in FLAGS { label { input type="checkbox" name=(name) value="yes" checked[is(name)]; " " (label) } }
+                    @for (name, label) in FLAGS { label.tick { input type="checkbox" name=(name) value="yes" checked[is(name)]; (label) } }
                     label { "Channels that must be there, separated by blanks" input type="text" name="told" maxlength="500" value=(plain(&policy.told.join(" "))); }
                     button type="submit" { "Agree on this" }
                 }

@@ -220,7 +220,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
                     label { "Longitude" input type="number" step="any" min="-180" max="180" name="longitude" value=(degrees(record.place.longitude)); }
                     label { "Medium (disk, object store, tape, …)" input type="text" name="medium" maxlength="100" value=(plain(&record.medium)); }
                     label { "Days for which it locks, from `lock` of its rules" input type="number" name="lock_days" min="0" max="100000" value=(record.lock_days.map(|days| days.to_string()).unwrap_or_default()); }
-                    label { input type="checkbox" name="immutable" value="yes" checked[record.immutable]; " Nobody can change it before its time: locked storage, or not connected" }
+                    label.tick { input type="checkbox" name="immutable" value="yes" checked[record.immutable]; "Nobody can change it before its time: locked storage, or not connected" }
                     button type="submit" { "Write it down" }
                 }
             }

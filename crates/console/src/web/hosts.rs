@@ -5,6 +5,7 @@ use super::forms::Posted;
 use super::grid::{DAYS, legend, strip};
 use super::guard::{Done, Page, Who};
 use super::{layout, tickets};
+use crate::audit::desk::{self, HostStep};
 use crate::auth::Right;
 use crate::db::hosts::{self, Document, Host};
 use crate::db::{day_of, sources, tickets as rows};
@@ -48,7 +49,7 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
         section.card { h2 { "The last " (DAYS) " days" } (legend()) (strip(&days.iter().collect::<Vec<_>>(), day_of(now))) }
         section.card {
             h2 { "Sources" }
-            @if all.is_empty() { p.none { "Nothing was reported yet." } }
+            @if all.is_empty() { p.none { "Nothing was reported yet: the host reports when its agent runs, and after each backup." } }
             div.scroll {
                 table.wrap {
                     thead { tr { th { "Source" } th { "State" } th { "Last run" } th { "Next" } th { "Newest copy by level" } th { "Proven" } } }
@@ -96,8 +97,15 @@ fn work(who: &Who, host: &Host) -> Markup {
                     button.second type="submit" { "Be quiet" }
                 }
                 form.inline method="post" {
-                    (layout::token(who)) input type="hidden" name="do" value=(if host.closed_secs.is_some() { "reopen" } else { "close" });
-                    button.danger type="submit" { @if host.closed_secs.is_some() { "Open this host again" } @else { "Close this host: it is gone for good" } }
+                    (layout::token(who))
+                    @if host.closed_secs.is_some() {
+                        input type="hidden" name="do" value="reopen";
+                        button.second type="submit" { "Open this host again" }
+                    } @else {
+                        input type="hidden" name="do" value="close";
+                        label { "Why it is gone for good" input type="text" name="reason" required maxlength="500"; }
+                        button.danger type="submit" { "Close this host" }
+                    }
                 }
             }
         }
@@ -142,30 +150,20 @@ fn pretty(document: &serde_json::Value) -> String {
 
 pub(super) async fn change(State(app): State<Arc<App>>, Path(id): Path<i64>, posted: Posted) -> Done {
     let who = &posted.who;
-    who.need(Right::Work)?;
-    let now = app.now();
-    let mut conn = app.db.write().await?;
-    let host = hosts::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
-    let (action, detail) = match posted.field("do") {
+    match posted.field("do") {
         "quiet" => {
             let hours: i64 =
                 posted.field("hours").parse().map_err(|_| Error::Malformed("hours are a number".into()))?;
-            let hours = hours.clamp(0, 2160);
-            hosts::quiet(&mut conn, id, (hours > 0).then_some(now + hours * 3600)).await?;
-            ("host.quiet", format!("{hours} hours"))
+            crate::api::quiet_host(&app, who, id, hours).await?;
         }
         "close" => {
-            hosts::close(&mut conn, id, Some(now)).await?;
-            ("host.close", String::new())
+            let reason = posted.needed("reason", "why it is gone for good")?.to_owned();
+            desk::change_host(&app, who, id, HostStep::Decommission { by: who.name.clone(), reason }).await?;
         }
         "reopen" => {
-            hosts::close(&mut conn, id, None).await?;
-            ("host.reopen", String::new())
+            desk::change_host(&app, who, id, HostStep::Recommission).await?;
         }
         _ => return Err(Error::Malformed("what is to be done?".into()).into()),
-    };
-    let object = format!("host {}/{}", host.tenant, host.name);
-    who.note(&mut conn, Some(host.tenant_id), action, &object, &detail, now).await?;
-    conn.commit().await?;
-    Ok(Redirect::to(&format!("/hosts/{}", host.id)))
+    }
+    Ok(Redirect::to(&format!("/hosts/{id}")))
 }

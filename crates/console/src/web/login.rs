@@ -53,16 +53,14 @@ pub(super) async fn login(State(app): State<Arc<App>>, request: Request) -> Resu
     let slot = now.div_euclid(SLOT_SECS) * SLOT_SECS;
     let (by_name, by_address) = (format!("login name {}", name.trim()), format!("login from {address}"));
     let mut conn = app.read().await?;
-    if people::failures(&mut conn, &by_name, slot - SLOT_SECS + 1).await? >= PER_NAME
-        || people::failures(&mut conn, &by_address, slot - SLOT_SECS + 1).await? >= PER_ADDRESS
-    {
-        return Err(Error::Limit.into());
-    }
+    limit(&mut conn, &by_name, &by_address, slot).await?;
     let user =
         people::user_by_name(&mut conn, name.trim()).await?.filter(|user| user.disabled_secs.is_none());
     drop(conn);
     let fits = password::check(password, user.as_ref().and_then(|user| user.password.clone())).await;
     let mut conn = app.db.write().await?;
+    // Again: many may have asked at once, each before the first had failed.
+    limit(&mut conn, &by_name, &by_address, slot).await?;
     let entered = match user.filter(|_| fits) {
         Some(user) => second_factor(&mut conn, &user, &code, now).await?.then_some(user),
         None => None,
@@ -87,6 +85,17 @@ pub(super) async fn login(State(app): State<Arc<App>>, request: Request) -> Resu
     let entered = begin(&app, &mut conn, &user, &address, "login", now).await?;
     conn.commit().await?;
     Ok(entered)
+}
+
+/// Refuses whoever has failed too often.
+async fn limit(conn: &mut crate::db::Conn, by_name: &str, by_address: &str, slot: i64) -> Result<(), Error> {
+    let since = slot - SLOT_SECS + 1;
+    if people::failures(conn, by_name, since).await? >= PER_NAME
+        || people::failures(conn, by_address, since).await? >= PER_ADDRESS
+    {
+        return Err(Error::Limit);
+    }
+    Ok(())
 }
 
 /// Begins a session of somebody who has shown who they are, within the transaction that decided so.

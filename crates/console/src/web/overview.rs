@@ -33,23 +33,23 @@ pub(super) async fn fleet(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     let mut conn = app.read().await?;
     let body = html! {
         h1 { "Fleet" }
-        (numbers(&mut conn, who.scope, app.now()).await?)
+        (numbers(&mut conn, who.scope, "/", app.now()).await?)
         (worst(&mut conn, who.scope, app.now()).await?)
-        (hosts_card(&mut conn, who.scope, &asked, "/", app.now()).await?)
+        (hosts_card(&mut conn, &who, who.scope, &asked, "/", app.now()).await?)
     };
     Ok(layout::page("Fleet", "/", &who, body))
 }
 
 /// The numbers that matter first.
-async fn numbers(conn: &mut Conn, scope: Scope, now: i64) -> Result<Markup, Error> {
+async fn numbers(conn: &mut Conn, scope: Scope, at: &str, now: i64) -> Result<Markup, Error> {
     let hosts = hosts::severities(conn, scope).await?;
     let open = rows::severities(conn, scope).await?;
     let proven = sources::proven(conn, scope, now - PROVEN_SECS).await?;
     let debt = proven.sources - proven.proven;
     Ok(html! {
         ul.numbers {
-            li.bad { a href="/?least=3" { b { (count(hosts[3])) } span { "hosts critical" } } }
-            li.warn { a href="/?least=2" { b { (count(hosts[2])) } span { "hosts with warnings" } } }
+            li.bad { a href={ (at) "?least=3" } { b { (count(hosts[3])) } span { "hosts critical" } } }
+            li.warn { a href={ (at) "?least=2" } { b { (count(hosts[2])) } span { "hosts with warnings" } } }
             li.good { b { (count(hosts[0] + hosts[1])) } span { "hosts well" } }
             li.note { a href="/tickets" { b { (count(open.iter().sum())) } span { "open tickets" } } }
             li class=(if debt > 0 { "warn" } else { "good" }) {
@@ -79,6 +79,7 @@ async fn worst(conn: &mut Conn, scope: Scope, now: i64) -> Result<Markup, Error>
 
 async fn hosts_card(
     conn: &mut Conn,
+    who: &Who,
     scope: Scope,
     asked: &Asked,
     at: &str,
@@ -88,6 +89,10 @@ async fn hosts_card(
     let page = asked.page.clamp(0, 100_000);
     let found = hosts::list(conn, scope, &wanted, PAGE_HOSTS, page * PAGE_HOSTS).await?;
     let number = hosts::count(conn, scope, &wanted).await?;
+    let none_at_all = found.is_empty() && {
+        let all = Wanted { closed: true, ..Wanted::default() };
+        hosts::count(conn, scope, &all).await? == 0
+    };
     let ids: Vec<i64> = found.iter().map(|host| host.id).collect();
     let today = day_of(now);
     let days = hosts::days(conn, &ids, today - DAYS + 1).await?;
@@ -107,11 +112,14 @@ async fn hosts_card(
                         }
                     }
                 }
+                label.tick { input type="checkbox" name="closed" value="true" checked[asked.closed]; "closed ones too" }
                 button.second type="submit" { "Show" }
             }
             p {}
-            (legend())
-            @if found.is_empty() { p.none { "No host is here. Hosts join with a token (Access), or come with a vault that is watched (Vaults)." } }
+            @if found.is_empty() {
+                @if none_at_all { (first_steps(who)) }
+                @else { p.none { "No host is like that. " a href={ (at) "?closed=true" } { "Show all of them" } } }
+            } @else { (legend()) }
             ul.fleet {
                 @for host in &found {
                     @let own: Vec<&HostDay> = days.iter().filter(|day| day.host_id == host.id).collect();
@@ -136,13 +144,27 @@ async fn hosts_card(
     })
 }
 
+/// What to do when there is nothing yet.
+fn first_steps(who: &Who) -> Markup {
+    html! {
+        p { "No host is known here yet." }
+        @if who.role.may(Right::Admit) {
+            ul.list {
+                li { "A vault brings its hosts: on the vault " code { "vow vault join-token --role console" } ", on this console's machine " code { "vow console vault add NAME TOKEN" } "." }
+                li { "A host joins by itself with a token from " a href="/users" { "Access" } ": on the host " code { "vow console join TOKEN" } "." }
+                li { "Backups of other tools report to an address, from " a href="/users" { "Access" } " too." }
+            }
+        } @else { p { "Whoever runs this console lets hosts in." } }
+    }
+}
+
 pub(super) async fn tenants(State(app): State<Arc<App>>, who: Who) -> Page {
     who.need(Right::See)?;
     let all = hosts::tenants(&mut app.read().await?, who.scope).await?;
     let body = html! {
         h1 { "Tenants" }
         section.card {
-            @if all.is_empty() { p.none { "None yet." } }
+            @if all.is_empty() { p.none { "None yet: a tenant comes with its first " a href="/" { "host" } "." } }
             div.scroll {
                 table {
                     thead { tr { th { "Tenant" } th { "State" } th.number { "Hosts" } th.number { "Open tickets" } } }
@@ -181,10 +203,10 @@ pub(super) async fn tenant(
     let body = html! {
         (layout::trail(&[("/tenants".into(), "Tenants".into())]))
         h1 { (plain(&tenant.name)) }
-        (numbers(&mut conn, scope, app.now()).await?)
+        (numbers(&mut conn, scope, &at, app.now()).await?)
         p { a href=(format!("/tenants/{id}/audit")) { "Audit, policy and reports" } }
         @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, app.now())) } }
-        (hosts_card(&mut conn, scope, &asked, &at, app.now()).await?)
+        (hosts_card(&mut conn, &who, scope, &asked, &at, app.now()).await?)
     };
     Ok(layout::page(&tenant.name, "/tenants", &who, body))
 }

@@ -27,7 +27,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, who: Who) -> Page {
         div.row {
             section.card {
                 h2 { "Restorability debt" small { "the longest first" } }
-                @if debts.is_empty() { p.none { "No source has a level yet." } }
+                @if debts.is_empty() { p.none { "No source has a level yet: they come with the first report of a host." } }
                 div.scroll { table.wrap {
                     thead { tr { th { "Source" } th { "Level" } th { "Unproven for" } th { "Last drill" } } }
                     tbody { @for debt in &debts {

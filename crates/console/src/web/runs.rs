@@ -50,7 +50,7 @@ pub(super) async fn run(State(app): State<Arc<App>>, who: Who, Path(id): Path<i6
                 ("Judged", html! { @match run.healthy { Some(true) => (chip("good", "healthy")), Some(false) => (chip("bad", "doubted")), None => "not yet" } }),
                 ("Rules that spoke", html! { @if run.spoke.is_empty() { "none" } @else { (run.spoke.replace(' ', ", ")) } }),
                 ("Snapshot", html! { @match &run.snapshot { Some(manifest) => code { (short(manifest)) }, None => "none" } }),
-                ("Copies", html! { @match &snapshot { Some(found) if found.copies.iter().any(|copy| copy.gone_secs.is_none()) => { @for copy in found.copies.iter().filter(|copy| copy.gone_secs.is_none()) { (plain(&copy.vault)) " " } } _ => "none yet" } }),
+                ("Copies", html! { @match &snapshot { Some(found) if found.copies.iter().any(|copy| copy.gone_secs.is_none()) => { @for copy in found.copies.iter().filter(|copy| copy.gone_secs.is_none()) { (super::vaults::link(&who, copy.vault_id, &copy.vault)) " " } } _ => "none yet" } }),
             ]))
             @if let Some(learning) = &run.learning { p.soft { (plain(learning)) } }
         }

@@ -84,7 +84,7 @@ pub(super) async fn source(
         (levels_card(&levels, now))
         (charts(&drawn, &proven, target, days))
         (runs_card(&recent, now))
-        (snapshots_card(&kept, &levels, now))
+        (snapshots_card(&who, &kept, &levels, now))
         (proofs_card(&proven, now))
         section.card {
             h2 { "What is expected" }
@@ -213,7 +213,7 @@ fn runs_card(recent: &[RunRow], now: i64) -> Markup {
     }
 }
 
-fn snapshots_card(kept: &[Snapshot], levels: &[Level], now: i64) -> Markup {
+fn snapshots_card(who: &Who, kept: &[Snapshot], levels: &[Level], now: i64) -> Markup {
     html! {
         section.card {
             h2 { "Snapshots" small { "the newest that are kept" } }
@@ -224,7 +224,7 @@ fn snapshots_card(kept: &[Snapshot], levels: &[Level], now: i64) -> Markup {
                         (snapshot.copies.iter().filter(|copy| copy.gone_secs.is_none()).count()) " copies"
                         @if snapshot.proven.is_some() { " · proven" } }
                     (ladder(snapshot, levels, now))
-                    ul.list { @for copy in &snapshot.copies { li { (plain(&copy.vault)) ": received " (ago(copy.received_secs, now)) @if let Some(gone) = copy.gone_secs { ", gone " (ago(gone, now)) } } } }
+                    ul.list { @for copy in &snapshot.copies { li { (super::vaults::link(who, copy.vault_id, &copy.vault)) ": received " (ago(copy.received_secs, now)) @if let Some(gone) = copy.gone_secs { ", gone " (ago(gone, now)) } } } }
                     p.soft { code { (snapshot.manifest) } }
                 }
             }

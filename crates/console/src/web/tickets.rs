@@ -6,11 +6,12 @@ use super::guard::{Done, Page, Who};
 use super::layout;
 use crate::auth::Right;
 use crate::db::tickets::{InTransaction, Leads};
-use crate::db::{outbox, runs, tickets as rows};
+use crate::db::{hosts, outbox, runs, tickets as rows, vaults};
 use crate::ingest::{self, ActError};
-use crate::records::{Action, Outgoing, State as Standing, Status, Ticket, TicketEvent};
+use crate::records::{Action, Outgoing, State as Standing, Status, Subject, Ticket, TicketEvent};
 use crate::server::App;
 use crate::server::error::Error;
+use crate::tickets::said;
 use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
@@ -47,6 +48,7 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     let page = asked.page.clamp(0, 100_000);
     let found = rows::list(&mut conn, who.scope, &wanted, PAGE_TICKETS, page * PAGE_TICKETS).await?;
     let number = rows::count(&mut conn, who.scope, &wanted).await?;
+    let hosts = hosts::count(&mut conn, who.scope, &hosts::Wanted::default()).await?;
     let view = |href: &str, word: &str, at: bool| html! { a href=(href) aria-current=[at.then_some("true")] { (word) } };
     let column = |ticket: &Ticket| match (is_snoozed(ticket, now), &ticket.acknowledged_by) {
         (true, _) => "Snoozed",
@@ -61,7 +63,15 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
             (view("/tickets?mine=true", "mine", asked.mine))
             (view("/tickets?closed=true", "closed", asked.closed))
         }
-        @if found.is_empty() { section.card { p { @if asked.closed { "None yet." } @else { "No ticket is open: every rule that could judge has found nothing." } } } }
+        @if app.channels.is_empty() && who.role.may(Right::SeeAudit) {
+            section.card { p { "Nobody is told of tickets: there is no " code { "[[channel]]" } " in " code { "console.toml" } " (docs/rules.md, \"Channels\")." } }
+        }
+        @if found.is_empty() { section.card { p {
+            @if asked.closed { "None was closed yet." }
+            @else if asked.mine { "None of them is yours." }
+            @else if hosts == 0 { "No ticket is open, and no host is known yet: nothing was judged." }
+            @else { "No ticket is open: every rule that could judge has found nothing." }
+        } } }
         @if asked.closed {
             @if !found.is_empty() { section.card { (items(&found, now)) } }
         } @else {
@@ -119,8 +129,14 @@ pub(super) async fn ticket(State(app): State<Arc<App>>, who: Who, Path(id): Path
             }
         }
     }
+    let vault = match &ticket.key.subject {
+        Subject::Vault { vault } if who.role.may(Right::SeeVaults) => {
+            vaults::find(&mut conn, who.scope, vault).await?
+        }
+        _ => None,
+    };
     let body = html! {
-        (layout::trail(&trail(&ticket, &leads)))
+        (layout::trail(&trail(&ticket, &leads, vault)))
         h1.sentence { (plain(&ticket.sentence)) }
         section.card {
             p { (ticket_severity(ticket.severity)) " " @if ticket.status == Status::Closed { (super::draw::chip("idle", "closed")) } " " @if ticket.flapping { (super::draw::chip("warn", "opens and closes again and again")) } }
@@ -149,13 +165,26 @@ pub(super) async fn ticket(State(app): State<Arc<App>>, who: Who, Path(id): Path
     Ok(layout::page(&ticket.sentence, "/tickets", &who, body))
 }
 
-fn trail(ticket: &Ticket, leads: &Leads) -> Vec<(String, String)> {
+/// From the board to what the ticket is about.
+fn trail(ticket: &Ticket, leads: &Leads, vault: Option<i64>) -> Vec<(String, String)> {
     let mut steps = vec![("/tickets".to_owned(), "Tickets".to_owned())];
+    if let (Some(id), Subject::Vault { vault }) = (vault, &ticket.key.subject) {
+        steps.push((format!("/vaults/{id}"), vault.clone()));
+    }
     if let (Some(id), Some(host)) = (leads.host_id, ticket.key.subject.host()) {
         steps.push((format!("/hosts/{id}"), host.to_owned()));
     }
     if let (Some(id), Some(source)) = (leads.source_id, ticket.key.subject.source()) {
         steps.push((format!("/sources/{id}"), source.to_owned()));
+    }
+    match (&ticket.key.subject, leads.host_id, leads.tenant_id) {
+        (Subject::Audit { .. } | Subject::Finding { .. }, Some(id), _) => {
+            steps.push((format!("/hosts/{id}/audit"), "its audit".to_owned()));
+        }
+        (Subject::Tenant | Subject::Policy { .. }, _, Some(id)) => {
+            steps.push((format!("/tenants/{id}/audit"), "the audit".to_owned()));
+        }
+        _ => {}
     }
     steps
 }
@@ -183,28 +212,8 @@ fn history(events: &[TicketEvent], now: i64) -> Markup {
     html! {
         ul.events {
             @for event in events {
-                li { (said(&event.action)) small { (ago(event.at_secs, now)) } }
+                li { (plain(&said(&event.action))) small { (ago(event.at_secs, now)) } }
             }
-        }
-    }
-}
-
-fn said(action: &Action) -> Markup {
-    match action {
-        Action::Seen { problem } => html! { "Seen: " (plain(&problem.sentence)) },
-        Action::Healed => html! { "Its rule judged and found nothing: it is over." },
-        Action::Tick => html! { "Time passed." },
-        Action::Acknowledge { by } => html! { (plain(by)) " looks into it." },
-        Action::Assign { by, owner } => {
-            html! { (plain(by)) " handed it to " (plain(owner.as_deref().unwrap_or("nobody"))) "." }
-        }
-        Action::Comment { by, text } => html! { b { (plain(by)) } ": " (plain(text)) },
-        Action::Snooze { by, until_secs } => {
-            html! { (plain(by)) " does not want to hear of it until " (stamp(*until_secs)) "." }
-        }
-        Action::Close { by, reason } => html! { (plain(by)) " closed it: " (plain(reason)) },
-        Action::Expect { by, reason } => {
-            html! { (plain(by)) " says that this is expected: " (plain(reason)) }
         }
     }
 }
@@ -260,7 +269,8 @@ pub async fn apply(
     action: &Action,
 ) -> Result<Ticket, Error> {
     let now = app.now();
-    let store = InTransaction::new(app.db.write().await?);
+    let leads = rows::get(&mut app.read().await?, who.scope, id).await?.ok_or(Error::Absent)?.1;
+    let store = InTransaction::begin(&app.db, leads.host_id.as_slice()).await?;
     let ticket = ingest::act(&store, &app.judge, who.scope, id, action, now).await?;
     let mut conn = store.into_conn();
     let word = match action {

@@ -3,10 +3,10 @@
 use super::charts::Chart;
 use super::draw::{bytes, chip, count, maybe_ago, plain, short, stamp};
 use super::guard::{Page, Who};
-use super::layout;
+use super::{layout, tickets};
 use crate::auth::Right;
 use crate::db::vaults::{self, Vault};
-use crate::db::{Conn, day_of};
+use crate::db::{Conn, audits, day_of, tickets as rows};
 use crate::records::Usage;
 use crate::server::App;
 use crate::server::error::Error;
@@ -45,6 +45,11 @@ fn state(vault: &Vault) -> Markup {
     }
 }
 
+/// The name of a vault, and the way to it for those who may go there.
+pub(super) fn link(who: &Who, id: i64, name: &str) -> Markup {
+    html! { @if who.role.may(Right::SeeVaults) { a href={ "/vaults/" (id) } { (plain(name)) } } @else { (plain(name)) } }
+}
+
 fn left(outlook: &Outlook) -> String {
     match outlook.days_left {
         Some(days) if days < 3650.0 => format!("full in about {} days", days.max(0.0).round()),
@@ -63,7 +68,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, who: Who) -> Page {
     }
     let body = html! {
         h1 { "Vaults" }
-        @if cards.is_empty() { section.card { p { "No vault is watched. On the vault: " code { "vow vault join-token --role console" } "; here: " code { "vow console vault add NAME TOKEN" } "." } } }
+        @if cards.is_empty() { section.card {
+            p { "No vault is watched: what arrived is known from the hosts' own reports alone." }
+            p { b { "Next step: " } "on the vault " code { "vow vault join-token --role console" } ", on this console's machine " code { "vow console vault add NAME TOKEN" } "." }
+        } }
         div.row { @for (vault, outlook) in &cards {
             section.card {
                 h2 { a href={ "/vaults/" (vault.id) } { (plain(&vault.name)) } " " (state(vault)) }
@@ -86,6 +94,9 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
     let vault = vaults::get(&mut conn, who.scope, id).await?.ok_or(Error::Absent)?;
     let outlook = outlook(&mut conn, &vault, now).await?;
     let hosts = vaults::hosts(&mut conn, id, 200).await?;
+    let tenant = vaults::tenant_of(&mut conn, &vault).await?;
+    let open = rows::of_vault(&mut conn, who.scope, &tenant, &vault.name).await?;
+    let record = audits::vault_records(&mut conn).await?.remove(&id).unwrap_or_default();
     let points: Vec<_> =
         outlook.usage.iter().map(|usage| (day_of(usage.at_secs), usage.used_bytes as f64)).collect();
     let limit = outlook.usage.last().map(|usage| usage.total_bytes as f64);
@@ -97,6 +108,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
     let body = html! {
         (layout::trail(&[("/vaults".into(), "Vaults".into())]))
         h1 { (plain(&vault.name)) " " (state(&vault)) }
+        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, now)) } }
         @if let Some(how) = vault.set_back.as_ref().or(vault.error.as_ref()) {
             section.card { h2 { "What is wrong" } p { (plain(how)) }
                 @if vault.set_back.is_some() { p { b { "Next step: " } "find out who restored or changed it before anything is removed anywhere. When you know why: " code { "vow console vault read-anew " (plain(&vault.name)) } } }
@@ -106,6 +118,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
             (layout::facts(&[
                 ("Address", html! { (plain(&vault.address)) }),
                 ("Fingerprint", html! { code { (plain(&vault.fingerprint)) } }),
+                ("Only for", html! { @if tenant.is_empty() { "shared by all tenants" } @else { (plain(&tenant)) } }),
                 ("Answered", maybe_ago(vault.answered_secs, now)),
                 ("Program", html! { (plain(&status.software)) }),
                 ("Ledger read to", html! { (count(vault.position)) " " code { (short(vault.head.as_deref().unwrap_or("—"))) } }),
@@ -113,7 +126,9 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
                 ("Everything read again", maybe_ago(vault.scrubbed_secs, now)),
                 ("Space", html! { @match (vault.free_bytes, vault.total_bytes) { (Some(free), Some(total)) => { (bytes(free)) " free of " (bytes(total)) } _ => { @if vault.status.is_some() { "without an end" } @else { "not known yet" } } } }),
                 ("Forecast", html! { (left(&outlook)) @if outlook.per_day > 0.0 { ", " (bytes(outlook.per_day as i64)) " a day" } }),
+                ("Place", html! { @if record.place.name.is_empty() { span.none { "not written down" } } @else { (plain(&record.place.name)) } }),
             ]))
+            p { a href={ "/vaults/" (id) "/record" } { "What is written down about it: place, medium, lock" } }
         }
         @if !status.findings.is_empty() {
             section.card { h2 { "What the vault itself has found" } ul.list { @for finding in &status.findings { li { (plain(&finding.message)) " " span.soft { (plain(&finding.kind)) ", since " (stamp(finding.since / 1_000_000_000)) } } } } }
@@ -126,7 +141,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
                 thead { tr { th { "Host" } th.number { "Snapshots" } th.number { "Stored" } th { "Newest" } } }
                 tbody { @for host in &hosts {
                     tr {
-                        td { (plain(&host.tenant)) " / " (plain(&host.name)) @if host.revoked { " " (chip("idle", "shut out")) } }
+                        td { (plain(&host.tenant)) " / " @match host.host_id { Some(id) => a href={ "/hosts/" (id) } { (plain(&host.name)) }, None => (plain(&host.name)) } @if host.revoked { " " (chip("idle", "shut out")) } }
                         td.number { (count(host.snapshots)) }
                         td.number { (bytes(host.bytes)) }
                         td { (maybe_ago(host.last_commit_secs, now)) }

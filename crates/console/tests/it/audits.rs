@@ -134,7 +134,7 @@ on_both! {
         let score = async || post(web, &tenant, &operator, json!({})).await.expect(200).json()["score"].as_i64().unwrap();
         let before = score().await;
         let host = format!("/api/v1/hosts/{}", bad.host_id);
-        post(web, &format!("{host}/close"), &operator, json!({"closed": true})).await.expect(200);
+        post(web, &format!("{host}/close"), &operator, json!({"closed": true, "reason": "a mistake"})).await.expect(200);
         assert!(score().await <= before, "closing a bad host made the score better");
         post(web, &format!("{host}/close"), &operator, json!({"closed": false})).await.expect(200);
         assert_eq!(score().await, before);

@@ -93,3 +93,48 @@ async fn answers_have_the_names_that_the_document_gives_them() {
     assert!(checked >= 10, "{checked}");
     stand.stop().await;
 }
+
+/// Names that stand in a text, as they are registered.
+fn figures(text: &str) -> BTreeSet<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c: char| !is_word(c)).filter(|word| word.starts_with("vow_console_"));
+    words.map(|word| word.trim_end_matches("_total").to_owned()).collect()
+}
+
+#[test]
+fn figures_that_alerts_and_the_dashboard_name_are_there() {
+    let registered = include_str!("../../src/server/figures.rs");
+    for text in [
+        include_str!("../../../../packaging/prometheus/alerts.yml"),
+        include_str!("../../../../packaging/grafana/vow.json"),
+    ] {
+        let named = figures(text);
+        assert!(named.len() > 5, "{named:?}");
+        for name in named {
+            let own = name.trim_start_matches("vow_console_");
+            assert!(
+                registered.contains(&format!("\"{own}\", \""))
+                    || registered.contains(&format!("\"{own}\",\n")),
+                "there is no {name}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_are_for_whoever_sees_everything() {
+    let mut stand = Stand::new(Kind::Sqlite).await;
+    stand.host("acme", "web-1").await;
+    let (_, web) = stand.serve();
+    let all = stand.token(Role::Auditor, None).await;
+    let metrics = crate::stand::get(web, "/metrics", &all).await.expect(200).body;
+    assert!(
+        metrics.contains("vow_console_hosts{what=\"well\"} 1") && metrics.ends_with("# EOF\n"),
+        "{metrics}"
+    );
+    for role in [Role::Customer, Role::Auditor] {
+        let token = stand.token(role, Some("acme")).await;
+        assert_eq!(crate::stand::get(web, "/metrics", &token).await.status, 403);
+    }
+    stand.stop().await;
+}

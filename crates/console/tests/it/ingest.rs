@@ -1,9 +1,9 @@
 //! Reports: twice, out of order, from the future, for another host, hostile, many at once.
 
-use crate::stand::{NOW, Stand, failed, on_both, report, run};
+use crate::stand::{NOW, Stand, failed, get, on_both, report, run};
 use vow_console::db::{Scope, day_of, hosts, runs, sources, tickets};
 use vow_console::ingest::IngestError;
-use vow_protocol::report::{Alive, Body, Expected, Outcome};
+use vow_protocol::report::{Alive, Body, Expected, Outcome, Shape};
 
 async fn source_of(stand: &Stand, host_id: i64, name: &str) -> sources::Source {
     let all = sources::of_host(&mut stand.app.read().await.unwrap(), host_id).await.unwrap();
@@ -78,6 +78,79 @@ on_both! {
         let mut far = report(&host, 99, Body::Run(Box::new(run("system", NOW))));
         far.made_secs = NOW + 30 * 366 * 86_400;
         assert!(matches!(stand.put(&host, far).await, Err(IngestError::Refused(_))));
+    }
+
+    a_host_whose_clock_is_ahead_has_a_plan_all_the_same(stand) {
+        let host = stand.host("acme", "web-1").await;
+        let expected = Expected {
+            source: "system".into(), source_type: "files".into(), schedule: Some("0 * * * *".into()), time_zone: None,
+            next_secs: Some(NOW + 90_000), levels: vec!["local".into()], restore_target_secs: None, drill_within_secs: None,
+        };
+        let mut told = report(&host, 1, Body::Alive(Alive { sources: vec![expected], ..Alive::default() }));
+        told.made_secs = NOW + 86_400;
+        stand.put(&host, told).await.unwrap();
+        assert!(source_of(&stand, host.host_id, "system").await.expected.is_some());
+        let facts = hosts::facts(&mut stand.app.read().await.unwrap(), host.host_id).await.unwrap();
+        assert!(facts.alive.is_some(), "else nobody would notice its silence");
+    }
+
+    numbers_that_cannot_be_are_refused_and_stop_nobody(stand) {
+        let (host, other) = (stand.host("acme", "web-1").await, stand.host("acme", "web-2").await);
+        let huge = vow_protocol::report::Tree { files: u64::MAX, bytes: u64::MAX };
+        let trees = |all: &[(&str, vow_protocol::report::Tree)]| Shape {
+            trees: all.iter().map(|(path, tree)| ((*path).to_owned(), *tree)).collect(),
+            ..Shape::default()
+        };
+        let mut bad: Vec<vow_protocol::report::RunReport> = Vec::new();
+        for change in [
+            |run: &mut vow_protocol::report::RunReport| run.bytes = u64::MAX,
+            |run: &mut vow_protocol::report::RunReport| run.added_bytes = u64::MAX,
+            |run: &mut vow_protocol::report::RunReport| run.files = 1 << 60,
+            |run: &mut vow_protocol::report::RunReport| run.errors = u64::MAX,
+            |run: &mut vow_protocol::report::RunReport| run.objects = [("table".to_owned(), u64::MAX)].into(),
+        ] {
+            let mut one = run("system", NOW - 60);
+            change(&mut one);
+            bad.push(one);
+        }
+        let mut one = run("system", NOW - 60);
+        one.shape = Some(trees(&[("/a", huge), ("/b", huge)]));
+        bad.push(one);
+        for (id, body) in (10..).zip(bad) {
+            let refused = stand.put(&host, report(&host, id, Body::Run(Box::new(body)))).await;
+            assert!(matches!(refused, Err(IngestError::Malformed(_))), "{refused:?}");
+        }
+        // As large as they may be, again and again: days and pages still add up.
+        let largest = vow_protocol::report::Tree { files: 1 << 52, bytes: 1 << 52 };
+        for number in 0..24_u64 {
+            let mut one = run("system", NOW - 3600 + number as i64);
+            (one.bytes, one.added_bytes, one.files, one.errors) = (1 << 52, 1 << 52, 1 << 52, 1 << 52);
+            (one.sequence, one.attempt, one.next_secs) = (Some(u64::MAX), u32::MAX, Some(i64::MIN));
+            one.shape = Some(trees(&[("/a", largest), ("/b", largest), ("/c", largest)]));
+            one.objects = [("table".to_owned(), (1 << 52) - number)].into();
+            stand.put(&host, report(&host, 100 + number, Body::Run(Box::new(one)))).await.unwrap();
+        }
+        let mut one = run("system", NOW - 10);
+        one.shape = Some(Shape::default());
+        stand.put(&host, report(&host, 200, Body::Run(Box::new(one)))).await.unwrap();
+        let far = Expected {
+            source: "system".into(), source_type: "files".into(), schedule: Some("0 0 29 2 *".into()), time_zone: Some("Nowhere/Atall".into()),
+            next_secs: Some(i64::MAX), levels: vec![], restore_target_secs: Some(u64::MAX), drill_within_secs: Some(u64::MAX),
+        };
+        let alive = Alive { since_secs: i64::MIN, waiting: u64::MAX, spooled_snapshots: u64::MAX, sources: vec![far], ..Alive::default() };
+        stand.put(&host, report(&host, 201, Body::Alive(alive))).await.unwrap();
+        // Others are taken in as before, and every page is drawn.
+        stand.put(&other, report(&other, 1, Body::Run(Box::new(run("system", NOW - 60))))).await.unwrap();
+        let source = source_of(&stand, host.host_id, "system").await;
+        let (_, web) = stand.serve();
+        let token = stand.token(vow_console::auth::Role::Administrator, None).await;
+        for target in [
+            "/".to_owned(), format!("/hosts/{}", host.host_id), format!("/sources/{}", source.id), "/proofs".to_owned(), "/tickets".to_owned(),
+            format!("/tenants/{}/reports/2026-09.html", host.tenant_id), format!("/api/v1/sources/{}/days", source.id),
+        ] {
+            assert_eq!(get(web, &target, &token).await.status, 200, "{target}");
+        }
+        stand.stop().await;
     }
 
     a_report_of_another_host_is_refused(stand) {

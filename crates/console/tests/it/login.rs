@@ -116,6 +116,21 @@ on_both! {
         stand.stop().await;
     }
 
+    whoever_guesses_many_at_once_gains_nothing(stand) {
+        stand.user("ada", Role::Operator, None).await;
+        let (_, web) = stand.serve();
+        let mut guesses = tokio::task::JoinSet::new();
+        for _ in 0..24 {
+            guesses.spawn(async move { login(web, "ada", "wrong password", "").await.status });
+        }
+        let said = guesses.join_all().await;
+        let judged = said.iter().filter(|status| **status == 401).count();
+        // Two hashes are made at a time: of those that were made together with the tenth, some may still be told.
+        assert!((10..=14).contains(&judged) && said.iter().all(|status| [401, 429].contains(status)), "{said:?}");
+        assert_eq!(login(web, "ada", PASSWORD, "").await.status, 429);
+        stand.stop().await;
+    }
+
     a_code_is_good_once(stand) {
         stand.user("ada", Role::Operator, None).await;
         let (_, web) = stand.serve();

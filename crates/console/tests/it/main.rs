@@ -2,7 +2,9 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod audits;
+mod closing;
 mod document;
+mod expected;
 mod faults;
 mod fuzzed;
 mod history;
@@ -17,5 +19,6 @@ mod pings;
 mod stand;
 mod store;
 mod tenants;
+mod two;
 mod watched;
 mod wire;

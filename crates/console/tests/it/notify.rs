@@ -4,6 +4,7 @@ mod channels;
 mod courier;
 mod receiver;
 mod redmine;
+mod request_tracker;
 mod self_test;
 mod smtp;
 

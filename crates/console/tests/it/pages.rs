@@ -1,6 +1,6 @@
 //! Every page, with names and texts that are scripts.
 
-use crate::stand::{NOW, get, on_both, report, run};
+use crate::stand::{Kind, NOW, Stand, get, on_both, report, run};
 use vow_console::auth::Role;
 use vow_console::db::{Scope, hosts, runs, sources, tickets};
 use vow_protocol::report::{Alive, Body, LevelReport, Outcome};
@@ -60,4 +60,35 @@ on_both! {
         }
         stand.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_a_console_that_was_just_made_say_what_to_do_next() {
+    let mut stand = Stand::new(Kind::Sqlite).await;
+    let (_, web) = stand.serve();
+    let token = stand.token(Role::Administrator, None).await;
+    for (target, says) in [
+        ("/", "vow console vault add NAME TOKEN"),
+        ("/", "vow console join TOKEN"),
+        ("/tickets", "nothing was judged"),
+        ("/tickets", "Nobody is told of tickets"),
+        ("/tickets?closed=true", "None was closed yet"),
+        ("/tenants", "comes with its first"),
+        ("/proofs", "vow drill"),
+        ("/vaults", "vow vault join-token --role console"),
+        ("/users", "Make a token"),
+        ("/audit", "token.add"),
+    ] {
+        let page = get(web, target, &token).await.expect(200);
+        assert!(page.body.contains(says), "{target}: {says:?}\n{}", page.body);
+    }
+    // Whoever may not let anybody in is not told how.
+    let auditor = stand.token(Role::Auditor, None).await;
+    let page = get(web, "/", &auditor).await.expect(200);
+    assert!(page.body.contains("Whoever runs this console") && !page.body.contains("join TOKEN"));
+    // A search without a result is no empty console.
+    stand.host("acme", "web-1").await;
+    let page = get(web, "/?q=nothing-is-called-so", &token).await.expect(200);
+    assert!(page.body.contains("No host is like that") && !page.body.contains("join TOKEN"));
+    stand.stop().await;
 }

@@ -2,7 +2,6 @@
 //! that is bad.
 
 use std::error::Error;
-use vow_base::vault::VaultError;
 use vow_store::archive::ArchiveError;
 
 /// Why an adapter did not do what it was asked.
@@ -74,9 +73,7 @@ impl AdapterError {
 pub fn blame_of(error: &ArchiveError) -> Blame {
     match error {
         error if error.is_identity() => Blame::Identity,
-        ArchiveError::Vault(
-            VaultError::Unreachable { .. } | VaultError::Limited { .. } | VaultError::NotForThisKey { .. },
-        ) => Blame::Gone,
+        error if error.is_gone() => Blame::Gone,
         ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
         _ => Blame::Snapshot,
     }

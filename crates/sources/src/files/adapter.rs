@@ -36,7 +36,7 @@ impl adapter::Adapter for Adapter {
 
     fn prove(&self, _: &Snapshot, _: Ground<'_>, _: &[Question], _: Stop<'_>) -> Result<Proof, AdapterError> {
         Err(AdapterError::Unsupported(
-            "files are proven by restoring a sample and comparing it with the live ones",
+            "files are proven by reading them back and comparing them with the listing, which the drill does itself",
         ))
     }
 }

@@ -125,6 +125,20 @@ impl ArchiveError {
             _ => false,
         }
     }
+
+    /// Whether the vault is away, or lets us read no more: then nothing else can be read either, and nothing is known to be damaged.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Vault(error) => matches!(
+                error,
+                VaultError::Unreachable { .. }
+                    | VaultError::Limited { .. }
+                    | VaultError::NotForThisKey { .. }
+            ),
+            Self::Part { source, .. } => source.is_gone(),
+            _ => false,
+        }
+    }
 }
 
 fn hint(candidates: &[String]) -> String {

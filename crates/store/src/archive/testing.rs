@@ -40,6 +40,8 @@ pub(crate) struct MemVault {
     pub(crate) hosts: Mutex<Vec<PublicKey>>,
     /// Ranged reads and whole reads of packs.
     pub(crate) reads: Mutex<Vec<(ObjectId, u64, usize)>>,
+    /// So many reads are answered; then it is away.
+    pub(crate) patience: Mutex<Option<usize>>,
 }
 
 impl MemVault {
@@ -48,6 +50,10 @@ impl MemVault {
     }
 
     fn read(&self, host: &HostId, kind: Object, id: &ObjectId) -> Result<Vec<u8>, VaultError> {
+        if let Some(left) = &mut *self.patience.lock().expect("lock") {
+            let away = VaultError::Unreachable { place: "memory".into(), reason: "it went away".into() };
+            *left = left.checked_sub(1).ok_or(away)?;
+        }
         let absent = VaultError::Absent { kind, id: *id };
         self.all().get(&(*host, kind, *id)).cloned().ok_or(absent)
     }

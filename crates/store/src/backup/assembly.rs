@@ -22,7 +22,7 @@ pub(super) struct Finish {
 #[derive(Default)]
 pub(super) struct Assembly {
     state: Mutex<Parts>,
-    /// Chunks not yet stored, and one while the file is still read.
+    /// Chunks announced and not yet stored.
     outstanding: AtomicUsize,
 }
 

@@ -232,7 +232,7 @@ impl<'e, 'a> Collector<'e, 'a> {
     /// Puts one entry into the listing.
     fn emit(&mut self, mut ready: Ready) -> Step {
         if ready.link == LinkRole::Further {
-            // Its first link could not be read, which was reported then.
+            self.engine.problem(&ready.entry.path, "is another name of a file that could not be read");
             return Ok(true);
         }
         self.count(&ready.entry);
@@ -378,7 +378,7 @@ impl<'e, 'a> Collector<'e, 'a> {
     fn write_root(&mut self, top: Node) -> Step {
         let engine = self.engine;
         let options = engine.options;
-        let mut problems = engine.problems.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut problems = engine.problems.lock().unwrap_or_else(PoisonError::into_inner).first.clone();
         problems.sort();
         let root = Root {
             id_secret: *self.keys.secret.id_secret(),

@@ -37,15 +37,33 @@ pub(super) struct Engine<'a> {
     pub(super) trust_before: Time,
     pub(super) state: PathBuf,
     /// Problems and notes met, for the root record.
-    pub(super) problems: Mutex<Vec<(Vec<u8>, String)>>,
+    pub(super) problems: Mutex<Problems>,
     pub(super) notes: Mutex<Vec<String>>,
     pub(super) permits: Permits,
     failure: Mutex<Option<BackupError>>,
     failed: AtomicBool,
 }
 
-/// Problems kept in the root record; all are counted.
+/// Problems kept in the root record, and bytes of them; all are counted. A record has a limit, and paths may be long.
 const PROBLEMS_MAX: usize = 10_000;
+const PROBLEMS_BYTES_MAX: usize = 4 << 20;
+
+/// The first problems met: path and text.
+#[derive(Default)]
+pub(super) struct Problems {
+    pub(super) first: Vec<(Vec<u8>, String)>,
+    bytes: usize,
+}
+
+impl Problems {
+    fn add(&mut self, path: &[u8], text: &str) {
+        let bytes = self.bytes + path.len() + text.len();
+        if self.first.len() < PROBLEMS_MAX && bytes <= PROBLEMS_BYTES_MAX {
+            self.first.push((path.to_vec(), text.to_owned()));
+            self.bytes = bytes;
+        }
+    }
+}
 
 impl<'a> Engine<'a> {
     #[allow(clippy::too_many_arguments)]
@@ -119,10 +137,7 @@ impl<'a> Engine<'a> {
     /// Counts and records that something is missing from the snapshot.
     pub(super) fn problem(&self, path: &[u8], text: &str) {
         self.monitor.problem(&crate::listing::entry::display_path(path), text);
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.len() < PROBLEMS_MAX {
-            problems.push((path.to_vec(), text.to_owned()));
-        }
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).add(path, text);
     }
 }
 
@@ -172,5 +187,21 @@ impl Permits {
     fn wake(&self) {
         let _used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         self.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_are_kept_as_far_as_a_record_has_room() {
+        let mut problems = Problems::default();
+        (0..PROBLEMS_MAX + 5).for_each(|_| problems.add(b"short", "x"));
+        assert_eq!(problems.first.len(), PROBLEMS_MAX);
+        let (mut problems, path) = (Problems::default(), vec![b'p'; 1 << 20]);
+        (0..9).for_each(|_| problems.add(&path, ""));
+        problems.add(b"short", "x");
+        assert_eq!(problems.first.len(), 4);
     }
 }

@@ -19,7 +19,12 @@ pub(super) fn sparse_extents(file: &File, size: u64) -> io::Result<Option<Vec<(u
             Err(rustix::io::Errno::INVAL) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let end = seek(file, SeekFrom::Hole(start))?.min(size);
+        let end = match seek(file, SeekFrom::Hole(start)) {
+            Ok(end) => end.min(size),
+            // It was cut short meanwhile: reading it will show that.
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
         if start >= end {
             break;
         }

@@ -6,7 +6,7 @@ use crate::compress::Codec;
 use crate::keys::ChunkId;
 use crate::monitor::add;
 use crate::pack::{BuildError, PackBuilder, Row, SealedPack};
-use crate::record::{ChunkRef, Place, RecordType};
+use crate::record::{CONTENT_LIMIT_BYTES, ChunkRef, Place, RecordType};
 use crate::seal::SealError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +135,9 @@ impl Engine<'_> {
         content: &[u8],
         packer: &mut crate::compress::Packer,
     ) -> Result<ChunkRef<PackNo>, super::BackupError> {
+        if content.len() > CONTENT_LIMIT_BYTES {
+            return Err(super::BackupError::TooLarge(content.len()));
+        }
         let id = self.ids.id(kind, content);
         if let Some(row) = self.find(&id)? {
             return Ok(row);

@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// Files up to this are read again when they changed meanwhile; larger ones are marked at once.
 const REREAD_BYTES: u64 = 64 << 20;
+/// A bundle takes no more than this, however much its files grew since the walk saw them: a record has a limit.
+const BUNDLE_LIMIT_BYTES: u64 = 4 << 20;
 /// How often a file is read before it is marked as changing.
 const ATTEMPTS: usize = 3;
 
@@ -103,7 +105,7 @@ impl<'e, 'a> Reader<'e, 'a> {
                 Ok(Some((start, stat, xattrs, changed))) => {
                     slices.push((item, place, start, stat, xattrs, changed))
                 }
-                // It has grown beyond what is bundled.
+                // It, or all before it, grew beyond what is bundled.
                 Ok(None) => self.file(item, place)?,
                 Err(Failed::Run(error)) => return Err(error),
                 Err(Failed::File(error)) => self.unreadable(&item, place, &error),
@@ -134,7 +136,7 @@ impl<'e, 'a> Reader<'e, 'a> {
         Ok(())
     }
 
-    /// Appends a small file to `content`; `None` when it is not small any more.
+    /// Appends a small file to `content`; `None` when it does not fit any more.
     #[allow(clippy::type_complexity)]
     fn small(
         &mut self,
@@ -146,7 +148,7 @@ impl<'e, 'a> Reader<'e, 'a> {
         loop {
             content.truncate(start);
             let (file, before) = open(item)?;
-            if before.size > BUNDLE_FILE_BYTES {
+            if before.size > BUNDLE_FILE_BYTES || start as u64 + before.size > BUNDLE_LIMIT_BYTES {
                 return Ok(None);
             }
             // One byte more than expected shows that it grew.

@@ -9,6 +9,8 @@ use vow_base::vault::{Kind, VaultError};
 #[derive(Default)]
 pub(super) struct Findings {
     damaged: BTreeMap<(Kind, ObjectId), Damage>,
+    /// Why nothing more can be looked at.
+    gone: Option<ArchiveError>,
 }
 
 impl Findings {
@@ -17,26 +19,33 @@ impl Findings {
         self.damaged.entry((kind, id)).or_insert(Damage { kind, id, reason, snapshots: Vec::new() });
     }
 
-    /// An error while reading for `pack`: the object to blame is the one that the error names.
-    pub(super) fn blame(&mut self, pack: ObjectId, error: &ArchiveError) {
+    /// An error while reading for `pack`: the object to blame is the one that the error names, and none when the vault is gone.
+    pub(super) fn blame(&mut self, pack: ObjectId, error: ArchiveError) {
         match error {
-            ArchiveError::Vault(VaultError::Damaged { kind, id, reason }) => {
-                self.add(*kind, *id, reason.clone())
-            }
-            ArchiveError::Vault(VaultError::Absent { kind, id }) => self.add(*kind, *id, absent()),
+            gone if gone.is_gone() => _ = self.gone.get_or_insert(gone),
+            ArchiveError::Vault(VaultError::Damaged { kind, id, reason }) => self.add(kind, id, reason),
+            ArchiveError::Vault(VaultError::Absent { kind, id }) => self.add(kind, id, absent()),
             ArchiveError::Record { pack, record, reason } => {
-                self.add(Kind::Pack, *pack, format!("record {record}: {reason}"));
+                self.add(Kind::Pack, pack, format!("record {record}: {reason}"));
             }
             ArchiveError::Listing { pack, record, source } => {
-                self.add(Kind::Pack, *pack, format!("record {record}: {source}"));
+                self.add(Kind::Pack, pack, format!("record {record}: {source}"));
             }
-            ArchiveError::Session { pack, source } => self.add(Kind::Pack, *pack, source.to_string()),
+            ArchiveError::Session { pack, source } => self.add(Kind::Pack, pack, source.to_string()),
             ArchiveError::Root { snapshot, reason } => {
-                self.add(Kind::Manifest, *snapshot, format!("its root is refused: {reason}"));
-                self.affects(Kind::Manifest, *snapshot, *snapshot);
+                self.add(Kind::Manifest, snapshot, format!("its root is refused: {reason}"));
+                self.affects(Kind::Manifest, snapshot, snapshot);
             }
             other => self.add(Kind::Pack, pack, other.to_string()),
         }
+    }
+
+    /// Whether there is anything more to look at.
+    ///
+    /// # Errors
+    /// The vault is gone.
+    pub(super) fn go_on(&mut self) -> Result<(), ArchiveError> {
+        self.gone.take().map_or(Ok(()), Err)
     }
 
     pub(super) fn is_damaged(&self, kind: Kind, id: &ObjectId) -> bool {

@@ -30,8 +30,13 @@ pub(super) struct Host<'a> {
     segments_bytes: usize,
 }
 
-/// A segment of a pack list that cannot be used, and why.
-struct BadSegment(ObjectId, String);
+/// Why a pack list cannot be used.
+enum BadList {
+    /// This segment of it, or the manifest itself, is wrong.
+    Segment(ObjectId, String),
+    /// The vault is gone.
+    Gone(ArchiveError),
+}
 
 impl<'a> Host<'a> {
     pub(super) fn new(archive: &'a Archive, id: HostId, monitor: &'a Monitor) -> Result<Self, ArchiveError> {
@@ -84,8 +89,11 @@ impl<'a> Host<'a> {
                         findings.add(Kind::Manifest, info.id, reason);
                     }
                 }
-                Err(BadSegment(id, reason)) if id == info.id => findings.add(Kind::Manifest, id, reason),
-                Err(BadSegment(id, reason)) => findings.add(Kind::List, id, reason),
+                Err(BadList::Gone(error)) => return Err(error.into()),
+                Err(BadList::Segment(id, reason)) if id == info.id => {
+                    findings.add(Kind::Manifest, id, reason)
+                }
+                Err(BadList::Segment(id, reason)) => findings.add(Kind::List, id, reason),
             }
         }
         Ok(())
@@ -129,7 +137,8 @@ impl<'a> Host<'a> {
                     continue;
                 }
                 Err(error) => {
-                    findings.blame(info.manifest.root.pack, &error);
+                    findings.blame(info.manifest.root.pack, error);
+                    findings.go_on()?;
                     continue;
                 }
             };
@@ -144,10 +153,12 @@ impl<'a> Host<'a> {
                         named[*number as usize] = true;
                     }
                 }
+                Err(BadList::Gone(error)) => return Err(error.into()),
                 // The list was reported; the listing can be checked without it.
-                Err(_) => named.fill(true),
+                Err(BadList::Segment(..)) => named.fill(true),
             }
             listing::check(self, &snapshot, &named, &mut known, &mut trailers, findings)?;
+            findings.go_on()?;
             report.listings += 1;
         }
         Ok(keys.into_iter().map(|(_, ids)| ids).collect())
@@ -176,23 +187,27 @@ impl<'a> Host<'a> {
                     needed.packs.iter().for_each(|id| findings.affects(Kind::Pack, *id, info.id));
                     needed.lists.iter().for_each(|id| findings.affects(Kind::List, *id, info.id));
                 }
-                Err(BadSegment(id, _)) => findings.affects(Kind::List, id, info.id),
+                Err(BadList::Gone(error)) => return Err(error.into()),
+                Err(BadList::Segment(id, _)) => findings.affects(Kind::List, id, info.id),
             }
         }
         Ok(())
     }
 
     /// Every pack and list segment that a snapshot needs.
-    fn expand(&mut self, info: &SnapshotInfo) -> Result<Expanded, BadSegment> {
+    fn expand(&mut self, info: &SnapshotInfo) -> Result<Expanded, BadList> {
         let (archive, host) = (self.archive, self.id);
         let expanded = info.manifest.packs.expand(|id| {
             if let Some(segment) = self.segments.get(id) {
                 return Ok(segment.clone());
             }
-            let read = archive.vault().get(&host, Kind::List, id);
-            let segment = read.map_err(|error| BadSegment(*id, error.to_string()))?;
+            let read = archive.vault().get(&host, Kind::List, id).map_err(ArchiveError::from);
+            let segment = read.map_err(|error| match error {
+                gone if gone.is_gone() => BadList::Gone(gone),
+                other => BadList::Segment(*id, other.to_string()),
+            })?;
             if ObjectId::of(&segment) != *id {
-                return Err(BadSegment(*id, "its bytes do not hash to its name".into()));
+                return Err(BadList::Segment(*id, "its bytes do not hash to its name".into()));
             }
             if self.segments_bytes + segment.len() > SEGMENTS_BYTES {
                 self.segments.clear();
@@ -205,7 +220,7 @@ impl<'a> Host<'a> {
         expanded.map_err(|error| match error {
             ListError::Fetch(bad) => bad,
             ListError::Malformed { id, reason } => {
-                BadSegment(id.parse().unwrap_or(info.id), format!("its pack list is wrong: {reason}"))
+                BadList::Segment(id.parse().unwrap_or(info.id), format!("its pack list is wrong: {reason}"))
             }
         })
     }

@@ -69,6 +69,7 @@ impl Walk<'_, '_> {
     fn node(&mut self, at: At, node: &Node, end: Option<&[u8]>) -> Result<(), CheckError> {
         for (number, (first, chunk)) in node.children.iter().enumerate() {
             self.host.go_on()?;
+            self.findings.go_on()?;
             let end = node.children.get(number + 1).map(|(path, _)| &path[..]).or(end);
             let kind = if node.depth == 1 { RecordType::Leaf } else { RecordType::Node };
             self.reference(at, chunk, kind);
@@ -85,7 +86,7 @@ impl Walk<'_, '_> {
                     self.node(here, &below, end)?;
                 }
                 Ok(_) => self.wrong(here, "a node that is not what the one above says"),
-                Err(error) => self.findings.blame(here.pack, &error),
+                Err(error) => self.findings.blame(here.pack, error),
             }
         }
         Ok(())
@@ -114,7 +115,7 @@ impl Walk<'_, '_> {
         let entries = match entries {
             Ok(entries) => entries,
             Err(error) => {
-                self.findings.blame(here.pack, &error);
+                self.findings.blame(here.pack, error);
                 // What follows cannot be judged by what came before.
                 self.last = None;
                 return;
@@ -195,7 +196,7 @@ impl Walk<'_, '_> {
                 Some(chunks.iter().map(|chunk| u64::from(chunk.length)).sum())
             }
             Err(error) => {
-                self.findings.blame(list.place.pack, &error);
+                self.findings.blame(list.place.pack, error);
                 None
             }
         }
@@ -234,7 +235,7 @@ impl Walk<'_, '_> {
         match self.host.archive.vault().get(&self.host.id, Kind::Pack, pack) {
             Ok(_) => false,
             Err(error) => {
-                self.findings.blame(*pack, &error.into());
+                self.findings.blame(*pack, error.into());
                 self.trailers.give_up(number);
                 true
             }

@@ -9,6 +9,7 @@ use crate::monitor::add;
 use crate::pack::{PackView, ViewError};
 use crate::restore::parallel;
 use crate::seal::Header;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use vow_base::ObjectId;
 use vow_base::vault::{Kind, VaultError};
@@ -26,8 +27,9 @@ impl Host<'_> {
         add(&counters.total_bytes, self.stored_bytes());
         let small: Vec<_> = self.small.keys().collect();
         let found = Mutex::new(Vec::new());
+        let gone = AtomicBool::new(false);
         parallel::for_each(parallel::threads(threads), self.packs.len() + small.len(), |number| {
-            if self.monitor.is_cancelled() {
+            if self.monitor.is_cancelled() || gone.load(Relaxed) {
                 return;
             }
             let (kind, id) = match self.packs.get(number) {
@@ -44,15 +46,18 @@ impl Host<'_> {
                 self.verify(&id, &bytes, keys)
             });
             if let Err(error) = read {
+                gone.fetch_or(error.is_gone(), Relaxed);
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((kind, id, error));
             }
         });
         self.go_on()?;
         for (kind, id, error) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            if let ArchiveError::Vault(VaultError::Damaged { .. } | VaultError::Absent { .. }) = error {
-                findings.blame(id, &error);
-            } else {
-                findings.add(kind, id, error.to_string());
+            match error {
+                ArchiveError::Vault(VaultError::Damaged { .. } | VaultError::Absent { .. }) => {
+                    findings.blame(id, error);
+                }
+                gone if gone.is_gone() => return Err(gone.into()),
+                other => findings.add(kind, id, other.to_string()),
             }
         }
         Ok(self.packs.len() as u64)

@@ -199,6 +199,27 @@ fn two_manifests_with_one_number_are_found() {
 }
 
 #[test]
+fn a_vault_that_goes_away_is_no_damage() {
+    let world = world();
+    for options in [QUICK, EVERYTHING] {
+        let mut cut_short = 0;
+        for reads in (0..).step_by(13) {
+            *world.vault.patience.lock().expect("lock") = Some(reads);
+            match check(&world.one.archive(), &options, &Monitor::silent()) {
+                Ok(report) => {
+                    assert_eq!(report.damaged, []);
+                    break;
+                }
+                Err(CheckError::Archive(error)) => assert!(error.is_gone(), "after {reads}: {error}"),
+                Err(other) => panic!("after {reads}: {other}"),
+            }
+            cut_short += 1;
+        }
+        assert!(cut_short > 2, "{cut_short}");
+    }
+}
+
+#[test]
 fn a_request_to_stop_is_heard() {
     let world = world();
     let monitor = Monitor::silent();

@@ -56,7 +56,7 @@ impl Trailers {
             Err(error) => {
                 // A pack of a run that was sealed to somebody else is not damaged; whoever has that identity can tell.
                 if !error.is_identity() {
-                    findings.blame(*pack, &error);
+                    findings.blame(*pack, error);
                 }
                 self.bad.insert(number);
                 None

@@ -55,6 +55,69 @@ fn a_pack_with_any_byte_changed_or_cut_is_refused() {
     }
 }
 
+/// A pack with one record of this many bytes, as they are.
+fn of_one(length: usize) -> SealedPack {
+    let (session, ids) = (SessionKey::generate().expect("random"), IdKeys::new(&[5; 32]));
+    let mut builder = PackBuilder::new(&session, b"").expect("builder");
+    let content = vec![9; length];
+    let id = ids.id(RecordType::Data, &content);
+    builder.push(RecordType::Data, id, length, (Codec::Stored, &content)).expect("push");
+    builder.finish(&session, &ids).expect("finish")
+}
+
+#[test]
+fn a_pack_is_as_long_as_its_class_and_no_longer_than_it_must_be() {
+    // Padding takes 17 bytes at least, or none at all: so of the lengths just below a class only the last one is in it.
+    let lengths: Vec<_> = (3700..4000).map(|length| of_one(length).bytes.len()).collect();
+    let same: Vec<_> = lengths.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())).collect();
+    let [(4096, below), (8192, 16), (4096, 1), (8192, above)] = same[..] else { panic!("{same:?}") };
+    assert!(below > 20 && above > 20, "{same:?}");
+}
+
+#[test]
+fn a_pack_says_where_its_records_lie() {
+    let (session, ids) = (SessionKey::generate().expect("random"), IdKeys::new(&[5; 32]));
+    let mut builder = PackBuilder::new(&session, b"blob").expect("builder");
+    assert!(builder.is_empty());
+    let mut places = Vec::new();
+    for length in [0usize, 1, 700, 3] {
+        let content = vec![9; length];
+        let id = ids.id(RecordType::Data, &content);
+        let place = builder.push(RecordType::Data, id, length, (Codec::Stored, &content)).expect("push");
+        assert_eq!(place.stored as usize, 1 + length + crate::seal::TAG_BYTES);
+        places.push(place);
+        assert!(!builder.is_empty());
+    }
+    assert_eq!(places[0].offset as usize, crate::seal::PREFIX_BYTES + 4);
+    let pack = builder.finish(&session, &ids).expect("finish");
+    assert_eq!(pack.id, vow_base::ObjectId::of(&pack.bytes));
+    assert_eq!(pack.records.iter().map(|(place, _)| *place).collect::<Vec<_>>(), places);
+    for pair in places.windows(2) {
+        assert_eq!((pair[1].record, pair[1].offset), (pair[0].record + 1, pair[0].offset + pair[0].stored));
+    }
+}
+
+#[test]
+fn a_pack_is_full_when_the_next_record_would_exceed_it_or_records_run_out() {
+    let session = SessionKey::generate().expect("random");
+    let mut builder = PackBuilder::new(&session, b"").expect("builder");
+    let push = |builder: &mut PackBuilder| {
+        let id = crate::keys::ChunkId([1; 32]);
+        builder.push(RecordType::Data, id, 0, (Codec::Stored, b"")).expect("push")
+    };
+    assert!(
+        !builder.is_full(PACK_TARGET_BYTES * 2),
+        "a record that is too large for any pack has one of its own"
+    );
+    let last = push(&mut builder);
+    let room = PACK_TARGET_BYTES - (last.offset + last.stored) as usize;
+    assert!(!builder.is_full(room) && builder.is_full(room + 1));
+    (1..RECORDS_MAX - 2).for_each(|_| _ = push(&mut builder));
+    assert!(!builder.is_full(0));
+    push(&mut builder);
+    assert!(builder.is_full(0), "the padding takes a number as well");
+}
+
 #[test]
 fn content_that_changed_between_hashing_and_sealing_is_not_sent() {
     let session = SessionKey::generate().expect("random");

@@ -92,32 +92,37 @@ fn run(ctx: &Context<'_>, read: &Read, needs: &[Need]) -> usize {
     let mut unpacker = match ctx.snapshot.take_unpacker() {
         Ok(unpacker) => unpacker,
         Err(error) => {
-            fail(ctx, needs, &error);
+            fail(ctx, needs, error);
             return needs.len();
         }
     };
     let same_record = |a: &Need, b: &Need| a.what.chunk.shares_record(&b.what.chunk);
     let mut content = Vec::new();
     let mut served = 0;
-    let mut whole = pack_range(ctx, read.pack, read.start, read.end - read.start);
     let alone = needs.chunk_by(same_record).nth(1).is_none();
+    let mut whole = match pack_range(ctx, read.pack, read.start, read.end - read.start) {
+        Err(error) if alone || error.is_gone() => {
+            fail(ctx, needs, error);
+            return needs.len();
+        }
+        // Part of the pack may be gone: what is still there is restored, record by record.
+        read => read.ok(),
+    };
     for users in needs.chunk_by(same_record) {
         if ctx.is_stopped() {
             break;
         }
         let place = users[0].what.chunk.place;
         match &mut whole {
-            Ok(bytes) => {
+            Some(bytes) => {
                 let start = (place.offset - read.start) as usize;
                 let stored = bytes.get_mut(start..start.saturating_add(place.stored as usize));
                 // Empty when a listing names a place that no pack can have; then the tag does not match either.
                 serve(ctx, users, stored.unwrap_or_default(), &mut unpacker, &mut content);
             }
-            Err(error) if alone => fail(ctx, users, error),
-            // Part of the pack may be gone: what is still there is restored.
-            Err(_) => match pack_range(ctx, place.pack, place.offset, place.stored) {
+            None => match pack_range(ctx, place.pack, place.offset, place.stored) {
                 Ok(mut stored) => serve(ctx, users, &mut stored, &mut unpacker, &mut content),
-                Err(error) => fail(ctx, users, &error),
+                Err(error) => fail(ctx, users, error),
             },
         }
         served += users.len();
@@ -154,12 +159,12 @@ fn serve(
     let whole = match decoded {
         Ok(Decoded::InPlace(from)) => &stored[from..from + chunk.whole as usize],
         Ok(Decoded::Unpacked) => &content[..],
-        Err(error) => return fail(ctx, users, &error),
+        Err(error) => return fail(ctx, users, error),
     };
     for users in users.chunk_by(|a, b| a.what.chunk == b.what.chunk) {
         match ctx.snapshot.proven(&users[0].what.chunk, RecordType::Data, whole) {
             Ok(data) => hand_out(ctx, users, data),
-            Err(error) => fail(ctx, users, &error),
+            Err(error) => fail(ctx, users, error),
         }
     }
 }
@@ -185,10 +190,13 @@ fn hand_out(ctx: &Context<'_>, users: &[Need], data: &[u8]) {
     }
 }
 
-fn fail(ctx: &Context<'_>, needs: &[Need], error: &ArchiveError) {
-    let reason = format!("cannot be restored: {error}");
-    for need in needs {
-        need.job.fail(reason.clone());
-        need.job.give_token(ctx);
+/// These cannot be had. When nothing else can be had either the restore stops, and the next one goes on from there.
+fn fail(ctx: &Context<'_>, needs: &[Need], error: ArchiveError) {
+    if error.is_gone() {
+        ctx.stop(error.into());
+    } else {
+        let reason = format!("cannot be restored: {error}");
+        needs.iter().for_each(|need| need.job.fail(reason.clone()));
     }
+    needs.iter().for_each(|need| need.job.give_token(ctx));
 }

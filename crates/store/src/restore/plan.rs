@@ -79,7 +79,7 @@ impl<'c, 'a> Planner<'c, 'a> {
             }
             match entry {
                 Ok(entry) => self.plan(entry),
-                Err(error) => self.lost(&error),
+                Err(error) => self.lost(error),
             }
             self.hand_over(false);
         }
@@ -89,7 +89,10 @@ impl<'c, 'a> Planner<'c, 'a> {
     }
 
     /// Part of the listing cannot be read; the rest is restored.
-    fn lost(&self, error: &ArchiveError) {
+    fn lost(&self, error: ArchiveError) {
+        if error.is_gone() {
+            return self.ctx.stop(error.into());
+        }
         self.ctx.problem(&self.scope.under, &format!("not everything below can be restored: {error}"));
     }
 
@@ -196,6 +199,10 @@ impl<'c, 'a> Planner<'c, 'a> {
                     uses.push(Use { chunk, at, slice: None });
                     at += u64::from(chunk.length);
                     self.window.weight += USE_BYTES;
+                }
+                Err(error) if error.is_gone() => {
+                    self.ctx.stop(error.into());
+                    break;
                 }
                 Err(error) => {
                     job.fail(format!("cannot be restored: {error}"));

@@ -86,6 +86,33 @@ fn a_restore_that_was_cut_short_is_completed() {
 }
 
 #[test]
+fn a_vault_that_goes_away_stops_the_restore_and_the_next_one_goes_on() {
+    let specs = hard_tree();
+    let maker = maker(&specs);
+    let temp = tempfile::tempdir().expect("tempdir");
+    let mut cut_short = 0;
+    for reads in 0.. {
+        let snapshot = maker.newest();
+        let monitor = Monitor::new(|event| {
+            if let Event::Problem { path, text } = event {
+                panic!("{path}: {text}");
+            }
+        });
+        *maker.vault.patience.lock().expect("lock") = Some(reads);
+        let restored = restore(&snapshot, &options(temp.path()), &monitor);
+        *maker.vault.patience.lock().expect("lock") = None;
+        match restored {
+            Ok(_) => break,
+            Err(RestoreError::Archive(error)) => assert!(error.is_gone(), "after {reads}: {error}"),
+            Err(other) => panic!("after {reads}: {other}"),
+        }
+        cut_short += 1;
+    }
+    assert!(cut_short > 5, "{cut_short}");
+    assert_tree(temp.path(), &specs);
+}
+
+#[test]
 fn in_place_only_what_differs_is_written() {
     let specs = hard_tree();
     let maker = maker(&specs);

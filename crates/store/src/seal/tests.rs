@@ -56,7 +56,19 @@ fn two_packs_of_one_run_have_different_keys() {
         sealer.seal(Part::Record(RecordType::Data), &mut pack, from).expect("seal");
         pack.split_off(from)
     };
-    assert_ne!(seal(), seal());
+    // The encrypted bytes themselves, not only the tags: those differ with the header already.
+    assert_ne!(seal()[..4], seal()[..4]);
+}
+
+#[test]
+fn keys_are_derived_as_rfc_5869_says() {
+    // Appendix A.1.
+    let salt: Vec<u8> = (0..=12).collect();
+    let info: Vec<u8> = (0xf0..=0xf9).collect();
+    let mut output = [0; 42];
+    expand(&[0x0b; 22], &salt, &[&info[..3], &info[3..]], &mut output);
+    let expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+    assert_eq!(vow_base::id::hex(&output), expected);
 }
 
 #[test]
@@ -107,4 +119,20 @@ fn a_header_without_a_key_blob_is_as_long_as_its_fields() {
     assert_eq!(header.len(), PREFIX_BYTES);
     assert_eq!(Header::length(&header), Ok(PREFIX_BYTES));
     assert!(Header::length(&header[..PREFIX_BYTES - 1]).is_err());
+    assert!(!Header::parse(&header).expect("a header").is_empty());
+}
+
+#[test]
+fn a_key_blob_may_be_as_long_as_the_limit_and_no_longer() {
+    let session = SessionKey::generate().expect("random");
+    let sealed = |length: usize| PackSealer::new(&session, &vec![7; length], Suite::Aes);
+    let (_, mut header) = sealed(BLOB_LIMIT_BYTES).expect("a sealer");
+    assert_eq!(Header::length(&header), Ok(PREFIX_BYTES + BLOB_LIMIT_BYTES));
+    assert_eq!(Header::parse(&header).expect("a header").blob(), [7; BLOB_LIMIT_BYTES]);
+    let too_long = Some(SealError::Header("the key blob is too long"));
+    assert_eq!(sealed(BLOB_LIMIT_BYTES + 1).err(), too_long);
+    header.push(7);
+    header[10..12].copy_from_slice(&(BLOB_LIMIT_BYTES as u16 + 1).to_le_bytes());
+    assert_eq!(Header::length(&header).err(), too_long);
+    assert_eq!(Header::parse(&header).err(), too_long);
 }

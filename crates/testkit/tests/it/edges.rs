@@ -132,3 +132,28 @@ fn neither_vault_nor_console_can_open_a_backup() {
     let others: Vec<_> = users.iter().filter(|name| !CIPHERS_FOR.contains(name)).collect();
     assert!(!users.is_empty() && others.is_empty(), "{users:?} use ciphers in a vault");
 }
+
+/// Packages of the workspace and all that they link, with the features that are on in each, along these kinds of edges.
+fn features(edges: &str) -> BTreeSet<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut tree = Command::new(cargo);
+    tree.args(["tree", "--quiet", "--offline", "--workspace", "--prefix", "none", "--format", "{p} {f}"]);
+    tree.args(["--target", "x86_64-unknown-linux-gnu", "--edges", edges]);
+    tree.env("CARGO_RESOLVER_FEATURE_UNIFICATION", "selected");
+    let output = tree.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).output().expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(|line| line.strip_suffix(" (*)").unwrap_or(line).to_owned()).collect()
+}
+
+/// A feature that only tests turn on makes cargo compile that crate and everything that stands on it twice: minutes of each `./test`.
+#[test]
+fn the_program_and_its_tests_stand_on_the_same_crates() {
+    let (program, tests) = (features("no-dev"), features("normal,build,dev"));
+    assert!(program.len() > 300, "{program:?}");
+    let twice: Vec<_> = program.difference(&tests).collect();
+    assert!(
+        twice.is_empty(),
+        "tests turn on more features than these: turn them on in crates/cli/Cargo.toml as well\n{twice:#?}"
+    );
+}

@@ -10,7 +10,7 @@ mod edges;
 mod nth_failure;
 mod power_cut;
 mod promises;
-mod publish;
 mod scenario;
 mod second_vault;
 mod sync_failure;
+mod volume;

@@ -1,13 +1,14 @@
-//! A length of time in the rules: whole minutes, written "30m", "12h", "14d" or "8w".
+//! A length of time in the rules: whole minutes, written as [`vow_base::amount`] reads it, "30m", "12h", "14d" or "8w".
 
 use std::fmt;
 use std::str::FromStr;
+use vow_base::amount;
 use vow_base::clock::Nanos;
 
 const NANOS_PER_MINUTE: i64 = 60_000_000_000;
+const MILLIS_PER_MINUTE: u128 = 60_000;
 const HOUR: u32 = 60;
 const DAY: u32 = 24 * HOUR;
-const WEEK: u32 = 7 * DAY;
 /// A hundred years: far from what [`Nanos`] can hold.
 const LONGEST: u32 = 36_500 * DAY;
 
@@ -70,19 +71,10 @@ impl FromStr for Term {
 
     fn from_str(text: &str) -> Result<Self, BadTerm> {
         let bad = || BadTerm(text.chars().take(40).collect());
-        let unit = match text.as_bytes().last() {
-            Some(b'm') => 1,
-            Some(b'h') => HOUR,
-            Some(b'd') => DAY,
-            Some(b'w') => WEEK,
-            _ => return Err(bad()),
-        };
-        let digits = &text[..text.len() - 1];
-        if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(bad());
-        }
-        let minutes = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
-        minutes.filter(|minutes| *minutes <= LONGEST).map(Self).ok_or_else(bad)
+        let millis = amount::time(text).map_err(|_| bad())?.as_millis();
+        let whole = millis.is_multiple_of(MILLIS_PER_MINUTE);
+        let minutes = u32::try_from(millis / MILLIS_PER_MINUTE).ok();
+        minutes.filter(|minutes| whole && *minutes <= LONGEST).map(Self).ok_or_else(bad)
     }
 }
 
@@ -92,8 +84,16 @@ mod tests {
 
     #[test]
     fn terms_are_read_and_written_in_their_largest_unit() {
-        let pairs =
-            [("30m", "30m"), ("90m", "90m"), ("120m", "2h"), ("36h", "36h"), ("48h", "2d"), ("8w", "56d")];
+        let pairs = [
+            ("30m", "30m"),
+            ("90m", "90m"),
+            ("120m", "2h"),
+            ("36h", "36h"),
+            ("48h", "2d"),
+            ("8w", "56d"),
+            ("3 days", "3d"),
+            ("120s", "2m"),
+        ];
         for (text, written) in pairs {
             let term: Term = text.parse().expect(text);
             assert_eq!(term.to_string(), written);
@@ -110,12 +110,12 @@ mod tests {
             "",
             "d",
             "3",
-            "3 d",
             "+3d",
             "-3d",
             "3.5d",
             "3D",
             "3s",
+            "90s",
             "1d12h",
             "36501d",
             "99999999999d",

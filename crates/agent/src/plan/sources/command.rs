@@ -6,6 +6,7 @@ use crate::plan::keys::{SECS, number, program, size};
 use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;
+use vow_base::amount::Bytes;
 use vow_sources::command::{CommandOptions, OnStderr};
 
 const EXTENSION_LIMIT_CHARS: usize = 16;
@@ -42,7 +43,9 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     options.prove_command = words(keys.prove_command.as_ref(), "prove_command")?;
     let mut settings = Settings::default();
     settings.set("command", options.command.clone()).set_some("run_as", options.run_as.clone());
-    settings.set_some("extension", options.extension.clone()).set("min_size", options.min_bytes.to_string());
+    settings
+        .set_some("extension", options.extension.clone())
+        .set("min_size", Bytes(options.min_bytes).to_string());
     settings.set("max_secs", options.max_secs as i64).set_some("ends_with", options.ends_with.clone());
     settings
         .set("stderr", WORDS.iter().find(|(_, on)| *on == options.stderr).map_or("warn", |(word, _)| word));

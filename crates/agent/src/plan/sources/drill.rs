@@ -2,9 +2,9 @@
 
 use super::Common;
 use crate::drill::expect::Expect;
-use crate::drill::rotation::parse_bytes;
 use crate::drill::site::Site;
 use crate::plan::fault::{Checked, fault};
+use crate::plan::keys::{secs, size};
 use serde::Deserialize;
 use toml::Spanned;
 use vow_sources::question::{Question, Wanted};
@@ -72,8 +72,8 @@ pub(super) fn plan(common: &Common) -> Checked<DrillPlan> {
         expect: files,
         questions,
         site: common.site.as_ref().map(|raw| site(raw, kind)).transpose()?,
-        restore_target_secs: common.restore_target.as_ref().map(term).transpose()?,
-        within_secs: common.drill_within.as_ref().map(term).transpose()?,
+        restore_target_secs: common.restore_target.as_ref().map(secs).transpose()?,
+        within_secs: common.drill_within.as_ref().map(secs).transpose()?,
     })
 }
 
@@ -113,7 +113,7 @@ fn expect(raw: &Spanned<RawExpect>) -> Checked<Expect> {
     Ok(Expect {
         path: path.get_ref().clone(),
         larger_than_bytes: larger_than.as_ref().map(size).transpose()?,
-        newer_than_secs: newer_than.as_ref().map(term).transpose()?,
+        newer_than_secs: newer_than.as_ref().map(secs).transpose()?,
         contains: contains.as_ref().map(|text| text.get_ref().clone()),
         count_at_least: count_at_least.as_ref().map(count).transpose()?,
     })
@@ -185,34 +185,9 @@ fn question(raw: &Spanned<RawExpect>) -> Checked<Question> {
     })
 }
 
-/// `10 kB`, `2 GiB`.
-pub(in crate::plan) fn size(text: &Spanned<String>) -> Checked<u64> {
-    parse_bytes(text.get_ref())
-        .ok_or_else(|| fault(text, "a size is a whole number, with kB, MB, GB, KiB, MiB or GiB behind it"))
-}
-
 fn absolute(path: &Spanned<String>) -> Checked<()> {
     match path.get_ref().starts_with('/') && path.get_ref().len() > 1 {
         true => Ok(()),
         false => Err(fault(path, "this is an absolute path, as the snapshot has it")),
     }
-}
-
-/// `90 s`, `15 min`, `4 h`, `2 days`.
-fn term(raw: &Spanned<String>) -> Checked<u64> {
-    let text = raw.get_ref().trim();
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit: u64 = match text[digits.len()..].trim() {
-        "s" => 1,
-        "min" => 60,
-        "h" => 3600,
-        "d" | "day" | "days" => 86_400,
-        "w" | "week" | "weeks" => 7 * 86_400,
-        _ => 0,
-    };
-    let secs = digits.parse::<u64>().ok().filter(|_| unit > 0).and_then(|number| number.checked_mul(unit));
-    let secs = secs.filter(|secs| *secs > 0);
-    secs.ok_or_else(|| {
-        fault(raw, "a time is a whole number with s, min, h, days or weeks behind it: \"4 h\"")
-    })
 }

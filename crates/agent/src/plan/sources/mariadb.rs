@@ -6,6 +6,7 @@ use crate::plan::keys::{SECS, number, optional_path, password, size, texts};
 use serde::Deserialize;
 use std::sync::Arc;
 use toml::Spanned;
+use vow_base::amount::Bytes;
 use vow_sources::mariadb::{
     AccessOptions, BinlogOptions, DEFAULT_FLUSH_SECS, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS,
     DEFAULT_PHYSICAL_EXACT_BELOW_BYTES, Lock, MariaDbOptions, PhysicalOptions, Url,
@@ -89,7 +90,7 @@ fn physical(keys: &Keys, access: AccessOptions, about: &About<'_>) -> Checked<Pl
         dry_run: false,
     };
     let mut settings = access_settings(&options.access);
-    settings.set("method", "physical").set("exact_below", options.exact_below_bytes.to_string());
+    settings.set("method", "physical").set("exact_below", Bytes(options.exact_below_bytes).to_string());
     settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
     settings.set("max_lag_secs", i64::from(options.max_lag_secs));
     log_settings(&mut settings, options.log.as_ref());
@@ -132,7 +133,7 @@ fn settings(options: &MariaDbOptions) -> Settings {
     settings.set("exclude", options.exclude.clone());
     let lock = LOCKS.iter().find(|(_, lock)| *lock == options.lock).map_or("auto", |(word, _)| word);
     settings.set("lock", lock);
-    settings.set("exact_below", options.exact_below_bytes.to_string());
+    settings.set("exact_below", Bytes(options.exact_below_bytes).to_string());
     settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
     settings.set("max_lag_secs", i64::from(options.max_lag_secs));
     log_settings(&mut settings, options.log.as_ref());

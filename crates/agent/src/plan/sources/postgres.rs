@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use toml::Spanned;
+use vow_base::amount::Bytes;
 use vow_sources::postgres::{
     AccessOptions, DEFAULT_MAX_LAG_SECS, LogOptions, PhysicalOptions, PhysicalPlan, PostgresOptions, Url,
 };
@@ -111,7 +112,7 @@ fn physical(keys: &Keys, access: AccessOptions, about: &About<'_>) -> Checked<Pl
     settings.set("method", "physical").set("staging", shown(&options.staging));
     settings.set("max_lag_secs", i64::from(options.max_lag_secs)).set("wal", log.is_some());
     if let Some(log) = &log {
-        settings.set("wal_slot", log.slot.clone()).set("wal_max_lag", log.max_lag_bytes.to_string());
+        settings.set("wal_slot", log.slot.clone()).set("wal_max_lag", Bytes(log.max_lag_bytes).to_string());
         settings.set_some("wal_spool", log.spool.as_deref().map(shown));
     }
     Ok(Plan { capture: Arc::new(PhysicalPlan { options, log }), settings })
@@ -137,7 +138,7 @@ fn log(keys: &Keys, access: AccessOptions, about: &About<'_>) -> Checked<Option<
 fn settings(options: &PostgresOptions) -> Settings {
     let mut settings = access_settings(&options.access);
     settings.set("exclude", options.exclude.clone());
-    settings.set("exact_below", options.exact_below_bytes.to_string());
+    settings.set("exact_below", Bytes(options.exact_below_bytes).to_string());
     settings.set("lock_wait_secs", i64::from(options.lock_wait_secs));
     settings.set("max_lag_secs", i64::from(options.max_lag_secs));
     settings.set("parallel", options.parallel as i64);

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use toml::Spanned;
+use vow_base::amount::Bytes;
 use vow_sources::sqlite::{DEFAULT_EXACT_BELOW_BYTES, SqliteOptions};
 
 #[derive(Deserialize)]
@@ -32,7 +33,7 @@ pub(super) fn plan(keys: DeKeys<'_>, about: &About<'_>) -> Checked<Plan> {
     let mut settings = Settings::default();
     settings.set("exclude", options.exclude.clone()).set("paths", all_shown(&options.paths));
     settings
-        .set("exact_below", options.exact_below_bytes.to_string())
+        .set("exact_below", Bytes(options.exact_below_bytes).to_string())
         .set("scratch", shown(&options.scratch));
     Ok(Plan { capture: Arc::new(options), settings })
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use vow_console::admin;
 use vow_console::db::{Scope, tickets};
 use vow_console::records::{Action, Status, Ticket};
+use vow_console::tickets::said;
 
 /// List tickets, worst and oldest first. Exit code 4 when one is open
 #[derive(clap::Args)]
@@ -135,12 +136,8 @@ pub(crate) fn show(cx: &Context, args: &ShowArgs) -> Outcome<Exit> {
     cx.ui.json(&json!({"message_type": "ticket", "ticket": ticket, "events": events}));
     print(cx, &ticket);
     for event in events.iter().rev() {
-        let action = serde_json::to_string(&event.action).unwrap_or_default();
-        cx.ui.line(&format!(
-            "  {}  {}",
-            rfc3339(event.at_secs.saturating_mul(1_000_000_000)),
-            plain(&action)
-        ));
+        let at = rfc3339(event.at_secs.saturating_mul(1_000_000_000));
+        cx.ui.line(&format!("  {at}  {}", plain(&said(&event.action))));
     }
     Ok(Exit::Done)
 }

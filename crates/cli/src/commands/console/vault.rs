@@ -9,6 +9,7 @@ use crate::ui::{Table, plain, rfc3339};
 use serde_json::json;
 use vow_console::admin;
 use vow_console::db::{Scope, hosts, vaults};
+use vow_console::server::error::Error;
 use vow_protocol::Role;
 
 /// Vaults that this console watches
@@ -52,8 +53,8 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
     match command {
         Command::Add { at, name, token, tenant } => add(cx, at, name, token, tenant.as_deref()),
         Command::List { at } => list(cx, at),
-        Command::Remove { at, name } => change(cx, at, name, "vault.remove"),
-        Command::ReadAnew { at, name } => change(cx, at, name, "vault.read-anew"),
+        Command::Remove { at, name } => change(cx, at, name, Change::Remove),
+        Command::ReadAnew { at, name } => change(cx, at, name, Change::ReadAnew),
     }
 }
 
@@ -104,22 +105,24 @@ fn list(cx: &Context, at: &At) -> Outcome<Exit> {
     Ok(if ill { Exit::Problems } else { Exit::Done })
 }
 
-fn change(cx: &Context, at: &At, name: &str, action: &'static str) -> Outcome<Exit> {
+/// What is done to a vault that is watched.
+#[derive(Clone, Copy)]
+enum Change {
+    Remove,
+    ReadAnew,
+}
+
+fn change(cx: &Context, at: &At, name: &str, change: Change) -> Outcome<Exit> {
     at.with(|app| async move {
-        let mut conn = app.db.write().await?;
-        let found = vaults::list(&mut conn, Scope::All).await?.into_iter().find(|vault| vault.name == name);
-        let vault =
-            found.ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no vault {name:?}")))?;
-        match action {
-            "vault.remove" => {
-                vaults::remove(&mut conn, vault.id, app.now()).await?;
-            }
-            _ => vaults::read_anew(&mut conn, vault.id).await?,
-        }
-        admin::at_the_machine()
-            .note(&mut conn, vault.tenant_id, action, &format!("vault {name}"), "", app.now())
-            .await?;
-        Ok(conn.commit().await?)
+        let me = admin::at_the_machine();
+        let done = match change {
+            Change::Remove => admin::remove_vault(&app, &me, name).await,
+            Change::ReadAnew => admin::read_vault_anew(&app, &me, name).await,
+        };
+        done.map_err(|error| match error {
+            Error::Absent => Failure::new(Exit::NotFound, format!("there is no vault {name:?}")),
+            error => error.into(),
+        })
     })?;
     cx.ui.json(&json!({"message_type": "summary", "status": "ok", "name": name}));
     cx.ui.say("done");

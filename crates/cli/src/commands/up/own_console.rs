@@ -96,7 +96,7 @@ impl Reporter for OwnConsole {
             IngestError::Malformed(reason) | IngestError::Refused(reason) => {
                 ConsoleError::Refused { place: place(), reason }
             }
-            IngestError::Crowded | IngestError::Db(_) => {
+            IngestError::Crowded | IngestError::Broken | IngestError::Db(_) => {
                 ConsoleError::Away { place: place(), reason: error.to_string() }
             }
         })

@@ -110,6 +110,7 @@ async fn a_receiver_that_is_down_for_a_day_gets_everything_in_order_and_the_othe
     let up_at = 86_400;
     let mail = fake("mail", |_: &Outgoing| if clock.now_secs() < up_at { down() } else { yes() });
     let hook = fake("hook", |_: &Outgoing| yes());
+    let names = ["mail", "hook"].map(str::to_owned);
     let mut attempts = 0;
     while clock.now_secs() < up_at + 3600 {
         // A source fails and recovers every four hours.
@@ -119,7 +120,7 @@ async fn a_receiver_that_is_down_for_a_day_gets_everything_in_order_and_the_othe
         }
         attempts += round(&store, &mail, &clock).await.unwrap().later;
         while round(&store, &hook, &clock).await.unwrap().delivered > 0 {}
-        for judged in watch_channels(&store.backlog().await.unwrap(), clock.now_secs()) {
+        for judged in watch_channels(&store.backlog().await.unwrap(), &names, clock.now_secs()) {
             desk.take(&judged, clock.now_secs()).await.unwrap();
         }
         clock.pass(60);
@@ -195,10 +196,13 @@ async fn what_a_receiver_refuses_is_put_aside_after_a_day_and_holds_up_only_its_
     let backlog = store.backlog().await.unwrap();
     assert_eq!(backlog[0].refused, Some((1, "the receiver answered 400: too long".to_owned())));
     assert!(
-        watch_channels(&backlog, clock.now_secs())[0].problems[0]
+        watch_channels(&backlog, &["mail".to_owned()], clock.now_secs())[0].problems[0]
             .sentence
             .contains("refused 1 message for good")
     );
+    // Taken out of the settings: nobody is to be told of it any more.
+    let judged = watch_channels(&backlog, &[], clock.now_secs());
+    assert!(judged[0].problems.is_empty() && !judged[0].rules.is_empty());
 }
 
 /// What happens to a message in one attempt.

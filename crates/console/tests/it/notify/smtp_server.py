@@ -4,7 +4,9 @@ Prints its port; ends when its standard input does.
 """
 
 import datetime
+import email.policy
 import ipaddress
+import json
 import ssl
 import sys
 from pathlib import Path
@@ -32,9 +34,24 @@ class Handler:
         head = "X-Envelope: %s -> %s\n" % (envelope.mail_from, " ".join(envelope.rcpt_tos))
         # Written whole or not at all: a test may look at any time.
         part = folder / ("%03d.part" % Handler.count)
+        part.write_text(json.dumps(read(envelope)))
+        part.rename(folder / ("%03d.json" % Handler.count))
         part.write_text(head + text)
         part.rename(folder / ("%03d.eml" % Handler.count))
         return "250 2.0.0 taken as %d" % Handler.count
+
+
+def read(envelope):
+    """What a reader of mail makes of it."""
+    mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    return {
+        "sender": envelope.mail_from,
+        "recipients": envelope.rcpt_tos,
+        "headers": [(name, str(value)) for name, value in mail.items()],
+        "defects": [str(defect) for defect in mail.defects],
+        "kind": mail.get_content_type(),
+        "text": mail.get_content() if not mail.is_multipart() else "",
+    }
 
 
 def certificate():

@@ -2,6 +2,7 @@
 //! need the object are whole.
 
 use super::wounds::{WOUNDS, Wound, Wounded};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -204,6 +205,14 @@ fn a_damaged_ledger_keeps_nobody_from_restoring() {
     for taken in &patient.taken {
         patient.host.assert_restores(&taken.id, &patient.source, &taken.tree);
     }
-    let checked = patient.host.check();
-    assert_ne!(checked.code, Some(0), "{}", checked.story());
+    // The check finds it, and looks at everything else.
+    let checked = patient.host.check().expect(4);
+    let vault = &checked.summary()["vaults"][0];
+    assert_eq!(
+        (&vault["packs_read"], &vault["damaged"]),
+        (&vault["packs"], &json!([])),
+        "{}",
+        checked.story()
+    );
+    assert!(vault["ledger"][0].to_string().contains("position 1"), "{}", checked.story());
 }

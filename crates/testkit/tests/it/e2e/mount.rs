@@ -158,3 +158,28 @@ fn damage_is_an_error_and_never_other_bytes() {
     );
     mount.end();
 }
+
+#[test]
+fn a_snapshot_that_cannot_be_opened_hides_no_other() {
+    if !can_mount() {
+        return;
+    }
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "first").unwrap();
+    let host = Host::new(&[&source]);
+    let first = host.backup();
+    let packs = || files_below(&host.objects(&host.vault()).join("packs"));
+    let of_first = packs();
+    fs::write(source.join("file"), "second").unwrap();
+    let second = host.backup();
+    packs().iter().filter(|pack| !of_first.contains(pack)).for_each(|pack| fs::remove_file(pack).unwrap());
+    let mount = Mount::new(&host, &scratch.path().join("mounted"), None);
+    let snapshots = mount.folder.join("web-1/files");
+    let names: Vec<_> = fs::read_dir(&snapshots).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let of = |id: &str| names.iter().find(|path| path.to_string_lossy().ends_with(&id[..12])).unwrap();
+    assert_eq!(fs::read_to_string(below(of(&first), &source).join("file")).unwrap(), "first");
+    assert!(fs::read_dir(of(&second)).is_err());
+    mount.end();
+}

@@ -5,12 +5,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 use vow_testkit::hard_tree::{overwrite, set_mtime};
 use vow_testkit::host::{below, binary, ids, scratch};
 use vow_testkit::shell::{Done, is_root, run};
-use vow_testkit::{Dice, Host, Tree, Volume};
+use vow_testkit::{Dice, Host, Tree, Volume, held};
 
 fn source_in(folder: &Path) -> PathBuf {
     let source = folder.join("source");
@@ -29,20 +28,9 @@ fn assert_partial(done: &Done, path: &Path) {
     assert!(done.said().contains(&path.display().to_string()), "not named\n{}", done.story());
 }
 
-/// Backs up while `disturb` goes on and on.
-fn backup_while(host: &Host, disturb: impl Fn() + Sync) -> Done {
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                disturb();
-            }
-        });
-        std::thread::sleep(Duration::from_millis(20));
-        let done = host.run(["backup", "--json"]);
-        stop.store(true, Ordering::Relaxed);
-        done
-    })
+/// Backs up, and calls `meanwhile` each time when a part of the file was read.
+fn backup_held(host: &Host, file: &Path, meanwhile: impl FnMut()) -> Done {
+    held::run(file, |strace| host.wrapped(strace, ["backup", "--json"]), meanwhile)
 }
 
 #[test]
@@ -54,16 +42,20 @@ fn a_file_that_changes_while_it_is_read_is_partial_and_read_again() {
         let noise = Dice::new(1).bytes(size);
         fs::write(&busy, &noise).unwrap();
         let host = Host::new(&[&source]);
-        let dice = std::sync::Mutex::new(Dice::new(2));
-        let done = backup_while(&host, || overwrite(&busy, 1000, &dice.lock().unwrap().bytes(500)));
-        // A small file is read within one tick of the file system's clock: nothing can show that it changed meanwhile.
-        if size > 1 << 20 || done.code != Some(0) {
-            assert_partial(&done, &busy);
-            let identity = host.identity().display().to_string();
-            let spec = format!("{}:{}", ids(&done)[0], source.display());
-            let listed = host.run(["ls", &spec, "--json", "--identity", &identity]).expect(0);
-            assert!(listed.text().contains("\"changed\":true"), "{}", listed.story());
-        }
+        let mut dice = Dice::new(2);
+        let changed = || fs::metadata(&busy).map(|stat| (stat.ctime(), stat.ctime_nsec())).unwrap();
+        let done = backup_held(&host, &busy, || {
+            // The file system's clock must have moved, or nothing could show that the file changed.
+            let before = changed();
+            while changed() == before {
+                overwrite(&busy, 1000, &dice.bytes(500));
+            }
+        });
+        assert_partial(&done, &busy);
+        let identity = host.identity().display().to_string();
+        let spec = format!("{}:{}", ids(&done)[0], source.display());
+        let listed = host.run(["ls", &spec, "--json", "--identity", &identity]).expect(0);
+        assert!(listed.text().contains("\"changed\":true"), "{}", listed.story());
         // Quiet from now on, and older than the next run: it is read all the same.
         let id = host.backup();
         host.assert_restores(&id, &source, &Tree::read(&source));
@@ -75,20 +67,34 @@ fn a_file_that_shrinks_while_it_is_read_is_partial_and_consistent() {
     let scratch = scratch();
     let source = source_in(scratch.path());
     let busy = source.join("busy");
-    // Large enough that it is always being read when it shrinks.
+    // Too large to be read again.
     fs::write(&busy, Dice::new(1).bytes(70 << 20)).unwrap();
     let host = Host::new(&[&source]);
     let file = fs::OpenOptions::new().write(true).open(&busy).unwrap();
-    let done = backup_while(&host, || {
-        file.set_len(60 << 20).unwrap();
-        std::thread::sleep(Duration::from_millis(2));
-        file.set_len(70 << 20).unwrap();
-    });
+    let done = backup_held(&host, &busy, || file.set_len(60 << 20).unwrap());
     assert_partial(&done, &busy);
     let target = scratch.path().join("target");
     let _ = host.restore(&ids(&done)[0], &target).expect(0);
     let _ = host.check().expect(0);
     host.assert_restores(&host.backup(), &source, &Tree::read(&source));
+}
+
+#[test]
+fn small_files_that_grow_after_the_walk_saw_them_are_all_there() {
+    let scratch = scratch();
+    let source = source_in(scratch.path());
+    let first = source.join("a");
+    fs::write(&first, "x").unwrap();
+    let small = |number: u32| source.join(format!("b{number}"));
+    (0..400).for_each(|number| fs::write(small(number), "x").unwrap());
+    let host = Host::new(&[&source]);
+    // All of them are of one bundle, and are larger together than a record may be when their turn comes.
+    let done = backup_held(&host, &first, || {
+        let noise = Dice::new(3).bytes(90_000);
+        (0..400).for_each(|number| fs::write(small(number), &noise[number as usize..]).unwrap());
+    });
+    let done = done.expect(0);
+    host.assert_restores(&ids(&done)[0], &source, &Tree::read(&source));
 }
 
 #[test]
@@ -135,16 +141,21 @@ fn a_file_that_vanishes_or_fails_to_read_is_named() {
     let host = Host::new(&[&source]);
     let (gone, broken) = (source.join("this-one-vanishes"), source.join("this-one-is-broken"));
     fs::write(&gone, "x").unwrap();
+    let other_name = source.join("this-one-too");
+    fs::hard_link(&gone, &other_name).unwrap();
     fs::write(&broken, Dice::new(3).bytes(300_000)).unwrap();
-    let inject = |path: &str, rule: &str| {
-        let strace = ["strace", "-f", "-o", "/dev/null", "-P", path, "-e", rule];
+    let inject = |paths: [&str; 2], rule: &str| {
+        let strace = ["strace", "-f", "-o", "/dev/null", "-P", paths[0], "-P", paths[1], "-e", rule];
         run(&mut host.wrapped(&strace, ["backup", "--json"]))
     };
-    let done = inject("this-one-vanishes", "inject=openat,openat2:error=ENOENT");
+    // Whichever of the two names is the first, the file is not to be had.
+    let done = inject(["this-one-vanishes", "this-one-too"], "inject=openat,openat2:error=ENOENT");
     assert_partial(&done, &gone);
+    assert_partial(&done, &other_name);
     // It was captured by then, and would not be read again.
     fs::write(&broken, Dice::new(4).bytes(300_000)).unwrap();
-    let done = inject(&broken.display().to_string(), "inject=pread64,read:error=EIO:when=2+");
+    let path = broken.display().to_string();
+    let done = inject([&path, &path], "inject=pread64,read:error=EIO:when=2+");
     assert_partial(&done, &broken);
     host.assert_restores(&host.backup(), &source, &Tree::read(&source));
 }

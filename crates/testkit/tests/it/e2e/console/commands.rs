@@ -189,7 +189,9 @@ fn a_ticket_is_worked_on_from_the_command_line() {
     let _ = console.keep("comment", &[id, "the disk is at the workshop", "--by", "kim"]).expect(0);
     let _ = console.keep("snooze", &[id, "--hours", "2"]).expect(0);
     let shown = console.keep("ticket", &[id]).expect(0).text();
-    for word in [said, "next step", "lee", "the disk is at the workshop"] {
+    let history =
+        ["kim looks into it.", "kim handed it to lee.", "kim: the disk is at the workshop", "Seen: "];
+    for word in [said, "next step"].into_iter().chain(history) {
         assert!(shown.contains(word), "{word}\n{shown}");
     }
     let whole = console.keep("ticket --json", &[id]).expect(0).summary();
