@@ -52,7 +52,7 @@ pub(crate) fn with_room<T, E>(
     let done = work(&over);
     match done {
         Err(_) if was_full.get() && !stop() => Err(full(format!(
-            "filled the disk of {}: less than {} MiB are left; name a roomier place with --scratch",
+            "was ended because the scratch place is full: less than {1} MiB are left in {0}; name a roomier place with --scratch",
             place.display(),
             FULL_BYTES >> 20
         ))),

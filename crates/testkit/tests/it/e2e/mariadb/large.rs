@@ -59,7 +59,7 @@ fn a_scratch_area_that_fills_up_is_named_and_the_snapshot_is_not_blamed() {
     let done = drill_filling(&host, &volume, "pid").expect(3);
     let proof = &done.summary()["proofs"][0];
     assert_eq!(proof["status"], "blocked", "{}", done.story());
-    for word in ["filled the disk", "--scratch"] {
+    for word in ["scratch place is full", "--scratch"] {
         assert!(proof["blocked"].to_string().contains(word), "{word}\n{}", done.story());
     }
     assert_eq!(files_below(&volume.path()).len(), 1, "nothing but the filler is left");
