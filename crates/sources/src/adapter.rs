@@ -3,15 +3,16 @@
 //! Four verbs: *discover* what is on this machine, *capture* a source of the plan, *restore* a snapshot, *prove* one. Capturing is
 //! the business of a [`Capture`], made from what the plan says; the other three need no plan, for a bare machine has none.
 
+mod error;
 mod log;
 
+pub use error::{AdapterError, Blame, blame_of};
 pub use log::{Log, LogAfter, Received, Receiving, Replay};
 
 use crate::files::View;
 use crate::question::Question;
 use crate::{command, etcd, files, ldap, mariadb, postgres, redis, sqlite};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -397,82 +398,6 @@ impl Proof {
     /// Whether everything was compared and nothing was wrong.
     pub fn holds(&self) -> bool {
         self.problems.is_empty() && self.blocked.is_empty() && self.compared > 0
-    }
-}
-
-/// Why an adapter did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum AdapterError {
-    /// It cannot.
-    #[error("{0}")]
-    Unsupported(&'static str),
-    /// It was asked to stop.
-    #[error("interrupted")]
-    Stopped,
-    /// The adapter's own reason.
-    #[error(transparent)]
-    Failed(Box<dyn Error + Send + Sync>),
-    /// The same, when it is known not to be the snapshot's fault.
-    #[error("{source}")]
-    Elsewhere {
-        /// Whose it is.
-        blame: Blame,
-        /// The reason.
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
-
-impl AdapterError {
-    /// An error of an adapter's own.
-    pub fn of(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Failed(Box::new(error))
-    }
-
-    /// An error of an adapter's own, and whose fault it is.
-    pub fn blamed(blame: Blame, error: impl Error + Send + Sync + 'static) -> Self {
-        match blame {
-            Blame::Snapshot => Self::of(error),
-            blame => Self::Elsewhere { blame, source: Box::new(error) },
-        }
-    }
-}
-
-/// Whom to ask about a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// The snapshot: it is not what it should be.
-    Snapshot,
-    /// This machine: something is missing here, and nothing is known about the snapshot.
-    Machine,
-    /// The identity: it does not open the snapshot.
-    Identity,
-    /// The vault could not be read any more, or somebody asked to stop.
-    Gone,
-}
-
-impl AdapterError {
-    /// Whose fault it is that nothing was proven. What is not known to be this machine's is the snapshot's.
-    pub fn blame(&self) -> Blame {
-        match self {
-            Self::Unsupported(_) => Blame::Machine,
-            Self::Stopped => Blame::Gone,
-            Self::Elsewhere { blame, .. } => *blame,
-            Self::Failed(error) => match error.downcast_ref::<vow_store::archive::ArchiveError>() {
-                Some(error) => blame_of(error),
-                None => Blame::Snapshot,
-            },
-        }
-    }
-}
-
-/// Whose fault it is that a snapshot could not be read.
-pub fn blame_of(error: &vow_store::archive::ArchiveError) -> Blame {
-    use vow_store::archive::ArchiveError;
-    match error {
-        error if error.is_identity() => Blame::Identity,
-        error if error.is_gone() => Blame::Gone,
-        ArchiveError::Write(_) | ArchiveError::Memory => Blame::Machine,
-        _ => Blame::Snapshot,
     }
 }
 

@@ -5,10 +5,12 @@
 
 mod access;
 mod adapter;
+mod blocks;
 mod capture;
 mod discover;
 mod dump;
 mod error;
+mod fixed_point;
 mod globals;
 mod measure;
 mod moment;
@@ -29,12 +31,13 @@ mod table;
 mod tools;
 mod truth;
 mod url;
+mod words;
 
 pub use access::{Access, AccessOptions};
 pub use adapter::{Adapter, PhysicalPlan};
 pub use capture::{
     DEFAULT_EXACT_BELOW_BYTES, DEFAULT_LOCK_WAIT_SECS, DEFAULT_MAX_LAG_SECS, DEFAULT_PARALLEL, DUMPS,
-    GLOBALS, Learned, Postgres, PostgresOptions, SERVER, TRUTH, dump_path,
+    GLOBALS, Postgres, PostgresOptions, SERVER, TRUTH, dump_path,
 };
 pub use error::PostgresError;
 pub use physical::{

@@ -1,13 +1,20 @@
 //! Running the official tools: no shell, an environment of their own, another user where that is needed, and an error output that
 //! is kept short and free of secrets. A program that is let go of is killed and waited for.
 
+mod account;
+mod clean;
+mod input;
+
+pub use account::Account;
+pub(crate) use clean::clean;
+pub(crate) use input::Input;
+
 use crate::adapter::Blame;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,76 +25,6 @@ use zeroize::Zeroizing;
 const STDERR_LIMIT_BYTES: usize = 64 << 10;
 /// How often a program that is waited for is looked at.
 const PAUSE: Duration = Duration::from_millis(10);
-
-/// An account of the operating system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// Its name.
-    pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
-    /// Home folder: where the tools look for `.pgpass` and the like.
-    pub home: PathBuf,
-}
-
-impl Account {
-    /// The account with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::find(|account| account.name == name)
-    }
-
-    /// The account with this user id.
-    pub fn of_uid(uid: u32) -> Option<Self> {
-        Self::find(|account| account.uid == uid)
-    }
-
-    /// The account this process runs as.
-    pub fn own() -> Self {
-        let uid = rustix::process::geteuid().as_raw();
-        let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
-        let unknown = Self { name: uid.to_string(), uid, gid: rustix::process::getegid().as_raw(), home };
-        Self::of_uid(uid).unwrap_or(unknown)
-    }
-
-    /// The first of the folders above this one that it may not enter.
-    pub fn cannot_enter(&self, folder: &Path) -> Option<PathBuf> {
-        let may = |path: &Path| {
-            let meta = std::fs::metadata(path)?;
-            Ok::<_, io::Error>(meta.uid() == self.uid || meta.mode() & 0o001 != 0 || self.uid == 0)
-        };
-        folder.ancestors().skip(1).find(|above| !may(above).unwrap_or(false)).map(Path::to_owned)
-    }
-
-    /// Makes everything at and below a path its own: what was restored comes with the owners of another machine. Only root can, and
-    /// for others everything is theirs already.
-    pub(crate) fn take_tree(&self, path: &Path) -> io::Result<()> {
-        if !rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        std::os::unix::fs::lchown(path, Some(self.uid), Some(self.gid))?;
-        if std::fs::symlink_metadata(path)?.is_dir() {
-            for entry in std::fs::read_dir(path)? {
-                self.take_tree(&entry?.path())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn find(wanted: impl Fn(&Self) -> bool) -> Option<Self> {
-        let text = std::fs::read_to_string("/etc/passwd").ok()?;
-        text.lines().filter_map(Self::parse).find(wanted)
-    }
-
-    /// A line of passwd(5).
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.split(':');
-        let name = fields.next()?.to_owned();
-        let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
-        Some(Self { name, uid, gid, home: fields.nth(1)?.into() })
-    }
-}
 
 /// How programs are started.
 #[derive(Clone, Default)]
@@ -296,6 +233,12 @@ impl Running {
         self.child.stdin.take().ok_or_else(|| ToolError::Lost { program: self.name.clone() })
     }
 
+    /// The same, for as long as nobody wants to stop: also when the program reads nothing.
+    pub(crate) fn input<'i>(&mut self, stop: &'i dyn Fn() -> bool) -> Result<Input<'i>, ToolError> {
+        let pipe = self.stdin()?;
+        Input::new(pipe, stop).map_err(|source| ToolError::Pipe { program: self.name.clone(), source })
+    }
+
     /// Its output, to be read.
     pub fn stdout(&mut self) -> Result<ChildStdout, ToolError> {
         self.child.stdout.take().ok_or_else(|| ToolError::Lost { program: self.name.clone() })
@@ -411,65 +354,9 @@ fn watched(from: impl Read, mut look: impl FnMut(&str)) -> Vec<u8> {
     }
 }
 
-/// Takes known secrets out, and what stands behind a word that announces one. Lines longer than a message ever is are cut: they are
-/// data.
-pub(crate) fn clean(text: &str, secrets: &[Zeroizing<String>]) -> String {
-    const LINE_CHARS: usize = 600;
-    let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret.as_str(), "***");
-    }
-    let hidden = text.lines().map(|line| {
-        let line = hide_values(line);
-        match line.char_indices().nth(LINE_CHARS) {
-            Some((at, _)) => format!("{}…", &line[..at]),
-            None => line,
-        }
-    });
-    hidden.collect::<Vec<_>>().join("\n")
-}
-
-/// `password=x`, `password 'x'` and the like become `password=***`.
-fn hide_values(line: &str) -> String {
-    let lower = line.to_ascii_lowercase();
-    let (mut out, mut at) = (String::with_capacity(line.len()), 0);
-    for (found, word) in lower.match_indices("password") {
-        let value = found + word.len();
-        if found < at || !lower[value..].starts_with(['=', ' ']) {
-            continue;
-        }
-        let rest = &line[value + 1..];
-        let quoted = rest.starts_with('\'');
-        // Prose such as "password authentication failed" is no secret.
-        if lower[value..].starts_with(' ') && !quoted {
-            continue;
-        }
-        let length = match quoted {
-            true => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
-            false => rest.find([' ', '\'', '"']).unwrap_or(rest.len()),
-        };
-        out.push_str(&line[at..=value]);
-        out.push_str("***");
-        at = value + 1 + length;
-    }
-    out.push_str(&line[at..]);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_taken_out() {
-        let secrets = [Zeroizing::new("tops3cret".to_owned())];
-        let text =
-            clean("FATAL: tops3cret\nCONNECTION 'host=x password=abc' y\nPASSWORD 'SCRAM$1' z", &secrets);
-        assert_eq!(text, "FATAL: ***\nCONNECTION 'host=x password=***' y\nPASSWORD *** z");
-        let prose = "password authentication failed for user \"x\"";
-        assert_eq!(clean(prose, &[]), prose);
-        assert!(clean(&"x".repeat(100_000), &[]).len() < 1000);
-    }
 
     #[test]
     fn error_output_is_cut_off() {
@@ -493,6 +380,21 @@ mod tests {
         let ended = running.wait(&|| false).expect("it ends");
         assert_eq!(*seen.lock().expect("nobody died"), 50_001);
         assert!(ended.said.len() <= STDERR_LIMIT_BYTES && ended.said.ends_with("50000\nthe end"));
+    }
+
+    #[test]
+    fn a_program_that_reads_nothing_holds_nobody_up() {
+        let launcher = Launcher::default();
+        let mut command = launcher.command(Path::new("/bin/sleep"));
+        command.arg("600").stdin(Stdio::piped());
+        let mut running = launcher.start(command).expect("it starts");
+        let began = Instant::now();
+        let stop = || began.elapsed() > Duration::from_millis(300);
+        let mut input = running.input(&stop).expect("a pipe");
+        let piece = vec![0; 1 << 20];
+        let error =
+            std::iter::repeat_with(|| std::io::Write::write_all(&mut input, &piece)).find_map(Result::err);
+        assert_eq!(error.map(|error| error.to_string()), Some("interrupted".into()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Redis and Valkey servers: an RDB by replication, with what no RDB has: ACL users, settings, configuration files.
 //!
-//! [`RedisOptions`] is the source. `redis-cli --rdb -` dumps, `redis-check-rdb` reads along, and `rdb` checks the end. A snapshot is
+//! [`RedisOptions`] is the source. `redis-cli --rdb -` dumps, `redis-check-rdb` reads along (`judge`), and `rdb` checks the end. A snapshot is
 //! proven, and restored into a running server, through a `scratch` server. `docs/sources.md` describes the files of a snapshot.
 
 mod access;
@@ -10,11 +10,13 @@ mod client;
 mod discover;
 mod error;
 mod facts;
+mod judge;
 mod prove;
 mod rdb;
 mod restore;
 mod sabotage;
 mod scratch;
+mod settings;
 mod truth;
 mod url;
 mod values;

@@ -5,7 +5,7 @@ use crate::process::{Ended, Launcher, ToolError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -119,7 +119,7 @@ pub(crate) fn write_to(
     let failed = |source| StoredError::Write { path: to.to_owned(), source };
     let entry = snapshot.entry(path)?;
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
-    match snapshot.content(&entry, &mut Gate { out: file, stop }) {
+    match snapshot.content(&entry, &mut Gate { out: file, left: None, stop }) {
         Ok(_) => Ok(entry.size),
         Err(_) if stop() => Err(ToolError::Stopped.into()),
         Err(ArchiveError::Write(source)) => Err(failed(source)),
@@ -135,21 +135,46 @@ pub(crate) fn feed(
     command: Command,
     stop: Stop<'_>,
 ) -> Result<Ended, StoredError> {
-    feed_checked(snapshot, path, (launcher, command), &mut |_| Ok(()), stop)
+    feed_cut(snapshot, path, (launcher, command), None, stop)
 }
+
+/// The same, of which only so many bytes arrive: damage that a proof must notice.
+pub(crate) fn feed_cut(
+    snapshot: &Snapshot,
+    path: &[u8],
+    (launcher, command): (&Launcher, Command),
+    cut_at: Option<u64>,
+    stop: Stop<'_>,
+) -> Result<Ended, StoredError> {
+    run(snapshot, path, (launcher, command), (&mut |_| Ok(()), cut_at), stop)
+}
+
+/// Somebody who looks at everything before a program gets it; says what is wrong with it.
+type Look<'l> = &'l mut dyn FnMut(&[u8]) -> Result<(), String>;
 
 /// The same, with somebody who looks at everything before the program gets it. Its error is a fault of the file.
 pub(crate) fn feed_checked(
     snapshot: &Snapshot,
     path: &[u8],
+    (launcher, command): (&Launcher, Command),
+    check: Look<'_>,
+    stop: Stop<'_>,
+) -> Result<Ended, StoredError> {
+    run(snapshot, path, (launcher, command), (check, None), stop)
+}
+
+fn run(
+    snapshot: &Snapshot,
+    path: &[u8],
     (launcher, mut command): (&Launcher, Command),
-    check: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+    (check, cut_at): (Look<'_>, Option<u64>),
     stop: Stop<'_>,
 ) -> Result<Ended, StoredError> {
     let entry = snapshot.entry(path)?;
     command.stdin(Stdio::piped());
     let mut running = launcher.start(command)?;
-    let mut input = Checked { out: Gate { out: running.stdin()?, stop }, check, wrong: None };
+    let mut input =
+        Checked { out: Gate { out: running.input(stop)?, left: cut_at, stop }, check, wrong: None };
     let written = snapshot.content(&entry, &mut input);
     if let Some(reason) = input.wrong {
         return Err(StoredError::Content { what: String::from_utf8_lossy(path).into_owned(), reason });
@@ -177,10 +202,47 @@ pub(crate) fn feed_checked(
     }
 }
 
+/// Runs a program with a file of the snapshot as its input, of which it reads as much as it likes; gives its output, which must be short.
+pub(crate) fn output_of(
+    snapshot: &Snapshot,
+    path: &[u8],
+    (launcher, mut command): (&Launcher, Command),
+    limit_bytes: usize,
+    stop: Stop<'_>,
+) -> Result<Vec<u8>, StoredError> {
+    let entry = snapshot.entry(path)?;
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = launcher.start(command)?;
+    let mut input = running.input(stop)?;
+    let out = running.stdout()?;
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        out.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    match snapshot.content(&entry, &mut input) {
+        Err(_) if stop() => return Err(ToolError::Stopped.into()),
+        // It has read what it wanted.
+        Ok(_) | Err(ArchiveError::Write(_)) => drop(input),
+        Err(error) => {
+            drop(running);
+            return Err(error.into());
+        }
+    }
+    let ended = running.wait(stop)?;
+    let program = ended.program.clone();
+    let read = reader.join().map_err(|_| ToolError::Lost { program: program.clone() })?;
+    let bytes = read.map_err(|source| ToolError::Pipe { program: program.clone(), source })?;
+    if bytes.len() > limit_bytes {
+        return Err(ToolError::TooLong { program, limit_bytes }.into());
+    }
+    ended.expect_success()?;
+    Ok(bytes)
+}
+
 /// Hands on what was looked at.
 struct Checked<'c, W> {
     out: W,
-    check: &'c mut dyn FnMut(&[u8]) -> Result<(), String>,
+    check: Look<'c>,
     wrong: Option<String>,
 }
 
@@ -202,12 +264,24 @@ impl<W: Write> Write for Checked<'_, W> {
 /// Stops what is written when asked to.
 struct Gate<'g, W> {
     out: W,
+    /// Bytes that still pass; the others are lost without a word.
+    left: Option<u64>,
     stop: Stop<'g>,
 }
 
 impl<W: Write> Write for Gate<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.stop)() { Err(io::Error::other("interrupted")) } else { self.out.write(bytes) }
+        if (self.stop)() {
+            return Err(io::Error::other("interrupted"));
+        }
+        let Some(left) = &mut self.left else { return self.out.write(bytes) };
+        let passes = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+        if passes == 0 {
+            return Ok(bytes.len());
+        }
+        let written = self.out.write(&bytes[..passes])?;
+        *left -= written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -76,6 +76,13 @@ impl Volume {
         self.scratch.path().join("mounted")
     }
 
+    /// Fills what is left of it.
+    #[track_caller]
+    pub fn fill(&self) {
+        let (piece, mut file) = (vec![1; 1 << 20], File::create(self.path().join("filler")).expect("a file"));
+        while std::io::Write::write_all(&mut file, &piece).is_ok() {}
+    }
+
     /// A folder beside it that is not on it.
     pub fn beside(&self) -> &Path {
         self.scratch.path()

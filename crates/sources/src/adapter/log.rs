@@ -32,7 +32,7 @@ pub trait LogAfter {
         "wal"
     }
 
-    /// Up to when these files tell everything, in seconds since 1970 by the server's clock; `None` when that cannot be told from them.
+    /// Up to when these files tell everything, in microseconds since 1970 by the server's clock; `None` when that cannot be told here.
     ///
     /// # Errors
     /// They cannot be read.

@@ -128,14 +128,18 @@ impl Open {
         (heard, self.held.write(&self.record).err().map(|error| error.to_string()))
     }
 
-    /// Makes the snapshots that were announced.
-    fn take(&mut self) -> Result<(), CoherenceError> {
-        let mut kinds: Vec<String> = self.record.taken.iter().map(|taken| taken.kind.clone()).collect();
-        kinds.dedup();
+    /// Makes the snapshots that were announced: those behind so many that are there.
+    fn take(&mut self, there: usize) -> Result<(), CoherenceError> {
+        let mut kinds: Vec<String> = Vec::new();
+        for taken in &self.record.taken[there..] {
+            if !kinds.contains(&taken.kind) {
+                kinds.push(taken.kind.clone());
+            }
+        }
         for kind in kinds {
             let Some(provider) = provider(&kind) else { continue };
-            let mut of_kind: Vec<Taken> =
-                self.record.taken.iter().filter(|taken| taken.kind == kind).cloned().collect();
+            let announced = self.record.taken[there..].iter();
+            let mut of_kind: Vec<Taken> = announced.filter(|taken| taken.kind == kind).cloned().collect();
             let made = provider.take(&mut of_kind);
             for taken in of_kind {
                 if let Some(known) = self.record.taken.iter_mut().find(|known| known.name == taken.name) {
@@ -243,7 +247,7 @@ fn prepared(
     let begun = begun.and_then(|()| {
         open.record.taken.extend(announced);
         open.held.write(&open.record)?;
-        open.take()
+        open.take(stuck)
     });
     let begun = begun.and_then(|()| if stop() { Err(CoherenceError::Stopped) } else { Ok(()) });
     if let Err(error) = begun {

@@ -114,7 +114,9 @@ impl Access {
             session.query("setting up the session", statement, stop)?;
         }
         let no_limit = match self.tools.flavour {
-            Flavour::MariaDb => "SET SESSION max_statement_time = 0",
+            Flavour::MariaDb => {
+                "SET SESSION max_statement_time = 0, idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0"
+            }
             Flavour::MySql => "SET SESSION max_execution_time = 0",
         };
         session.query("setting up the session", no_limit, stop)?;

@@ -16,6 +16,7 @@ use crate::adapter::{
     self, AdapterError, Begun, Capture, Discovered, Ground, Log, LogAfter, Memory, Proof, Replay, Request,
     Restored, Run, Stop, Tried, Within,
 };
+use crate::isolation::with_room;
 use crate::question::Question;
 use std::path::Path;
 use std::sync::Arc;
@@ -44,10 +45,16 @@ impl adapter::Adapter for Adapter {
         into.run_as.clone_from(&request.run_as);
         into.password.file.clone_from(&request.password_file);
         let stored = Stored::open(snapshot).map_err(stopped)?;
-        if stored.is_physical() || request.replay.log.is_some() {
-            return restore_through(&stored, &into, request, stop).map_err(stopped);
-        }
-        restore(&stored, &into, request, stop).map_err(stopped)
+        let through = stored.is_physical() || request.replay.log.is_some();
+        let work = |stop: Stop<'_>| match through {
+            true => restore_through(&stored, &into, request, stop),
+            false => restore(&stored, &into, request, stop),
+        };
+        let restored = match through || request.table.is_some() {
+            true => with_room(&request.scratch, stop, MariaDbError::Scratch, work),
+            false => work(stop),
+        };
+        restored.map_err(stopped)
     }
 
     fn prove(
@@ -57,7 +64,8 @@ impl adapter::Adapter for Adapter {
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        prove(&Stored::open(snapshot).map_err(stopped)?, ground, questions, stop).map_err(stopped)
+        let work = |stop: Stop<'_>| prove(&Stored::open(snapshot)?, ground, questions, stop);
+        with_room(ground.place, stop, MariaDbError::Scratch, work).map_err(stopped)
     }
 
     fn sabotage(

@@ -130,10 +130,10 @@ impl Begin<'_> {
     }
 }
 
-/// 1412: the definition has changed; 1146: the table is gone; 1054: a column is.
+/// 1412: the definition has changed; 1146: the table is gone; 1054: a column is; 1049: the database is.
 fn as_change(error: MariaDbError) -> MariaDbError {
     match error.code() {
-        Some(1412 | 1146 | 1054) => MariaDbError::Changed(error.to_string()),
+        Some(1412 | 1146 | 1054 | 1049) => MariaDbError::Changed(error.to_string()),
         _ => error,
     }
 }

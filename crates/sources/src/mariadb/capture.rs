@@ -19,6 +19,7 @@ use super::system;
 use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
 use super::verdict::{Accepted, Evidence, kinds};
 use crate::adapter::{Again, Told};
+use crate::learned::Learned;
 use crate::stored::text_of;
 use crate::synthetic;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,21 +167,6 @@ impl Shared {
     }
 }
 
-/// What a run learned that the next one wants to know.
-#[derive(Debug, Default)]
-pub struct Learned(Mutex<Option<String>>);
-
-impl Learned {
-    pub(crate) fn set(&self, identifier: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.to_owned());
-    }
-
-    /// The server's system identifier, once it was seen.
-    pub fn identifier(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
 /// The adapter. Nothing is connected before the first call of [`Source::next`].
 pub struct MariaDb {
     options: MariaDbOptions,
@@ -323,8 +309,7 @@ impl MariaDb {
             let (system, problems) = system::dump(access, &mut session, &go_on)?;
             found.extend(problems.into_iter().map(|text| Found::Problem { path: SYSTEM.into(), text }));
             // When they may not be read, that has been said.
-            let accounts =
-                access.session(&go_on).and_then(|mut session| system::accounts(&mut session, &go_on));
+            let accounts = system::accounts_of(access, &go_on);
             let history = access.tools.dumps_with("--dump-history");
             found.extend(worries(&tables, options.lock, history));
             return Ok(Dumping {

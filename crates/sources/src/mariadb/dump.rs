@@ -251,10 +251,15 @@ impl Dump {
     }
 }
 
-/// 1412: the table's definition has changed; 1146 and 1051: it is gone; 1356 may be a view on it, which is no passing matter.
+/// What a dump fails with when others change what it has listed: a table's definition has changed; a table, a column, a database, a
+/// routine, a trigger, an event is gone.
+const CHANGED: &[u32] = &[1412, 1146, 1054, 1049, 1305, 1360, 1539];
+
+/// Whether it failed because of that. 1356 may be a view on what is gone, which is no passing matter.
 fn changed(ended: &Ended) -> Option<MariaDbError> {
-    let passing =
-        ["(1412)", "1412:", "(1146)", "1146:", "(1054)"].iter().any(|code| ended.said.contains(code));
+    let said =
+        |code: &u32| [format!("({code})"), format!("{code}:")].iter().any(|text| ended.said.contains(text));
+    let passing = CHANGED.iter().any(said);
     let is_view = ended.said.contains("1356");
     (!ended.status.success() && passing && !is_view).then(|| MariaDbError::Changed(one_line(&ended.said)))
 }
@@ -294,5 +299,33 @@ fn is_ready(out: &ChildStdout) -> Result<bool, MariaDbError> {
         Ok(0) | Err(rustix::io::Errno::INTR) => Ok(false),
         Ok(_) => Ok(true),
         Err(errno) => Err(ToolError::Pipe { program: "the dump".into(), source: errno.into() }.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        let is_passing = |said: &str| {
+            let status = std::process::ExitStatus::from_raw(2 << 8);
+            changed(&Ended { program: "mariadb-dump".into(), status, said: said.into() }).is_some()
+        };
+        for said in [
+            "mariadb-dump: Error 1412: Table definition has changed, please retry transaction when dumping table `t` at row: 0",
+            "mariadb-dump: Couldn't execute 'show create table `t`': Table 'd.t' doesn't exist (1146)",
+            "mariadb-dump: Got error: 1049: \"Unknown database 'd'\" when selecting the database",
+            "mariadb-dump: Couldn't execute 'SHOW CREATE PROCEDURE `p`': PROCEDURE p does not exist (1305)",
+        ] {
+            assert!(is_passing(said), "{said}");
+        }
+        for said in [
+            "mariadb-dump: Couldn't execute 'SHOW FIELDS FROM `v`': View 'd.v' references invalid table(s) or column(s) (1356)",
+            "mariadb-dump: Got error: 1045: \"Access denied\" when trying to connect",
+        ] {
+            assert!(!is_passing(said), "{said}");
+        }
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn prove_with(
     proof.restore_secs = began.elapsed().as_secs_f64();
     match loaded {
         Ok(()) => {}
-        Err(error) if error.code().is_some() => {
+        Err(error) if error.code().is_some() && !stop() => {
             proof.problems.push(format!("the dump cannot be loaded: {error}"));
             return Ok(proof);
         }

@@ -99,7 +99,7 @@ impl Session {
         Ok(rows)
     }
 
-    /// Runs one query about an object that others may drop or change meanwhile (errors 1146, 1412 and 1054): then there is no answer,
+    /// Runs one query about an object that others may drop or change meanwhile (errors 1146, 1412, 1054, 1049): then there is no answer,
     /// and the session and its transaction go on. MariaDB only.
     pub(crate) fn query_if_same(
         &mut self,
@@ -108,7 +108,7 @@ impl Session {
         stop: Stop<'_>,
     ) -> Result<Option<Vec<Row>>, MariaDbError> {
         let block = format!(
-            "BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR 1146, 1412, 1054 SELECT '{CHANGED}'; {sql}; END"
+            "BEGIN NOT ATOMIC DECLARE EXIT HANDLER FOR 1146, 1412, 1054, 1049 SELECT '{CHANGED}'; {sql}; END"
         );
         let rows = self.query(doing, &format!("EXECUTE IMMEDIATE {}", literal(&block)), stop)?;
         let changed = matches!(rows.as_slice(), [row] if matches!(row.as_slice(), [one] if one == CHANGED));

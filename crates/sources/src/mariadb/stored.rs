@@ -9,10 +9,10 @@ use super::scratch::SCRATCH_ACCOUNT;
 use super::session::{Stop, parsed};
 use super::system;
 use super::truth::{SERVER_FORMAT, ServerFacts, TRUTH_FORMAT, Truth, VERSION};
-use crate::process::{Launcher, ToolError};
+use crate::process::{Input, Launcher, ToolError};
 use crate::stored::{content, document};
 use std::io::{self, Read, Write};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use vow_store::archive::{ArchiveError, Snapshot};
 
 /// A snapshot and what it says about itself.
@@ -139,7 +139,7 @@ impl<'s> Stored<'s> {
         feed(launcher, command, stop, |out| {
             for file in &self.truth.dumps {
                 let entry = self.snapshot.entry(file.as_bytes())?;
-                let mut through = Through { filter, out, left: self.cut_dumps_at, stop };
+                let mut through = Through { filter, out, left: self.cut_dumps_at };
                 self.snapshot.content(&entry, &mut through)?;
             }
             filter.finish(out).map_err(ArchiveError::Write)
@@ -185,7 +185,7 @@ fn pump(
     from: &mut ChildStdout,
     reading: &mut Reading,
     filter: &mut dyn Filter,
-    out: &mut ChildStdin,
+    out: &mut Input<'_>,
     stop: Stop<'_>,
 ) -> Result<(), ArchiveError> {
     let mut buffer = vec![0; 256 << 10];
@@ -206,18 +206,22 @@ pub(crate) fn feed(
     launcher: &Launcher,
     mut command: Command,
     stop: Stop<'_>,
-    write: impl FnOnce(&mut ChildStdin) -> Result<(), ArchiveError>,
+    write: impl FnOnce(&mut Input<'_>) -> Result<(), ArchiveError>,
 ) -> Result<(), MariaDbError> {
     command.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut running = launcher.start(command)?;
-    let mut input = running.stdin()?;
+    let mut input = running.input(stop)?;
     let written = write(&mut input);
     if stop() {
+        drop(running);
         return Err(ToolError::Stopped.into());
     }
     match written {
-        // What could not be read from the vault must not look like the end of the dump.
-        Err(error) if !matches!(error, ArchiveError::Write(_)) => return Err(error.into()),
+        // Killed before its input is closed: what could not be read from the vault must not look like the end of the dump.
+        Err(error) if !matches!(error, ArchiveError::Write(_)) => {
+            drop(running);
+            return Err(error.into());
+        }
         // A program that ended knows better why than the broken pipe.
         other => {
             drop(input);
@@ -244,19 +248,15 @@ pub(crate) fn refused(ended: crate::process::Ended) -> Result<(), MariaDbError> 
     }
 }
 
-/// A filter in front of a writer; stops when asked to.
+/// A filter in front of a writer.
 struct Through<'t> {
     filter: &'t mut dyn Filter,
-    out: &'t mut ChildStdin,
+    out: &'t mut dyn Write,
     left: Option<u64>,
-    stop: Stop<'t>,
 }
 
 impl Write for Through<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.stop)() {
-            return Err(io::Error::other("interrupted"));
-        }
         let wanted = self
             .left
             .map_or(bytes.len(), |left| bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));

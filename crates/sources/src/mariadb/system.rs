@@ -7,7 +7,7 @@ use super::session::{Session, Stop};
 use super::sql::literal;
 use super::tools::Flavour;
 use super::truth::Account;
-use crate::process::one_line;
+use crate::process::{Ended, one_line};
 
 /// System SQL larger than this is not read.
 const LIMIT_BYTES: usize = 256 << 20;
@@ -23,9 +23,7 @@ pub(crate) fn dump(
     if access.tools.flavour == Flavour::MySql || !access.tools.dumps_with("--system") {
         return statements(session, stop).map(|sql| (sql, Vec::new()));
     }
-    let mut command = access.command("mariadb-dump")?;
-    command.args(["--system=users,plugins,udfs,servers", "--insert-ignore", "--skip-dump-date"]);
-    let (out, ended) = access.launcher.output(command, LIMIT_BYTES, stop)?;
+    let (out, ended) = dumped(access, stop)?;
     let said = ended.said.clone();
     if ended.status.code() == Some(2) && is_denied(&said) {
         let problem =
@@ -40,6 +38,41 @@ pub(crate) fn dump(
             Err(MariaDbError::Dump(format!("users and roles: it ended well, but said: {}", one_line(&said))))
         }
         (true, true) => Ok((out, Vec::new())),
+    }
+}
+
+/// Errors about an account that was dropped between its listing and the question about it.
+const DROPPED: &[u32] = &[1133, 1141, 1269];
+/// All accounts are asked for so often, at most.
+const ATTEMPTS: u32 = 5;
+
+/// Runs the program again as long as somebody drops accounts under it.
+fn dumped(access: &Access, stop: Stop<'_>) -> Result<(Vec<u8>, Ended), MariaDbError> {
+    let mut attempts = 1;
+    loop {
+        let mut command = access.command("mariadb-dump")?;
+        command.args(["--system=users,plugins,udfs,servers", "--insert-ignore", "--skip-dump-date"]);
+        let (out, ended) = access.launcher.output(command, LIMIT_BYTES, stop)?;
+        let is_dropped =
+            !ended.status.success() && DROPPED.iter().any(|code| ended.said.contains(&format!("({code})")));
+        if !is_dropped || attempts == ATTEMPTS {
+            return Ok((out, ended));
+        }
+        attempts += 1;
+    }
+}
+
+/// Every user and role, whoever is dropped meanwhile.
+pub(crate) fn accounts_of(access: &Access, stop: Stop<'_>) -> Result<Vec<Account>, MariaDbError> {
+    let mut attempts = 1;
+    loop {
+        // A refusal ends the session.
+        match accounts(&mut access.session(stop)?, stop) {
+            Err(error) if attempts < ATTEMPTS && error.code().is_some_and(|code| DROPPED.contains(&code)) => {
+                attempts += 1;
+            }
+            all => return all,
+        }
     }
 }
 

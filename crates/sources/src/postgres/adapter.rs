@@ -14,6 +14,7 @@ use crate::adapter::{
     self, AdapterError, Begun, Capture, Discovered, Ground, Log, LogAfter, Memory, Proof, Replay, Request,
     Restored, Run, Stop, Tried, Within,
 };
+use crate::isolation::with_room;
 use crate::question::Question;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,11 +42,17 @@ impl adapter::Adapter for Adapter {
             AccessOptions::of(Url::parse(&request.into).map_err(PostgresError::Options).map_err(stopped)?);
         into.run_as.clone_from(&request.run_as);
         into.password.file.clone_from(&request.password_file);
-        if is_physical(snapshot).map_err(stopped)? {
-            let stored = StoredBackup::open(snapshot).map_err(stopped)?;
-            return physical::restore(&stored, &into, request, stop).map_err(stopped);
-        }
-        restore(&Stored::open(snapshot).map_err(stopped)?, &into, request, stop).map_err(stopped)
+        let is_physical = is_physical(snapshot).map_err(stopped)?;
+        let work = |stop: Stop<'_>| match is_physical {
+            true => physical::restore(&StoredBackup::open(snapshot)?, &into, request, stop),
+            false => restore(&Stored::open(snapshot)?, &into, request, stop),
+        };
+        let by_scratch = is_physical || request.table.is_some();
+        let restored = match by_scratch {
+            true => with_room(&request.scratch, stop, PostgresError::Scratch, work),
+            false => work(stop),
+        };
+        restored.map_err(stopped)
     }
 
     fn prove(
@@ -55,11 +62,11 @@ impl adapter::Adapter for Adapter {
         questions: &[Question],
         stop: Stop<'_>,
     ) -> Result<Proof, AdapterError> {
-        if is_physical(snapshot).map_err(stopped)? {
-            let stored = StoredBackup::open(snapshot).map_err(stopped)?;
-            return physical::prove(&stored, ground.place, questions, stop).map_err(stopped);
-        }
-        prove(&Stored::open(snapshot).map_err(stopped)?, ground, questions, stop).map_err(stopped)
+        let work = |stop: Stop<'_>| match is_physical(snapshot)? {
+            true => physical::prove(&StoredBackup::open(snapshot)?, ground.place, questions, stop),
+            false => prove(&Stored::open(snapshot)?, ground, questions, stop),
+        };
+        with_room(ground.place, stop, PostgresError::Scratch, work).map_err(stopped)
     }
 
     fn log_after(&self, snapshot: &Snapshot) -> Result<Option<Box<dyn LogAfter>>, AdapterError> {
@@ -105,10 +112,10 @@ impl Capture for PostgresOptions {
     fn begin(&self, run: &Run) -> Result<Begun, String> {
         let known_identifier = run.known_server();
         let options = Self { known_identifier, dry_run: run.dry_run, ..self.clone() };
-        let source = Postgres::new(options).telling(run.told.clone());
+        let source = Postgres::new(options, run.told.clone());
         let learned = source.learned();
         let remember = Box::new(move || learned.identifier());
-        Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })
+        Ok(Begun { source: Box::new(source.source()), warnings: Vec::new(), remember })
     }
 
     fn excludes(&self) -> Vec<String> {
@@ -141,7 +148,7 @@ impl Capture for PhysicalPlan {
             Physical::new(PhysicalOptions { known_identifier, dry_run: run.dry_run, ..self.options.clone() });
         let learned = source.learned();
         let remember = Box::new(move || learned.identifier());
-        Ok(Begun { source: Box::new(source), warnings: Vec::new(), remember })
+        Ok(Begun { source: Box::new(source.source()), warnings: Vec::new(), remember })
     }
 
     fn covers(&self, found: &Discovered) -> bool {

@@ -6,16 +6,18 @@
 use super::access::{Access, AccessOptions};
 use super::dump::{Dump, DumpPlan, warnings};
 use super::error::PostgresError;
-use super::server::{self, Database};
+use super::server::{self, Database, Inside};
 use super::truth::{DatabaseTruth, NotDumped, ServerFacts, TRUTH_FORMAT, Truth, VERSION};
 use crate::adapter::Told;
+use crate::learned::Learned;
 use crate::process::Ended;
+use crate::steps::{Next, Outcomes, Steps};
+use crate::stored::text_of;
 use crate::synthetic;
-use serde::Serialize;
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use vow_store::listing::path;
-use vow_store::source::{Found, Source};
+use vow_store::source::Found;
 
 /// Where dumps are in a snapshot.
 pub const DUMPS: &str = "databases";
@@ -77,102 +79,31 @@ impl PostgresOptions {
     }
 }
 
-/// What the streams tell the source.
-#[derive(Default)]
-pub(crate) struct Shared {
-    told: Told,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    truths: Vec<DatabaseTruth>,
-    failure: Option<String>,
-}
-
-impl Shared {
-    /// A database was dumped and judged.
-    pub(crate) fn dumped(&self, truth: DatabaseTruth) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).truths.push(truth);
-        self.changed.notify_all();
-    }
-
-    /// A database was not; the first reason counts.
-    pub(crate) fn failed(&self, reason: &str) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failure.get_or_insert_with(|| reason.to_owned());
-        self.changed.notify_all();
-    }
-
-    /// Waits until this many are done, or one failed.
-    fn wait(&self, done: usize) -> Result<(), String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(failure) = &state.failure {
-                return Err(failure.clone());
-            }
-            if state.truths.len() >= done {
-                return Ok(());
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn take(&self) -> Vec<DatabaseTruth> {
-        std::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).truths)
-    }
-}
-
-/// What a run learned that the next one wants to know.
-#[derive(Debug, Default)]
-pub struct Learned(Mutex<Option<String>>);
-
-impl Learned {
-    /// The server's system identifier, once it was seen.
-    pub fn identifier(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The server was seen.
-    pub(crate) fn set(&self, identifier: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(identifier.to_owned());
-    }
-}
-
-/// The adapter. Nothing is connected before the first call of [`Source::next`].
+/// The adapter. Nothing is connected before the engine asks for the first entries.
 pub struct Postgres {
     options: PostgresOptions,
-    shared: Arc<Shared>,
+    told: Told,
     learned: Arc<Learned>,
-    stage: Stage,
 }
 
-enum Stage {
-    New,
-    Dumping(Box<Dumping>),
-    Ended(Option<String>),
-}
-
+/// Dumps that run, those that are still to come, and what will be said when they have ended.
 struct Dumping {
     plan: Arc<DumpPlan>,
+    parallel: usize,
     facts: ServerFacts,
     globals: Vec<u8>,
-    waiting: VecDeque<(String, String)>,
+    roles: Vec<String>,
+    waiting: VecDeque<(String, Database)>,
     handed_out: usize,
+    dumped: Outcomes<DatabaseTruth>,
     not_dumped: Vec<NotDumped>,
+    told: Told,
 }
 
 impl Postgres {
-    /// The source of these options.
-    pub fn new(options: PostgresOptions) -> Self {
-        Self { options, shared: Arc::default(), learned: Arc::default(), stage: Stage::New }
-    }
-
-    /// The same, which tells how many objects of each kind its truth holds.
-    #[must_use]
-    pub fn telling(self, told: Told) -> Self {
-        Self { shared: Arc::new(Shared { told, ..Shared::default() }), ..self }
+    /// The source of these options. It tells how many objects of each kind its truth holds.
+    pub fn new(options: PostgresOptions, told: Told) -> Self {
+        Self { options, told, learned: Arc::default() }
     }
 
     /// What is learned while it runs.
@@ -180,7 +111,12 @@ impl Postgres {
         Arc::clone(&self.learned)
     }
 
-    fn begin(&mut self) -> Result<(Vec<Found>, Stage), PostgresError> {
+    /// The source, for the engine.
+    pub(crate) fn source(self) -> Steps {
+        Steps::new(move || self.begin().map_err(|error| error.to_string()))
+    }
+
+    fn begin(self) -> Result<Next, PostgresError> {
         let go_on = || false;
         let options = &self.options;
         let access = Arc::new(Access::open(&options.access, &go_on)?);
@@ -190,7 +126,6 @@ impl Postgres {
         self.learned.set(&facts.system_identifier);
         let mut found = Vec::new();
         let databases = server::databases(&mut session, &go_on)?;
-        drop(session);
         let (wanted, not_dumped) = self.choose(databases, &mut found)?;
         judge_lag(&facts, options.max_lag_secs, &mut found);
         if options.dry_run {
@@ -202,14 +137,17 @@ impl Postgres {
                 found.push(Found::Note(format!("would dump database {name:?}{size} with {version}")));
             }
             found.push(Found::Note(format!("would dump roles and tablespaces into {GLOBALS}")));
-            return Ok((found, Stage::Ended(None)));
+            return Ok(Next { found, then: Vec::new() });
         }
         let (globals, problems) = globals(&access)?;
+        // One that was dropped meanwhile need not be in them.
+        let roles = server::roles_still_there(&facts, &mut session, &go_on)?;
+        drop(session);
         found.extend(problems.into_iter().map(|text| Found::Problem { path: GLOBALS.into(), text }));
         found.push(Found::Item(synthetic::folder(b"")));
         found.push(Found::Item(synthetic::folder(DUMPS.as_bytes())));
         let mut waiting: Vec<_> =
-            wanted.into_iter().map(|database| (dump_path(&database.name), database.name)).collect();
+            wanted.into_iter().map(|database| (dump_path(&database.name), database)).collect();
         waiting.sort_by(|(a, _), (b, _)| path::compare(a.as_bytes(), b.as_bytes()));
         let plan = DumpPlan {
             server_version: facts.server_version_num,
@@ -218,9 +156,19 @@ impl Postgres {
             lock_wait_secs: options.lock_wait_secs,
             access,
         };
-        let waiting = waiting.into();
-        let dumping = Dumping { plan: Arc::new(plan), facts, globals, waiting, handed_out: 0, not_dumped };
-        Ok((found, Stage::Dumping(Box::new(dumping))))
+        let dumping = Dumping {
+            plan: Arc::new(plan),
+            parallel: options.parallel.max(1),
+            facts,
+            globals,
+            roles,
+            waiting: waiting.into(),
+            handed_out: 0,
+            dumped: Outcomes::new(),
+            not_dumped,
+            told: self.told,
+        };
+        Ok(Next { found, then: vec![Box::new(move || dumping.next())] })
     }
 
     /// Which databases are dumped. What is left out is said.
@@ -241,16 +189,16 @@ impl Postgres {
             if self.options.exclude.contains(&database.name) {
                 left_out(&database.name, "excluded by the plan");
                 found.push(Found::Note(format!("database {:?} is excluded by the plan", database.name)));
-            } else if database.allow_connections {
-                wanted.push(database);
-            } else {
-                left_out(&database.name, "it allows no connections");
+            } else if let Some(why) = database.refuses() {
+                left_out(&database.name, why);
                 // Every cluster has this one, and nobody can have put anything into it.
                 if database.name != "template0" {
                     let path = dump_path(&database.name).into_bytes();
-                    let text = "the database allows no connections and could not be dumped".to_owned();
+                    let text = format!("the database could not be dumped: {why}");
                     found.push(Found::Problem { path, text });
                 }
+            } else {
+                wanted.push(database);
             }
         }
         match wanted.is_empty() {
@@ -278,65 +226,59 @@ pub(crate) fn judge_lag(facts: &ServerFacts, limit: u32, found: &mut Vec<Found>)
 }
 
 impl Dumping {
-    /// The next database, or what follows all of them; `None` when that was handed out too.
-    fn next(&mut self, shared: &Arc<Shared>, parallel: usize) -> Result<Option<Vec<Found>>, String> {
-        if let Some((file, database)) = self.waiting.pop_front() {
-            shared.wait((self.handed_out + 1).saturating_sub(parallel.max(1)))?;
-            self.handed_out += 1;
-            let dump = Dump::new(Arc::clone(&self.plan), Arc::clone(shared), database, file.clone());
-            return Ok(Some(vec![Found::Stream(synthetic::file(file.as_bytes()), Box::new(dump))]));
-        }
-        if self.handed_out == usize::MAX {
-            return Ok(None);
-        }
-        shared.wait(self.handed_out)?;
-        self.handed_out = usize::MAX;
-        let mut databases = shared.take();
+    /// The next database, or what follows all of them.
+    fn next(mut self) -> Result<Next, String> {
+        let Some((file, database)) = self.waiting.pop_front() else { return self.conclude() };
+        self.dumped.wait((self.handed_out + 1).saturating_sub(self.parallel))?;
+        let inside = server::enter(&self.plan.access, &database, &|| false);
+        let found = match inside.map_err(|error| error.to_string())? {
+            Inside::Session(session) => {
+                self.handed_out += 1;
+                let dump = Dump::new(&self.plan, self.dumped.slot(), session, file.clone());
+                Found::Stream(synthetic::file(file.as_bytes()), Box::new(dump))
+            }
+            Inside::Dropped => {
+                let reason = "it was dropped while others were dumped".to_owned();
+                let note = format!("database {:?}: {reason}", database.name);
+                self.not_dumped.push(NotDumped { database: database.name, reason });
+                Found::Note(note)
+            }
+            Inside::Renamed(name) => {
+                let reason = format!("it was renamed to {name:?} while others were dumped");
+                let text = format!("the database is missing: {reason}");
+                self.not_dumped.push(NotDumped { database: database.name, reason });
+                Found::Problem { path: file.into_bytes(), text }
+            }
+        };
+        Ok(Next { found: vec![found], then: vec![Box::new(move || self.next())] })
+    }
+
+    fn conclude(self) -> Result<Next, String> {
+        self.dumped.wait(self.handed_out)?;
+        let mut databases = self.dumped.take();
         databases.sort_by(|a, b| a.name.cmp(&b.name));
-        shared.told.objects("database", databases.len() as u64);
+        self.told.objects("database", databases.len() as u64);
         for (kind, count) in databases.iter().flat_map(|database| &database.kinds) {
-            shared.told.objects(kind, *count);
+            self.told.objects(kind, *count);
         }
-        shared.told.objects("role", server::role_names(&self.facts).len() as u64);
+        self.told.objects("role", self.roles.len() as u64);
         let truth = Truth {
             format: TRUTH_FORMAT.into(),
             version: VERSION,
             system_identifier: self.facts.system_identifier.clone(),
             server_version_num: self.facts.server_version_num,
-            roles: server::role_names(&self.facts),
+            roles: self.roles,
             databases,
-            not_dumped: std::mem::take(&mut self.not_dumped),
+            not_dumped: self.not_dumped,
         };
-        let bytes =
+        let file =
             |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
-        Ok(Some(vec![
-            bytes(GLOBALS, std::mem::take(&mut self.globals)),
-            bytes(SERVER, document(&self.facts)?),
-            bytes(TRUTH, document(&truth)?),
-        ]))
-    }
-}
-
-impl Source for Postgres {
-    fn next(&mut self) -> Result<Option<Vec<Found>>, String> {
-        let (next, stage) = match std::mem::replace(&mut self.stage, Stage::Ended(None)) {
-            Stage::New => match self.begin() {
-                Ok((found, stage)) => (Ok(Some(found)), stage),
-                Err(error) => (Err(error.to_string()), Stage::Ended(None)),
-            },
-            Stage::Dumping(mut dumping) => {
-                let next = dumping.next(&self.shared, self.options.parallel);
-                let goes_on = matches!(next, Ok(Some(_)));
-                (next, if goes_on { Stage::Dumping(dumping) } else { Stage::Ended(None) })
-            }
-            Stage::Ended(error) => (error.clone().map_or(Ok(None), Err), Stage::Ended(error)),
-        };
-        self.stage = stage;
-        if let Err(error) = &next {
-            // Asked again, it must not look like a good end.
-            self.stage = Stage::Ended(Some(error.clone()));
-        }
-        next
+        let found = vec![
+            file(GLOBALS, self.globals),
+            file(SERVER, text_of(&self.facts)?),
+            file(TRUTH, text_of(&truth)?),
+        ];
+        Ok(Next { found, then: Vec::new() })
     }
 }
 
@@ -362,14 +304,6 @@ fn dump_globals(access: &Access, more: &[&str]) -> Result<(Vec<u8>, Ended), Post
     command.args(["--globals-only", "--no-password"]).args(more);
     command.arg("-d").arg(access.url.conninfo());
     Ok(access.launcher.output(command, GLOBALS_LIMIT_BYTES, &|| false)?)
-}
-
-/// A document of a snapshot as it is stored.
-pub(crate) fn document<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
-    let mut bytes =
-        serde_json::to_vec_pretty(value).map_err(|e| format!("a document cannot be written: {e}"))?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 /// The file of a database's dump. What a path cannot hold, or people would stumble over, is written as `%` and two digits.

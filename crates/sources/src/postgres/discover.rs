@@ -114,9 +114,9 @@ fn databases(folder: &Path, port: u16) -> Result<Vec<Part>, super::PostgresError
     let access = Access::open(&AccessOptions::of(Url::of_socket(folder, port, None)), &go_on)?;
     let databases = server::databases(&mut access.home(&go_on)?, &go_on)?;
     let part = |database: server::Database| Part {
-        name: database.name,
+        problem: database.refuses().map(str::to_owned),
         bytes: database.bytes,
-        problem: (!database.allow_connections).then(|| "it allows no connections".to_owned()),
+        name: database.name,
     };
     Ok(databases.into_iter().filter(|database| database.name != "template0").map(part).collect())
 }

@@ -2,7 +2,6 @@
 //! the truth taken in the same snapshot.
 
 use super::access::Access;
-use super::capture::Shared;
 use super::error::PostgresError;
 use super::measure::{self, Measure, Object};
 use super::readback::{Contents, DataScript};
@@ -11,6 +10,7 @@ use super::sql::Name;
 use super::start::{self, Begun, Look, look};
 use super::truth::{DatabaseTruth, LargeObjectsTruth, ObjectTruth, SequenceTruth, TableTruth};
 use crate::process::{Ended, Running, ToolError, one_line};
+use crate::steps::Slot;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{ChildStdin, ChildStdout, Stdio};
@@ -35,13 +35,13 @@ pub(crate) struct DumpPlan {
 /// The stream of one database.
 pub(crate) struct Dump {
     plan: Arc<DumpPlan>,
-    shared: Arc<Shared>,
+    slot: Option<Slot<DatabaseTruth>>,
     database: String,
+    /// In the database since it was found there: nobody can drop it.
+    session: Option<Session>,
     file: String,
     open: Option<Open>,
     ended: bool,
-    /// It was finished, or said why not.
-    settled: bool,
 }
 
 /// A dump that runs.
@@ -75,13 +75,31 @@ struct Measured {
 }
 
 impl Dump {
-    pub(crate) fn new(plan: Arc<DumpPlan>, shared: Arc<Shared>, database: String, file: String) -> Self {
-        Self { plan, shared, database, file, open: None, ended: false, settled: false }
+    pub(crate) fn new(
+        plan: &Arc<DumpPlan>,
+        slot: Slot<DatabaseTruth>,
+        session: Session,
+        file: String,
+    ) -> Self {
+        Self {
+            plan: Arc::clone(plan),
+            slot: Some(slot),
+            database: session.database.clone(),
+            session: Some(session),
+            file,
+            open: None,
+            ended: false,
+        }
     }
 
-    fn start(&self, stop: &dyn Fn() -> bool) -> Result<Open, PostgresError> {
+    fn start(&mut self, stop: &dyn Fn() -> bool) -> Result<Open, PostgresError> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.plan.access.session(&self.database, stop)?,
+        };
         let plan = &self.plan;
-        let Begun { mut session, dump, out, objects, sequences } = start::begin(plan, &self.database, stop)?;
+        let Begun { mut session, dump, out, objects, sequences } =
+            start::begin(plan, session, &self.database, stop)?;
         let data = self.reader(&["--section=data", "-f", "-"], |mut from| {
             let (mut script, mut buffer) = (DataScript::default(), vec![0; 256 << 10]);
             loop {
@@ -162,7 +180,9 @@ impl Dump {
         let mut degraded = warnings(&dumped);
         degraded.extend(measured.tables.left_out.iter().cloned());
         let truth = self.truth(measured, &script);
-        self.shared.dumped(truth);
+        if let Some(slot) = self.slot.take() {
+            slot.done(truth);
+        }
         Ok(degraded)
     }
 
@@ -179,7 +199,7 @@ impl Dump {
         };
         let sequences = names.into_iter().filter_map(sequence).collect();
         let kinds = measure::kinds(&objects);
-        let object = |Object { kind, name, digest, .. }| ObjectTruth { kind, name, digest };
+        let object = |Object { kind, name, digest, plain, .. }| ObjectTruth { kind, name, digest, plain };
         DatabaseTruth {
             name: self.database.clone(),
             dump: self.file.clone(),
@@ -195,8 +215,9 @@ impl Dump {
 
     fn settle<T>(&mut self, result: Result<T, PostgresError>) -> Result<T, String> {
         result.map_err(|error| {
-            self.settled = true;
-            self.shared.failed(&error.to_string());
+            if let Some(slot) = self.slot.take() {
+                slot.failed(&error.to_string());
+            }
             error.to_string()
         })
     }
@@ -225,9 +246,7 @@ impl Stream for Dump {
             Some(open) => self.judge(open, stop),
             None => Ok(Vec::new()),
         };
-        let verdict = self.settle(verdict)?;
-        self.settled = true;
-        Ok(verdict)
+        self.settle(verdict)
     }
 }
 
@@ -235,9 +254,6 @@ impl Drop for Dump {
     fn drop(&mut self) {
         if let Some(open) = &self.open {
             open.stop_truth.store(true, Ordering::Relaxed);
-        }
-        if !self.settled {
-            self.shared.failed("interrupted");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Why something with a PostgreSQL server was not done.
 
 use super::tools::ToolsError;
-use crate::adapter::{Blame, blame_of};
+use crate::adapter::Blame;
 use crate::process::ToolError;
 use crate::receiving::SpoolError;
 use crate::secret::SecretError;
+use crate::stored::StoredError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -109,14 +110,6 @@ pub enum PostgresError {
         /// Why.
         reason: String,
     },
-    /// What a snapshot holds does not fit together.
-    #[error("the snapshot's {what} cannot be used: {reason}")]
-    Snapshot {
-        /// Which part.
-        what: String,
-        /// Why.
-        reason: String,
-    },
     /// A restore would overwrite something, or has nothing to restore.
     #[error("{0}")]
     Refused(String),
@@ -129,9 +122,9 @@ pub enum PostgresError {
     /// The scratch server failed.
     #[error("the scratch server {0}")]
     Scratch(String),
-    /// The snapshot cannot be read.
+    /// The snapshot cannot be used.
     #[error(transparent)]
-    Archive(#[from] vow_store::archive::ArchiveError),
+    Stored(#[from] StoredError),
     /// A file of ours failed.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
@@ -142,6 +135,12 @@ pub enum PostgresError {
         /// Why it failed.
         source: io::Error,
     },
+}
+
+impl From<vow_store::archive::ArchiveError> for PostgresError {
+    fn from(error: vow_store::archive::ArchiveError) -> Self {
+        Self::Stored(error.into())
+    }
 }
 
 impl From<SpoolError> for PostgresError {
@@ -156,6 +155,11 @@ impl From<SpoolError> for PostgresError {
 }
 
 impl PostgresError {
+    /// What a snapshot holds does not fit together.
+    pub(crate) fn content(what: &str, reason: impl Into<String>) -> Self {
+        Self::Stored(StoredError::Content { what: what.to_owned(), reason: reason.into() })
+    }
+
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
@@ -163,7 +167,11 @@ impl PostgresError {
 
     /// Whether it only says that the run was asked to stop.
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Tool(ToolError::Stopped))
+        match self {
+            Self::Tool(error) => matches!(error, ToolError::Stopped),
+            Self::Stored(error) => error.is_stopped(),
+            _ => false,
+        }
     }
 
     /// Whose fault it is that nothing was proven.
@@ -171,7 +179,7 @@ impl PostgresError {
         match self {
             Self::Tools(_) | Self::Scratch(_) | Self::Blocked(_) | Self::Io { .. } => Blame::Machine,
             Self::Tool(error) => error.blame(),
-            Self::Archive(error) => blame_of(error),
+            Self::Stored(error) => error.blame(),
             _ => Blame::Snapshot,
         }
     }

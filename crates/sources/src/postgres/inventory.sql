@@ -1,5 +1,6 @@
 -- Every object of one database that a dump must bring back: what it is, its name, whether the dump's table of contents must have an
--- entry of its own for it (found there by class and object id), and a digest of its definition. One JSON document a row.
+-- entry of its own for it (found there by class and object id), and a digest of its definition; of what has expressions in it also a
+-- digest without their casts and brackets, which move when the server reads what it has written. One JSON document a row.
 WITH ext AS (SELECT classid, objid FROM pg_depend WHERE deptype = 'e'),
 inner_parts AS (SELECT classid, objid FROM pg_depend
   WHERE deptype = 'i' AND classid IN ('pg_proc'::regclass, 'pg_type'::regclass, 'pg_cast'::regclass)),
@@ -109,7 +110,12 @@ found(classid, objid, toc, def) AS (
   SELECT 'pg_transform'::regclass, oid, true, NULL FROM pg_transform WHERE oid >= 16384
 )
 SELECT json_build_object('kind', i.type, 'name', coalesce(i.identity, f.objid::text), 'class', f.classid::int8, 'oid', f.objid::int8,
-  'toc', toc, 'digest', md5(concat_ws('|', def, obj_description(objid, (SELECT relname FROM pg_class WHERE oid = f.classid)))))
+  'toc', toc, 'digest', md5(w.words), 'plain', CASE WHEN f.classid IN ('pg_class'::regclass, 'pg_constraint'::regclass,
+      'pg_type'::regclass, 'pg_trigger'::regclass, 'pg_policy'::regclass, 'pg_rewrite'::regclass, 'pg_statistic_ext'::regclass)
+    OR f.classid = 'pg_proc'::regclass AND (SELECT to_jsonb(p) ->> 'prosqlbody' FROM pg_proc p WHERE p.oid = f.objid) IS NOT NULL
+    THEN md5(regexp_replace(w.words, '::("[^"]*"|[a-z_0-9]+)(\.("[^"]*"|[a-z_0-9]+))?( varying| precision)?(\([0-9,]+\))?'
+      '( with(out)? time zone)?(\[\])*|[()\s]', '', 'g')) END)
 FROM found f CROSS JOIN LATERAL pg_identify_object(f.classid, f.objid, 0) i
+CROSS JOIN LATERAL (SELECT concat_ws('|', def, obj_description(objid, (SELECT relname FROM pg_class WHERE oid = f.classid))) AS words) w
 WHERE NOT EXISTS (SELECT FROM ext WHERE ext.classid = f.classid AND ext.objid = f.objid)
   AND NOT EXISTS (SELECT FROM inner_parts p WHERE p.classid = f.classid AND p.objid = f.objid)

@@ -18,6 +18,7 @@ pub(crate) struct Object {
     /// A dump's table of contents must have it.
     pub(crate) toc: bool,
     pub(crate) digest: String,
+    pub(crate) plain: Option<String>,
 }
 
 const INVENTORY: &str = include_str!("inventory.sql");

@@ -8,6 +8,7 @@ mod capture;
 mod facts;
 mod log;
 mod pour;
+mod reach;
 mod scratch;
 mod segment;
 mod staging;

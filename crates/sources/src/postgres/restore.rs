@@ -251,7 +251,7 @@ pub(crate) fn load(
     let mut command = access.command("pg_restore");
     command.args(["--exit-on-error", "--no-password"]).args(more);
     command.arg("-d").arg(access.url.with_database(into).conninfo());
-    let said = stored.feed(&database.dump, &access.launcher, command, stop)?;
+    let said = stored.feed(database, &access.launcher, command, stop)?;
     Ok(said.lines().map(|line| format!("{}: {line}", database.name)).collect())
 }
 

@@ -1,5 +1,7 @@
 //! Damage done on purpose to what was restored, before it is compared: a proof that does not notice it is worth nothing.
 
+mod definitions;
+
 use super::error::PostgresError;
 use super::prove::{Damage, prove_with};
 use super::session::{Session, Stop};
@@ -57,10 +59,13 @@ impl Damage for Nothing {
     }
 }
 
-/// One row changed in one table, one lost from another.
+/// What was done, to what, and the words of the problem that must name it.
+type Done = (&'static str, String, &'static str);
+
+/// One row changed in one table, one lost from another; and definitions.
 struct Rows<'v> {
     victim: &'v DatabaseTruth,
-    done: Vec<(&'static str, String, &'static str)>,
+    done: Vec<Done>,
 }
 
 impl Damage for Rows<'_> {
@@ -98,6 +103,7 @@ impl Damage for Rows<'_> {
             session.query("damaging", &statement, stop)?;
             self.done.push(("lost row", format!("{}.{}", table.schema, table.name), "rows and had"));
         }
+        self.done.extend(definitions::damage(session, stop)?);
         Ok(())
     }
 }

@@ -112,8 +112,7 @@ impl Scratch {
         room.run(&data, &options, superuser(facts), None, stop).map_err(|error| match error {
             // The machine could start a server; what it was given is not one.
             PostgresError::Scratch(why) => {
-                let reason = format!("a server started from it {why}");
-                PostgresError::Snapshot { what: "base backup".into(), reason }
+                PostgresError::content("the base backup", format!("a server started from it {why}"))
             }
             error => error,
         })

@@ -5,23 +5,90 @@ use super::error::PostgresError;
 use super::session::{Session, Stop};
 use super::truth::{SERVER_FORMAT, ServerFacts, VERSION};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// A database as the enumeration finds it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Database {
     pub(crate) name: String,
-    pub(crate) allow_connections: bool,
+    oid: u32,
+    allow_connections: bool,
+    /// A `DROP DATABASE` of it was interrupted.
+    half_dropped: bool,
     /// Its size in bytes, when that may be known.
     pub(crate) bytes: Option<u64>,
 }
 
-const DATABASES: &str = "SELECT json_build_object('name', datname, 'allow_connections', datallowconn, \
+impl Database {
+    /// Why nobody gets into it, when nobody does.
+    pub(crate) fn refuses(&self) -> Option<&'static str> {
+        match (self.half_dropped, self.allow_connections) {
+            (true, _) => Some("a DROP DATABASE of it was interrupted: it can only be dropped"),
+            (false, false) => Some("it allows no connections"),
+            (false, true) => None,
+        }
+    }
+}
+
+const DATABASES: &str = "SELECT json_build_object('name', datname, 'oid', oid::int8, 'allow_connections', datallowconn, \
+    'half_dropped', datconnlimit = -2, \
     'bytes', CASE WHEN has_database_privilege(oid, 'CONNECT') THEN pg_database_size(oid) END) \
     FROM pg_database ORDER BY datname";
 
 /// Every database of the server, by name.
 pub(crate) fn databases(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Database>, PostgresError> {
-    session.documents("listing the databases", DATABASES, stop)
+    list(session, "listing the databases", DATABASES, stop)
+}
+
+/// SQLSTATEs: a database or a tablespace was dropped while it was looked at.
+const DROPPED: &[&str] = &["3D000", "42704", "58P01"];
+/// Lists are asked for so often, at most.
+const ATTEMPTS: u32 = 5;
+
+/// Runs a statement that lists what others may drop meanwhile: then the server refuses all of it.
+fn list<T: DeserializeOwned>(
+    session: &mut Session,
+    doing: &str,
+    sql: &str,
+    stop: Stop<'_>,
+) -> Result<Vec<T>, PostgresError> {
+    let mut attempts = 1;
+    loop {
+        match session.documents(doing, sql, stop) {
+            Err(error)
+                if attempts < ATTEMPTS && error.state().is_some_and(|state| DROPPED.contains(&state)) =>
+            {
+                attempts += 1;
+            }
+            listed => return listed,
+        }
+    }
+}
+
+/// What came of the attempt to get into a database that was listed.
+pub(crate) enum Inside {
+    /// A session in it: as long as it lives, nobody can drop the database.
+    Session(Session),
+    /// It was dropped since then.
+    Dropped,
+    /// It has another name now.
+    Renamed(String),
+}
+
+/// Gets into a database.
+pub(crate) fn enter(access: &Access, database: &Database, stop: Stop<'_>) -> Result<Inside, PostgresError> {
+    let why = match access.session(&database.name, stop) {
+        Ok(session) => return Ok(Inside::Session(session)),
+        Err(why @ PostgresError::Connect { .. }) => why,
+        Err(error) => return Err(error),
+    };
+    // The server's words for it depend on its language.
+    let asked = format!("SELECT to_json((SELECT datname FROM pg_database WHERE oid = {}))", database.oid);
+    match access.home(stop)?.document::<Option<String>>("looking for the database", &asked, stop)? {
+        None => Ok(Inside::Dropped),
+        Some(name) if name != database.name => Ok(Inside::Renamed(name)),
+        Some(_) => Err(why),
+    }
 }
 
 #[derive(Deserialize)]
@@ -72,15 +139,22 @@ pub(crate) fn facts(
         in_recovery: basics.in_recovery,
         replay_lag_secs: basics.lag.filter(|_| basics.in_recovery),
         bootstrap_superuser: basics.bootstrap,
-        databases: session.documents("listing the databases", DATABASE_ROWS, stop)?,
+        databases: list(session, "listing the databases", DATABASE_ROWS, stop)?,
         database_settings: session.documents("listing settings of databases", DATABASE_SETTINGS, stop)?,
-        tablespaces: session.documents("listing the tablespaces", TABLESPACES, stop)?,
+        tablespaces: list(session, "listing the tablespaces", TABLESPACES, stop)?,
         roles: session.documents("listing the roles", ROLES, stop)?,
         settings: session.documents("listing the settings", SETTINGS, stop)?,
     })
 }
 
-/// The roles' names of a server's facts.
-pub(crate) fn role_names(facts: &ServerFacts) -> Vec<String> {
-    facts.roles.iter().filter_map(|role| role["rolname"].as_str().map(str::to_owned)).collect()
+/// Names of the roles of a server's facts that are still there.
+pub(crate) fn roles_still_there(
+    facts: &ServerFacts,
+    session: &mut Session,
+    stop: Stop<'_>,
+) -> Result<Vec<String>, PostgresError> {
+    let now: Vec<String> =
+        session.documents("listing the roles", "SELECT to_json(rolname) FROM pg_roles", stop)?;
+    let before = facts.roles.iter().filter_map(|role| role["rolname"].as_str().map(str::to_owned));
+    Ok(before.filter(|name| now.contains(name)).collect())
 }

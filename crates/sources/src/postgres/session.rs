@@ -37,6 +37,8 @@ const SETUP: &[&str] = &[
     "SET extra_float_digits = 3",
     "SET xmloption = content",
     "SET synchronize_seqscans = off",
+    // Not every version has them.
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('idle_session_timeout', 'transaction_timeout')",
 ];
 
 /// Where text of the answers ends: cannot occur at the start of a JSON document.

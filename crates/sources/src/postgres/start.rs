@@ -46,9 +46,13 @@ struct Beginning<'b> {
     stop: Stop<'b>,
 }
 
-/// Begins a dump of this database.
-pub(crate) fn begin(plan: &DumpPlan, database: &str, stop: Stop<'_>) -> Result<Begun, PostgresError> {
-    let mut session = plan.access.session(database, stop)?;
+/// Begins a dump of this database, which the session is in.
+pub(crate) fn begin(
+    plan: &DumpPlan,
+    mut session: Session,
+    database: &str,
+    stop: Stop<'_>,
+) -> Result<Begun, PostgresError> {
     let mut patience = Patience::of_secs(plan.lock_wait_secs);
     let mut failures = 0;
     loop {

@@ -4,14 +4,10 @@ use super::capture::{GLOBALS, SERVER, TRUTH};
 use super::error::PostgresError;
 use super::session::Stop;
 use super::truth::{DatabaseTruth, SERVER_FORMAT, ServerFacts, TRUTH_FORMAT, Truth, VERSION};
-use crate::process::{Launcher, ToolError};
-use serde::de::DeserializeOwned;
-use std::io::{self, Write};
-use std::process::{Command, Stdio};
-use vow_store::archive::{ArchiveError, Snapshot};
-
-/// The documents are not read beyond this.
-const DOCUMENT_LIMIT_BYTES: u64 = 1 << 30;
+use crate::process::Launcher;
+use crate::stored::{content, document, feed_cut, output_of};
+use std::process::Command;
+use vow_store::archive::Snapshot;
 
 /// A snapshot and what it says about itself.
 pub struct Stored<'s> {
@@ -27,19 +23,8 @@ pub struct Stored<'s> {
 impl<'s> Stored<'s> {
     /// Reads the small files of the snapshot.
     pub fn open(snapshot: &'s Snapshot) -> Result<Self, PostgresError> {
-        let truth: Truth = document(snapshot, TRUTH)?;
-        let facts: ServerFacts = document(snapshot, SERVER)?;
-        let known = [
-            (TRUTH, &truth.format, truth.version, TRUTH_FORMAT),
-            (SERVER, &facts.format, facts.version, SERVER_FORMAT),
-        ];
-        for (what, format, version, expected) in known {
-            if format != expected || version != VERSION {
-                let reason =
-                    format!("it is {format:?} version {version}, and this program knows version {VERSION}");
-                return Err(PostgresError::Snapshot { what: what.into(), reason });
-            }
-        }
+        let truth = document(snapshot, TRUTH, TRUTH_FORMAT, VERSION)?;
+        let facts = document(snapshot, SERVER, SERVER_FORMAT, VERSION)?;
         Ok(Self { snapshot, truth, facts, cut_dumps_at: None })
     }
 
@@ -76,92 +61,31 @@ impl<'s> Stored<'s> {
 
     /// Roles and tablespaces, as SQL.
     pub(crate) fn globals(&self) -> Result<String, PostgresError> {
-        read_text(self.snapshot, GLOBALS)
+        let bytes = content(self.snapshot, GLOBALS)?;
+        String::from_utf8(bytes).map_err(|_| PostgresError::content(GLOBALS, "it is not UTF-8"))
     }
 
-    /// Runs a program with a file of the snapshot as its input, straight from the vault. Gives what the program warned of.
+    /// Runs a program with the dump of a database as its input, straight from the vault. Gives what the program warned of.
     pub(crate) fn feed(
         &self,
-        path: &str,
+        database: &DatabaseTruth,
         launcher: &Launcher,
-        mut command: Command,
+        command: Command,
         stop: Stop<'_>,
     ) -> Result<String, PostgresError> {
-        let entry = self.snapshot.entry(path.as_bytes())?;
-        command.stdin(Stdio::piped());
-        let mut running = launcher.start(command)?;
-        let mut input = Gate { out: running.stdin()?, left: self.cut_dumps_at, stop };
-        let written = self.snapshot.content(&entry, &mut input);
-        if stop() {
-            return Err(ToolError::Stopped.into());
-        }
-        if let Err(error) = written {
-            // A program that ended knows better why than the broken pipe; but what could not be read from the vault must not look
-            // like the end of the dump to it.
-            if matches!(error, ArchiveError::Write(_)) {
-                drop(input);
-                running.wait(stop)?.expect_success()?;
-            }
-            return Err(error.into());
-        }
-        drop(input);
-        Ok(running.wait(stop)?.expect_success()?.said)
-    }
-}
-
-/// Stops what is written when asked to.
-struct Gate<'g, W> {
-    out: W,
-    /// Bytes that still pass; the others are lost without a word.
-    left: Option<u64>,
-    stop: Stop<'g>,
-}
-
-impl<W: Write> Write for Gate<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.stop)() {
-            return Err(io::Error::other("interrupted"));
-        }
-        let Some(left) = &mut self.left else { return self.out.write(bytes) };
-        let passes = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-        if passes == 0 {
-            return Ok(bytes.len());
-        }
-        let written = self.out.write(&bytes[..passes])?;
-        *left -= written as u64;
-        Ok(written)
+        let path = database.dump.as_bytes();
+        Ok(feed_cut(self.snapshot, path, (launcher, command), self.cut_dumps_at, stop)?.said)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+    /// What a program makes of the beginning of a dump, which is as much as it reads.
+    pub(crate) fn read_by(
+        &self,
+        database: &DatabaseTruth,
+        (launcher, command): (&Launcher, Command),
+        limit_bytes: usize,
+        stop: Stop<'_>,
+    ) -> Result<Vec<u8>, PostgresError> {
+        let path = database.dump.as_bytes();
+        Ok(output_of(self.snapshot, path, (launcher, command), limit_bytes, stop)?)
     }
-}
-
-/// A document of a snapshot.
-pub(crate) fn document<T: DeserializeOwned>(snapshot: &Snapshot, path: &str) -> Result<T, PostgresError> {
-    let bytes = read(snapshot, path)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| PostgresError::Snapshot { what: path.to_owned(), reason: error.to_string() })
-}
-
-/// A text of a snapshot.
-pub(crate) fn read_text(snapshot: &Snapshot, path: &str) -> Result<String, PostgresError> {
-    let not_text = |_| PostgresError::Snapshot { what: path.into(), reason: "it is not UTF-8".into() };
-    String::from_utf8(read(snapshot, path)?).map_err(not_text)
-}
-
-fn read(snapshot: &Snapshot, path: &str) -> Result<Vec<u8>, PostgresError> {
-    let entry = snapshot.entry(path.as_bytes()).map_err(|error| match error {
-        ArchiveError::NoEntry { .. } => PostgresError::Snapshot {
-            what: path.to_owned(),
-            reason: "it is missing: this is no snapshot of a PostgreSQL server".into(),
-        },
-        error => error.into(),
-    })?;
-    if entry.size > DOCUMENT_LIMIT_BYTES {
-        return Err(PostgresError::Snapshot { what: path.to_owned(), reason: "it is too long".into() });
-    }
-    let mut bytes = Vec::new();
-    snapshot.content(&entry, &mut bytes)?;
-    Ok(bytes)
 }

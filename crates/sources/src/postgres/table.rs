@@ -12,7 +12,7 @@ use super::sql::{identifier, literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::DatabaseTruth;
 use crate::adapter::{Ground, Request, Restored};
-use crate::process::{Launcher, ToolError};
+use crate::process::{Input, Launcher, Running, ToolError};
 use serde::Deserialize;
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -337,31 +337,38 @@ fn copy(
     ]);
     load.arg(target.access.url.with_database(target.database).conninfo());
     load.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut load = target.access.launcher.start(load)?;
-    let mut into = load.stdin()?;
+    let mut running = target.access.launcher.start(load)?;
+    let input = running.input(stop)?;
+    let mut load = Load { running, input };
     let mut buffer = vec![0; 256 << 10];
-    let mut written = into.write_all(target.prelude.as_bytes());
+    let mut written = load.input.write_all(target.prelude.as_bytes());
     while written.is_ok() {
         let read =
             from.read(&mut buffer).map_err(|source| ToolError::Pipe { program: "pg_dump".into(), source })?;
         if read == 0 {
             break;
         }
-        if stop() {
-            return Err(ToolError::Stopped.into());
-        }
-        written = into.write_all(&buffer[..read]);
+        written = load.input.write_all(&buffer[..read]);
+    }
+    if stop() {
+        return Err(ToolError::Stopped.into());
     }
     if written.is_ok() {
-        // psql commits when its input ends: it must not end before the dump is known to be whole. Let go of earlier, psql is killed
-        // and the server rolls back.
+        // It must not commit before the dump is known to be whole.
         dump.wait(stop)?.expect_success()?;
         // When psql has ended already, its status says why.
-        let _ = into.write_all(target.postlude.as_bytes());
+        let _ = load.input.write_all(target.postlude.as_bytes());
     }
-    drop(into);
-    load.wait(stop)?.expect_success()?;
+    let Load { running, input } = load;
+    drop(input);
+    running.wait(stop)?.expect_success()?;
     Ok(())
+}
+
+/// A `psql` that commits when its input ends. Let go of before, it is killed first, in the order of these fields, and the server rolls back.
+struct Load<'l> {
+    running: Running,
+    input: Input<'l>,
 }
 
 #[derive(Deserialize)]

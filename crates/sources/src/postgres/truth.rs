@@ -73,6 +73,9 @@ pub struct ObjectTruth {
     /// MD5 of its definition, owner, privileges and comment; not a secret, and no protection against an attacker: the snapshot's
     /// own seal is that.
     pub digest: String,
+    /// The same without casts and brackets, of what has expressions in it: a server that reads one may write it with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<String>,
 }
 
 /// One table.

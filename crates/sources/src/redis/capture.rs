@@ -1,35 +1,27 @@
-//! A Redis server as a source: which files a snapshot has, and what its RDB must pass.
+//! A Redis server as a source: which files a snapshot has, and whether its RDB is of this server and this run.
 
 use super::access::{Access, AccessOptions};
-use super::client::{Client, Reply};
 use super::discover;
 use super::error::RedisError;
 use super::facts::{Facts, functions};
-use super::rdb::{Frame, Whole};
-use super::truth::{DUMP, DatabaseTruth, Keys, TRUTH, TRUTH_FORMAT, Truth, USERS, VERSION};
-use super::url::Place;
+use super::judge::{Dump, Dumped};
+use super::settings::{settings, users};
+use super::truth::{DUMP, DatabaseTruth, Keys, TRUTH, TRUTH_FORMAT, Truth, VERSION};
 use super::values::{self, Watch};
 use crate::adapter::{Begun, Capture, Discovered, Memory, Run, Told};
-use crate::process::{Ended, Running, one_line};
-use crate::program::{Judge, Program};
-use crate::steps::{Next, Outcomes, Slot, Step, Steps};
+use crate::program::Program;
+use crate::steps::{Next, Outcomes, Step, Steps};
 use crate::stored::text_of;
 use crate::synthetic;
-use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::ChildStdin;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use vow_store::source::Found;
 
 /// How far a replica may lie behind before its snapshots count as degraded.
 pub const DEFAULT_MAX_LAG_SECS: u32 = 900;
 /// An RDB that began so long before the run is not of this run. A server may let us share one that another replica asked for.
 const OLD_SECS: u64 = 3600;
-/// Configuration files larger than this are not read.
-const FILE_LIMIT_BYTES: u64 = 16 << 20;
 
 /// What to capture.
 #[derive(Debug, Clone)]
@@ -71,7 +63,7 @@ struct Before {
     watch: Result<Watch, String>,
 }
 
-type Files = BTreeMap<&'static str, Vec<u8>>;
+pub(super) type Files = BTreeMap<&'static str, Vec<u8>>;
 type Counted = Arc<Mutex<Option<u64>>>;
 
 fn begin(options: &RedisOptions, run: &Run, learned: &Counted) -> Result<Next, RedisError> {
@@ -120,13 +112,7 @@ fn plan(access: Arc<Access>, before: Before, mut files: Files, learned: Counted,
         let (access, slot) = (Arc::clone(&access), outcomes.slot());
         move || {
             let mut found: Vec<_> = files.into_iter().map(|(path, bytes)| stream(path, bytes)).collect();
-            let judge = Dump {
-                frame: Frame::new(),
-                whole: None,
-                checker: None,
-                access: Arc::clone(&access),
-                slot: Some(slot),
-            };
+            let judge = Dump::new(&access, slot);
             let what = format!("the RDB of the server at {}", access.url);
             let program = Program::new(what, Box::new(judge), move |_| {
                 access.dump().map_err(|error| error.to_string())
@@ -153,7 +139,7 @@ fn plan(access: Arc<Access>, before: Before, mut files: Files, learned: Counted,
     vec![Box::new(dump), Box::new(rest)]
 }
 
-fn problem(path: &str, text: String) -> Found {
+pub(super) fn problem(path: &str, text: String) -> Found {
     Found::Problem { path: path.into(), text }
 }
 
@@ -211,245 +197,6 @@ fn refuse_empty(access: &Access, facts: &Facts, run: &Run) -> Result<(), RedisEr
          empty, run with --allow-empty",
         access.url
     )))
-}
-
-fn users(
-    client: &mut Client,
-    files: &mut Files,
-    found: &mut Vec<Found>,
-) -> Result<Option<Vec<String>>, RedisError> {
-    match client.try_ask("ACL LIST", &["ACL", "LIST"])? {
-        Reply::Error(said) if said.contains("unknown command") => {
-            found.push(Found::Note("this server is older than 6.0 and has no ACL users".into()));
-            Ok(Some(Vec::new()))
-        }
-        Reply::Error(said) => {
-            found.push(problem(
-                USERS,
-                format!("the ACL users may not be read by this user and are missing: {said}"),
-            ));
-            Ok(None)
-        }
-        reply => {
-            let lines = reply.texts();
-            let names = lines.iter().filter_map(|line| line.split(' ').nth(1).map(str::to_owned)).collect();
-            files.insert(USERS, (lines.join("\n") + "\n").into_bytes());
-            Ok(Some(names))
-        }
-    }
-}
-
-/// The settings in effect, and the files they came from.
-fn settings(
-    client: &mut Client,
-    access: &Access,
-    facts: &Facts,
-    files: &mut Files,
-    found: &mut Vec<Found>,
-) -> Result<(), RedisError> {
-    let mut external = None;
-    match client.try_ask("CONFIG GET", &["CONFIG", "GET", "*"])? {
-        Reply::Error(said) => {
-            found.push(problem(
-                "config.json",
-                format!("the settings may not be read by this user and are missing: {said}"),
-            ));
-        }
-        reply => {
-            let texts = reply.texts();
-            let pairs = texts.chunks_exact(2).map(|pair| (pair[0].clone(), Value::from(pair[1].clone())));
-            let settings: Map<_, _> = pairs.collect();
-            external = settings
-                .get("aclfile")
-                .and_then(Value::as_str)
-                .filter(|path| !path.is_empty())
-                .map(str::to_owned);
-            files.insert("config.json", text_of(&settings).map_err(RedisError::Unfit)?);
-        }
-    }
-    let is_here = match &access.url.place {
-        Place::Socket(_) => true,
-        Place::Port(host, _) => matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1"),
-    };
-    let named = [
-        ("redis.conf", Some(facts.get("config_file").to_owned()).filter(|path| !path.is_empty())),
-        ("redis.aclfile", external),
-    ];
-    for (name, path) in named {
-        let Some(path) = path else { continue };
-        if !is_here {
-            found.push(Found::Note(format!(
-                "{path} is on another machine: not captured, but the settings in effect are"
-            )));
-            continue;
-        }
-        match read_limited(Path::new(&path)) {
-            Ok(bytes) => {
-                files.insert(name, bytes);
-            }
-            Err(error) => found.push(problem(name, format!("{path} cannot be read: {error}"))),
-        }
-    }
-    Ok(())
-}
-
-fn read_limited(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(FILE_LIMIT_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > FILE_LIMIT_BYTES {
-        true => Err(std::io::Error::other("it is too long for a configuration")),
-        false => Ok(bytes),
-    }
-}
-
-/// What came out of the dump.
-struct Dumped {
-    whole: Whole,
-    said: Said,
-}
-
-/// What `redis-check-rdb` said about the RDB.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    is_fine: bool,
-    keys: Option<u64>,
-    expires: u64,
-    expired: u64,
-    replid: Option<String>,
-    taken: Option<u64>,
-}
-
-impl Said {
-    fn parse(text: &str) -> Self {
-        let mut said = Self::default();
-        for line in text.lines() {
-            let count = || line.strip_prefix("[info] ")?.split(' ').next()?.parse().ok();
-            let quoted = || line.split('\'').nth(1).map(str::to_owned);
-            if line.contains("RDB looks OK!") {
-                said.is_fine = true;
-            } else if line.ends_with(" keys read") {
-                said.keys = count();
-            } else if line.ends_with(" already expired") {
-                said.expired = count().unwrap_or(0);
-            } else if line.ends_with(" expires") {
-                said.expires = count().unwrap_or(0);
-            } else if line.contains("AUX FIELD repl-id = ") {
-                said.replid = quoted();
-            } else if line.contains("AUX FIELD ctime = ") {
-                said.taken = quoted().and_then(|secs| secs.parse().ok());
-            }
-        }
-        said
-    }
-}
-
-/// Judges the RDB while it streams.
-struct Dump {
-    frame: Frame,
-    whole: Option<Whole>,
-    checker: Option<Checker>,
-    access: Arc<Access>,
-    slot: Option<Slot<Dumped>>,
-}
-
-struct Checker {
-    running: Running,
-    input: ChildStdin,
-    output: JoinHandle<Vec<u8>>,
-}
-
-impl Dump {
-    /// Gives the checker what goes into the file. One that has ended says why at the end.
-    fn check(&mut self, bytes: &[u8]) -> Result<(), String> {
-        if self.checker.is_none() {
-            let mut running = self.access.check().map_err(|error| error.to_string())?;
-            let (input, out) = running
-                .stdin()
-                .and_then(|input| Ok((input, running.stdout()?)))
-                .map_err(|e| e.to_string())?;
-            // It names every key it cannot read: only the end of what it says counts.
-            let output = std::thread::spawn(move || last_of(out));
-            self.checker = Some(Checker { running, input, output });
-        }
-        if let Some(checker) = &mut self.checker {
-            let _ = checker.input.write_all(bytes);
-        }
-        Ok(())
-    }
-}
-
-/// The beginning and the end of what is read.
-fn last_of(mut from: impl Read) -> Vec<u8> {
-    const KEPT_BYTES: usize = 64 << 10;
-    let (mut kept, mut piece) = (Vec::new(), [0; 8192]);
-    while let Ok(read) = from.read(&mut piece) {
-        if read == 0 {
-            break;
-        }
-        kept.extend_from_slice(&piece[..read]);
-        if kept.len() > 4 * KEPT_BYTES {
-            kept.drain(KEPT_BYTES..kept.len() - KEPT_BYTES);
-        }
-    }
-    kept
-}
-
-impl Judge for Dump {
-    fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
-        self.frame.feed(bytes, out)?;
-        self.check(out)
-    }
-
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
-        self.whole = Some(self.frame.end(out)?);
-        self.check(out)
-    }
-
-    fn verdict(mut self: Box<Self>, _ended: &Ended, stop: &dyn Fn() -> bool) -> Result<Vec<String>, String> {
-        let judged = self.judge(stop);
-        match (judged, self.slot.take()) {
-            (Ok(dumped), Some(slot)) => {
-                let degraded = match dumped.whole.crc {
-                    Some(_) => Vec::new(),
-                    None => vec!["the server writes no checksum (rdbchecksum no): damage on the way would not be noticed".into()],
-                };
-                slot.done(dumped);
-                Ok(degraded)
-            }
-            (Err(why), slot) => {
-                if let Some(slot) = slot {
-                    slot.failed(&why);
-                }
-                Err(why)
-            }
-            (Ok(_), None) => Err("it was judged already".into()),
-        }
-    }
-
-    fn failed(&mut self, reason: &str) {
-        if let Some(slot) = self.slot.take() {
-            slot.failed(reason);
-        }
-    }
-}
-
-impl Dump {
-    fn judge(&mut self, stop: &dyn Fn() -> bool) -> Result<Dumped, String> {
-        let (Some(whole), Some(Checker { running, input, output })) = (self.whole, self.checker.take())
-        else {
-            return Err("nothing came".into());
-        };
-        drop(input);
-        let ended = running.wait(stop).map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&output.join().unwrap_or_default()).into_owned();
-        let said = Said::parse(&text);
-        if !ended.status.success() || !said.is_fine || said.keys.is_none() {
-            let last: Vec<_> = text.lines().rev().take(3).collect();
-            let last = one_line(&last.into_iter().rev().collect::<Vec<_>>().join("\n"));
-            return Err(format!("redis-check-rdb does not accept it ({}): {last}", ended.status));
-        }
-        Ok(Dumped { whole, said })
-    }
 }
 
 /// Compares the dump with the server, before and after.
@@ -522,27 +269,5 @@ impl RedisOptions {
     /// The folder of the tools, when it is not the usual one.
     pub fn tools(&self) -> Option<&PathBuf> {
         self.access.tools.as_ref()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Said;
-
-    #[test]
-    fn the_checkers_words_are_read() {
-        let text = "[offset 27] AUX FIELD redis-ver = '7.0.15'\n[offset 53] AUX FIELD ctime = '1795826304'\n\
-            [offset 136] AUX FIELD repl-id = 'd056'\n[offset 182] \\o/ RDB looks OK! \\o/\n[info] 12 keys read\n[info] 3 expires\n\
-            [info] 1 already expired\n";
-        let expected = Said {
-            is_fine: true,
-            keys: Some(12),
-            expires: 3,
-            expired: 1,
-            replid: Some("d056".into()),
-            taken: Some(1_795_826_304),
-        };
-        assert_eq!(Said::parse(text), expected);
-        assert_eq!(Said::parse("--- RDB ERROR DETECTED ---"), Said::default());
     }
 }

@@ -140,9 +140,14 @@ fn plan(options: &Arc<SqliteOptions>, databases: Vec<PathBuf>, learned: &Learned
         let is_database = databases.contains(&path);
         steps.push(Box::new(move || {
             let found = match is_database {
-                false => place::item(&path, &listed)
-                    .map(Found::Item)
-                    .map_err(|e| format!("cannot look at {}: {e}", path.display()))?,
+                false => match place::item(&path, &listed) {
+                    Ok(item) => Found::Item(item),
+                    // A folder that went away since it was searched, with its databases.
+                    Err(error) => Found::Problem {
+                        path: listed,
+                        text: format!("cannot look at {}: {error}", path.display()),
+                    },
+                },
                 true => {
                     let mut count = handed_out.lock().unwrap_or_else(PoisonError::into_inner);
                     // One copy at a time: each takes room on the disk.

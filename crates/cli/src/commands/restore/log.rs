@@ -14,7 +14,8 @@ use vow_sources::adapter::{Adapter, LogAfter, Replay};
 use vow_store::archive::{Snapshot, SnapshotInfo};
 use vow_store::listing::Kind;
 
-/// Pieces of the log taken beyond the moment: the clock of the server and that of the host may differ a little.
+/// Pieces of the log taken beyond the moment at first: the clock of the server and that of the host may differ a little. More are taken
+/// when they do not reach it: a receiver that was away captures what is old long after it was written.
 const PIECES_BEYOND: usize = 2;
 
 /// What helps when the log does not reach far enough.
@@ -68,54 +69,20 @@ pub(super) fn gather(
         )
         .hint("choose an earlier snapshot: `vow snapshots` lists them"));
     }
-    let pieces = pieces(reading, snapshot.info(), &*after, until)?;
-    let (mut names, mut missed, mut broken) = (BTreeSet::new(), None, None);
-    let mut files = Vec::new();
-    for (info, places) in &pieces {
-        let piece = open_first(cx, info, places)?;
-        let before = names.len();
-        let mut wanted = Vec::new();
-        for entry in piece.entries(None) {
-            let entry = entry?;
-            let Ok(name) = String::from_utf8(entry.path.clone()) else { continue };
-            let mut is_new = || !name.contains('/') && after.wants(&name) && names.insert(name.clone());
-            if entry.kind == Kind::File && is_new() {
-                wanted.push((name, entry));
-            }
-        }
-        // What is missing before the oldest piece that matters does not matter, nor what is after the newest one.
-        if before > 0 && missed.is_none() {
-            missed = piece.root().problems.first().map(|(_, text)| ui::plain(text));
-        }
-        if names.len() > before && broken.is_none() {
-            broken.clone_from(&missed);
-        }
-        files.push((piece, wanted));
-    }
-    let names: Vec<_> = names.into_iter().collect();
-    // Before anything is written.
-    if let Some(missing) = after.missing(&names).or(broken) {
-        return Err(Failure::failed(format!(
-            "{missing}: that moment cannot be gone back to from this snapshot"
-        ))
-        .hint("choose a later snapshot, or a moment before the gap"));
-    }
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .recursive(true)
-        .create(folder)
-        .map_err(|e| Failure::io("make", folder, e))?;
-    for (piece, wanted) in &files {
-        for (name, entry) in wanted {
-            // Never half a file under a name that the server takes.
-            let (path, temporary) = (folder.join(name), folder.join(format!("{name}.new")));
-            let mut file = fs::File::create(&temporary).map_err(|e| Failure::io("write", &temporary, e))?;
-            piece.content(entry, &mut file)?;
-            fs::rename(&temporary, &path).map_err(|e| Failure::io("write", &path, e))?;
+    let (pieces, at_first) = pieces(reading, snapshot.info(), &*after, until)?;
+    let mut gathering =
+        Gathering { cx, after: &*after, folder, names: BTreeSet::new(), missed: None, broken: None };
+    let made = !place.exists();
+    let gathered = gathering.all(&pieces, at_first, until);
+    if gathered.is_err() {
+        // What does not reach is of no use to anybody.
+        let _ = fs::remove_dir_all(folder);
+        if made {
+            let _ = fs::remove_dir(place);
         }
     }
-    reached(&*after, folder, until)?;
-    cx.ui.note(&format!("{} of the log go on from it", ui::plural(names.len() as u64, "file")));
+    gathered?;
+    cx.ui.note(&format!("{} of the log go on from it", ui::plural(gathering.names.len() as u64, "file")));
     Ok(Replay {
         log: Some(folder.to_owned()),
         until: match until {
@@ -125,18 +92,91 @@ pub(super) fn gather(
     })
 }
 
-/// Insists that the log goes on from the snapshot, and tells everything up to the moment.
-fn reached(after: &dyn LogAfter, folder: &Path, until: Until) -> Outcome<()> {
-    let reaches =
-        after.reaches(folder).map_err(|e| Failure::failed("the log cannot be replayed").because(&e))?;
-    let Until::Moment(moment) = until else { return Ok(()) };
-    match reaches {
-        Some(secs) if secs < moment.as_second() => Err(Failure::failed(format!(
-            "the log in the vaults does not reach {moment}: its last event is of {}",
-            Timestamp::from_second(secs).map_or_else(|_| format!("second {secs}"), |last| last.to_string())
-        ))
-        .hint(LATER)),
-        _ => Ok(()),
+/// Files of the log on their way into a folder.
+struct Gathering<'g> {
+    cx: &'g Context,
+    after: &'g dyn LogAfter,
+    folder: &'g Path,
+    names: BTreeSet<String>,
+    /// What a piece lacks.
+    missed: Option<String>,
+    /// The same, when more of the log comes behind it.
+    broken: Option<String>,
+}
+
+impl Gathering<'_> {
+    /// Takes so many of the pieces at first, and then one after the other until they reach the moment.
+    fn all(&mut self, pieces: &[Piece<'_>], at_first: usize, until: Until) -> Outcome<()> {
+        let (first, mut rest) = pieces.split_at(at_first.min(pieces.len()));
+        self.take(first)?;
+        while let Err(failure) = self.reached(until) {
+            let Some((next, others)) = rest.split_first() else { return Err(failure) };
+            self.take(std::slice::from_ref(next))?;
+            rest = others;
+        }
+        Ok(())
+    }
+
+    /// Brings what is new in these pieces; before that, nothing may be missing.
+    fn take(&mut self, pieces: &[Piece<'_>]) -> Outcome<()> {
+        let mut files = Vec::new();
+        for (info, places) in pieces {
+            let piece = open_first(self.cx, info, places)?;
+            let before = self.names.len();
+            let mut wanted = Vec::new();
+            for entry in piece.entries(None) {
+                let entry = entry?;
+                let Ok(name) = String::from_utf8(entry.path.clone()) else { continue };
+                let mut is_new =
+                    || !name.contains('/') && self.after.wants(&name) && self.names.insert(name.clone());
+                if entry.kind == Kind::File && is_new() {
+                    wanted.push((name, entry));
+                }
+            }
+            // What is missing before the oldest piece that matters does not matter, nor what is after the newest one.
+            if before > 0 && self.missed.is_none() {
+                self.missed = piece.root().problems.first().map(|(_, text)| ui::plain(text));
+            }
+            if self.names.len() > before && self.broken.is_none() {
+                self.broken.clone_from(&self.missed);
+            }
+            files.push((piece, wanted));
+        }
+        let names: Vec<_> = self.names.iter().cloned().collect();
+        if let Some(missing) = self.after.missing(&names).or_else(|| self.broken.clone()) {
+            let text = format!("{missing}: that moment cannot be gone back to from this snapshot");
+            return Err(Failure::failed(text).hint("choose a later snapshot, or a moment before the gap"));
+        }
+        let folder = self.folder;
+        let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
+        made.map_err(|e| Failure::io("make", folder, e))?;
+        for (piece, wanted) in &files {
+            for (name, entry) in wanted {
+                // Never half a file under a name that the server takes.
+                let (path, temporary) = (folder.join(name), folder.join(format!("{name}.new")));
+                let mut file =
+                    fs::File::create(&temporary).map_err(|e| Failure::io("write", &temporary, e))?;
+                piece.content(entry, &mut file)?;
+                fs::rename(&temporary, &path).map_err(|e| Failure::io("write", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Insists that the log goes on from the snapshot, and tells everything up to the moment.
+    fn reached(&self, until: Until) -> Outcome<()> {
+        let reaches = self.after.reaches(self.folder);
+        let reaches = reaches.map_err(|e| Failure::failed("the log cannot be replayed").because(&e))?;
+        let Until::Moment(moment) = until else { return Ok(()) };
+        match reaches {
+            Some(micros) if micros < moment.as_microsecond() => Err(Failure::failed(format!(
+                "the log in the vaults does not reach {moment}: its last event is of {}",
+                Timestamp::from_microsecond(micros)
+                    .map_or_else(|_| format!("microsecond {micros}"), |last| last.to_string())
+            ))
+            .hint(LATER)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -147,13 +187,13 @@ fn in_utc(moment: Timestamp) -> String {
 
 type Piece<'r> = (SnapshotInfo, Vec<&'r Place>);
 
-/// The snapshots of the log that matter, oldest first, and which vaults have each.
+/// The snapshots of the log that may matter, oldest first, and which vaults have each; and how many of them should be enough.
 fn pieces<'r>(
     reading: &'r Reading,
     base: &SnapshotInfo,
     after: &dyn LogAfter,
     until: Until,
-) -> Outcome<Vec<Piece<'r>>> {
+) -> Outcome<(Vec<Piece<'r>>, usize)> {
     let mut pieces: Vec<Piece<'r>> = Vec::new();
     for place in &reading.places {
         for info in place.archive.snapshots_lenient()?.0 {
@@ -169,7 +209,10 @@ fn pieces<'r>(
         }
     }
     pieces.sort_by_key(|(info, _)| info.manifest.sequence);
-    let Until::Moment(moment) = until else { return Ok(pieces) };
+    let Until::Moment(moment) = until else {
+        let all = pieces.len();
+        return Ok((pieces, all));
+    };
     let later = |info: &SnapshotInfo| i128::from(info.manifest.started) > moment.as_nanosecond();
     let Some(first) = pieces.iter().position(|(info, _)| later(info)) else {
         let reaches = pieces.last().map_or_else(
@@ -180,8 +223,7 @@ fn pieces<'r>(
             Failure::failed(format!("the log in the vaults does not reach {moment}: {reaches}")).hint(LATER)
         );
     };
-    pieces.truncate(first + PIECES_BEYOND);
-    Ok(pieces)
+    Ok((pieces, first + PIECES_BEYOND))
 }
 
 #[cfg(test)]

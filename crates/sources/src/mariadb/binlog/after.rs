@@ -7,6 +7,7 @@ use super::names::{LogName, missing};
 use super::receive::binlog_source;
 use super::spool::names_in;
 use crate::adapter::{AdapterError, LogAfter};
+use crate::instant;
 use std::fs;
 use std::io::BufReader;
 use std::path::Path;
@@ -41,7 +42,12 @@ impl After {
         })?;
         let source = binlog_source(&stored.snapshot().info().manifest.source);
         let earliest = format!("{}Z", stored.truth.taken.replace(' ', "T"));
-        Ok(Self { source, earliest, from, taken_secs: seconds(&stored.truth.taken) })
+        Ok(Self {
+            source,
+            earliest,
+            from,
+            taken_secs: instant::micros(&stored.truth.taken).map(|micros| micros / instant::MICROS),
+        })
     }
 
     /// Whether it is one of its files.
@@ -56,20 +62,6 @@ fn look_into(folder: &Path, name: &LogName) -> Result<Ending, MariaDbError> {
     let file = fs::File::open(&path).map_err(MariaDbError::io("open", &path))?;
     let ended = ending(BufReader::with_capacity(256 << 10, file));
     ended.map_err(|why| MariaDbError::content(&name.to_string(), format!("it {why}")))
-}
-
-/// Reads `2026-11-20 10:00:00.25`, a moment in UTC: seconds since 1970.
-fn seconds(text: &str) -> Option<i64> {
-    let (date, time) = text.split_once(' ')?;
-    let numbers =
-        |text: &str, by: char| text.split(by).map(|part| part.parse().ok()).collect::<Option<Vec<i64>>>();
-    let [year, month, day] = numbers(date, '-')?[..] else { return None };
-    let [hour, minute, second] = numbers(time.split('.').next()?, ':')?[..] else { return None };
-    // Days since 1970, with years that begin in March: the leap day is the last one then.
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + day_of_year - 719_468;
-    Some(((days * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 impl LogAfter for After {
@@ -106,19 +98,8 @@ impl LogAfter for After {
                 self.from
             ))));
         }
-        look_into(folder, last).map(|ending| Some(ending.last_secs)).map_err(failed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::seconds;
-
-    #[test]
-    fn moments_are_counted() {
-        assert_eq!(seconds("1970-01-01 00:00:00"), Some(0));
-        assert_eq!(seconds("2000-02-29 23:59:59.999999"), Some(951_868_799));
-        assert_eq!(seconds("2026-11-28 05:46:41"), Some(1_795_844_801));
-        assert_eq!(seconds(""), None);
+        // Events have whole seconds: the last one is told whole.
+        let whole = |secs: i64| (secs + 1) * instant::MICROS - 1;
+        look_into(folder, last).map(|ending| Some(whole(ending.last_secs))).map_err(failed)
     }
 }

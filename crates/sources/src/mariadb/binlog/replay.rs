@@ -7,10 +7,10 @@ use super::super::stored::{Stored, feed};
 use super::after::After;
 use super::spool::names_in;
 use crate::adapter::Replay;
-use crate::process::{Launcher, ToolError};
+use crate::process::{Input, Launcher, ToolError};
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStdout, Stdio};
 use vow_store::archive::ArchiveError;
 
 /// Its help is short.
@@ -66,7 +66,7 @@ fn datetime(until: &str) -> &str {
     until.split(['+', '.']).next().unwrap_or(until)
 }
 
-fn pump(from: &mut ChildStdout, out: &mut ChildStdin, stop: Stop<'_>) -> Result<(), ArchiveError> {
+fn pump(from: &mut ChildStdout, out: &mut Input<'_>, stop: Stop<'_>) -> Result<(), ArchiveError> {
     let mut buffer = vec![0; 256 << 10];
     while !stop() {
         match from.read(&mut buffer) {

@@ -2,7 +2,7 @@
 
 use super::super::access::{Access, AccessOptions};
 use super::super::binlog::BinlogOptions;
-use super::super::capture::{Learned, SERVER, TRUTH};
+use super::super::capture::{SERVER, TRUTH};
 use super::super::error::MariaDbError;
 use super::super::measure::Table;
 use super::super::moment::{locked, waiting_for_stage};
@@ -14,6 +14,7 @@ use super::mbstream::{Contents, Reading};
 use super::moment::{Catch, Caught, Watch};
 use super::tool;
 use crate::adapter::Told;
+use crate::learned::Learned;
 use crate::process::Ended;
 use crate::program::{Judge, Program, Started};
 use crate::steps::{Next, Outcomes, Slot, Step, Steps};

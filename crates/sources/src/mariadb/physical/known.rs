@@ -55,7 +55,7 @@ impl Seen {
             }
         }
         // When they may not be read, they are in the copy all the same.
-        let accounts = access.session(&go_on).and_then(|mut session| system::accounts(&mut session, &go_on));
+        let accounts = system::accounts_of(access, &go_on);
         Ok(Self { databases, objects, tables, still, sequences, accounts: accounts.unwrap_or_default() })
     }
 

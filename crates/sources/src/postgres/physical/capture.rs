@@ -5,7 +5,7 @@
 //! the tools of most versions. It costs the room of the cluster once, and nothing in memory.
 
 use super::super::access::{Access, AccessOptions};
-use super::super::capture::{Learned, SERVER, judge_lag};
+use super::super::capture::{SERVER, judge_lag};
 use super::super::dump::warnings;
 use super::super::error::PostgresError;
 use super::super::server;
@@ -13,11 +13,14 @@ use super::super::session::Stop;
 use super::super::truth::ServerFacts;
 use super::facts::{self, BACKUP_FORMAT, BACKUP_VERSION, Backup, Known};
 use super::staging::{Staging, Walk};
+use crate::learned::Learned;
+use crate::steps::{Next, Outcomes, Slot, Step, Steps};
+use crate::stored::text_of;
 use crate::synthetic;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use vow_store::source::{Found, Source, Stream};
+use std::sync::Arc;
+use vow_store::source::{Found, Stream};
 
 /// What is known of the backup.
 pub const BACKUP: &str = "backup.json";
@@ -49,32 +52,16 @@ pub struct PhysicalOptions {
     pub dry_run: bool,
 }
 
-/// The adapter. Nothing is connected before the first call of [`Source::next`].
+/// The adapter. Nothing is connected before the engine asks for the first entries.
 pub struct Physical {
     options: PhysicalOptions,
     learned: Arc<Learned>,
-    stage: Stage,
 }
 
-enum Stage {
-    New,
-    /// The base backup is being made by the stream that was handed out.
-    Waiting(Arc<Made>, Box<ServerFacts>),
-    Walking(Walk, Box<Rest>),
-    Ended(Option<String>),
-}
-
-/// What follows the data directory.
+/// What follows a part of the staging folder.
 struct Rest {
     documents: Vec<Found>,
     tablespaces: Option<Walk>,
-}
-
-/// What came of the base backup.
-#[derive(Default)]
-struct Made {
-    outcome: Mutex<Option<Result<Whole, String>>>,
-    changed: Condvar,
 }
 
 /// A base backup that was verified.
@@ -85,27 +72,10 @@ struct Whole {
     problems: Vec<String>,
 }
 
-impl Made {
-    fn set(&self, outcome: Result<Whole, String>) {
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(outcome);
-        self.changed.notify_all();
-    }
-
-    fn wait(&self) -> Result<Whole, String> {
-        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match outcome.take() {
-                Some(outcome) => return outcome,
-                None => outcome = self.changed.wait(outcome).unwrap_or_else(PoisonError::into_inner),
-            }
-        }
-    }
-}
-
 impl Physical {
     /// The source of these options.
     pub fn new(options: PhysicalOptions) -> Self {
-        Self { options, learned: Arc::default(), stage: Stage::New }
+        Self { options, learned: Arc::default() }
     }
 
     /// What is learned while it runs.
@@ -113,7 +83,12 @@ impl Physical {
         Arc::clone(&self.learned)
     }
 
-    fn begin(&self) -> Result<(Vec<Found>, Stage), PostgresError> {
+    /// The source, for the engine.
+    pub(crate) fn source(self) -> Steps {
+        Steps::new(move || self.begin().map_err(|error| error.to_string()))
+    }
+
+    fn begin(self) -> Result<Next, PostgresError> {
         let go_on = || false;
         let options = &self.options;
         let access = Access::open(&options.access, &go_on)?;
@@ -138,19 +113,22 @@ impl Physical {
                 "would make a base backup of {size} MB below {place} with {}",
                 access.tools.version
             )));
-            return Ok((found, Stage::Ended(None)));
+            return Ok(Next { found, then: Vec::new() });
         }
         drop(session);
-        let made: Arc<Made> = Arc::default();
+        let made = Outcomes::new();
         let work = Work { access, options: options.clone(), facts: facts.clone(), bytes };
-        let stream = BaseBackup { work: Some(work), made: Arc::clone(&made), out: None };
+        let stream = BaseBackup { work: Some(work), slot: Some(made.slot()), out: None };
         found.push(Found::Item(synthetic::folder(b"")));
         found.push(Found::Stream(synthetic::file(BACKUP.as_bytes()), Box::new(stream)));
-        Ok((found, Stage::Waiting(made, Box::new(facts))))
+        Ok(Next { found, then: vec![Box::new(move || Self::walk(&made, &facts))] })
     }
 
-    fn walk(made: &Made, facts: &ServerFacts) -> Result<(Vec<Found>, Stage), String> {
-        let whole = made.wait()?;
+    /// What is handed out when the base backup is there.
+    fn walk(made: &Outcomes<Whole>, facts: &ServerFacts) -> Result<Next, String> {
+        made.wait(1)?;
+        let whole =
+            made.take().pop().ok_or("the base backup was lost by a fault in vow, please report it")?;
         let mut found: Vec<_> = whole.notes.into_iter().map(Found::Note).collect();
         found.extend(whole.problems.into_iter().map(|text| Found::Problem { path: BASE.into(), text }));
         let bytes = |path: &str, bytes: Vec<u8>| {
@@ -166,50 +144,24 @@ impl Physical {
                     .map(|(name, text)| bytes(&format!("{CONFIG}/{name}"), text.into_bytes())),
             );
         }
-        documents.push(bytes(SERVER, super::super::capture::document(facts)?));
+        documents.push(bytes(SERVER, text_of(facts)?));
         let has_tablespaces = whole.staging.path(TABLESPACES).exists();
         let tablespaces = has_tablespaces.then(|| Walk::of(Arc::clone(&whole.staging), TABLESPACES));
         let walk = Walk::of(whole.staging, BASE);
-        Ok((found, Stage::Walking(walk, Box::new(Rest { documents, tablespaces }))))
+        let rest = Rest { documents, tablespaces };
+        Ok(Next { found, then: vec![Box::new(move || go_on(walk, rest))] })
     }
 }
 
-impl Source for Physical {
-    fn next(&mut self) -> Result<Option<Vec<Found>>, String> {
-        loop {
-            let stage = std::mem::replace(&mut self.stage, Stage::Ended(None));
-            let went = match stage {
-                Stage::New => self.begin().map_err(|e| e.to_string()),
-                Stage::Waiting(made, facts) => Self::walk(&made, &facts),
-                Stage::Walking(mut walk, mut rest) => match walk.next() {
-                    Ok(Some(found)) => Ok((found, Stage::Walking(walk, rest))),
-                    Ok(None) => {
-                        let documents = std::mem::take(&mut rest.documents);
-                        let next = rest.tablespaces.take().map(|walk| Stage::Walking(walk, rest));
-                        Ok((documents, next.unwrap_or(Stage::Ended(None))))
-                    }
-                    Err(error) => Err(error.to_string()),
-                },
-                Stage::Ended(error) => {
-                    self.stage = Stage::Ended(error.clone());
-                    return error.map_or(Ok(None), Err);
-                }
-            };
-            match went {
-                Ok((found, stage)) => {
-                    self.stage = stage;
-                    if !found.is_empty() {
-                        return Ok(Some(found));
-                    }
-                }
-                Err(error) => {
-                    // Asked again, it must not look like a good end.
-                    self.stage = Stage::Ended(Some(error.clone()));
-                    return Err(error);
-                }
-            }
-        }
+/// The next entries of a part of the staging folder, or what follows it.
+fn go_on(mut walk: Walk, rest: Rest) -> Result<Next, String> {
+    if let Some(found) = walk.next().map_err(|error| error.to_string())? {
+        return Ok(Next { found, then: vec![Box::new(move || go_on(walk, rest))] });
     }
+    let Rest { documents, tablespaces } = rest;
+    let nothing = Rest { documents: Vec::new(), tablespaces: None };
+    let then = tablespaces.map(|walk| Box::new(move || go_on(walk, nothing)) as Step);
+    Ok(Next { found: documents, then: then.into_iter().collect() })
 }
 
 /// What the stream needs to do its work.
@@ -223,7 +175,7 @@ struct Work {
 /// `backup.json`: a stream, because streams are what can be stopped; its first byte comes when the base backup is whole.
 struct BaseBackup {
     work: Option<Work>,
-    made: Arc<Made>,
+    slot: Option<Slot<Whole>>,
     out: Option<Box<dyn Stream>>,
 }
 
@@ -233,16 +185,17 @@ impl Stream for BaseBackup {
             let made = work
                 .run(stop)
                 .map_err(|error| error.to_string())
-                .and_then(|(whole, backup)| Ok((whole, super::super::capture::document(&backup)?)));
-            match made {
-                Ok((whole, document)) => {
+                .and_then(|(whole, backup)| Ok((whole, text_of(&backup)?)));
+            match (made, self.slot.take()) {
+                (Ok((whole, document)), Some(slot)) => {
                     self.out = Some(synthetic::bytes(document));
-                    self.made.set(Ok(whole));
+                    slot.done(whole);
                 }
-                Err(error) => {
-                    self.made.set(Err(error.clone()));
+                (Err(error), Some(slot)) => {
+                    slot.failed(&error);
                     return Err(error);
                 }
+                (_, None) => return Err("it was made already".into()),
             }
         }
         self.out.as_mut().map_or(Ok(0), |out| out.read(buffer, stop))
@@ -250,13 +203,6 @@ impl Stream for BaseBackup {
 
     fn finish(self: Box<Self>, _stop: &dyn Fn() -> bool) -> Result<Vec<String>, String> {
         Ok(Vec::new())
-    }
-}
-
-impl Drop for BaseBackup {
-    fn drop(&mut self) {
-        // Whoever waits for it must not wait for ever.
-        self.made.set(Err("interrupted".into()));
     }
 }
 

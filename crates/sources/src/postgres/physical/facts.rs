@@ -3,7 +3,7 @@
 
 use super::super::access::Access;
 use super::super::error::PostgresError;
-use super::super::server;
+use super::super::server::{self, Inside};
 use super::super::session::{Session, Stop};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,8 +140,9 @@ impl Known {
         stop: Stop<'_>,
     ) -> Result<Self, PostgresError> {
         let mut all = Vec::new();
-        for database in server::databases(session, stop)?.into_iter().filter(|d| d.allow_connections) {
-            let mut inside = access.session(&database.name, stop)?;
+        for database in server::databases(session, stop)?.into_iter().filter(|d| d.refuses().is_none()) {
+            // What goes away while the base backup is made is no part of what must come back.
+            let Inside::Session(mut inside) = server::enter(access, &database, stop)? else { continue };
             let tables = inside.documents("listing the tables", TABLES, stop)?;
             let extensions: Vec<(String, String)> =
                 inside.documents("listing the extensions", EXTENSIONS, stop)?;

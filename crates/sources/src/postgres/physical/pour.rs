@@ -99,7 +99,7 @@ impl Pour<'_> {
         load.arg("-d").arg(self.access.url.with_database(into).conninfo());
         load.stdin(Stdio::piped()).stdout(Stdio::null());
         let mut load = self.access.launcher.start(load)?;
-        let mut to = load.stdin()?;
+        let mut to = load.input(self.stop)?;
         let mut buffer = vec![0; 256 << 10];
         loop {
             let read = from

@@ -12,6 +12,7 @@ use crate::adapter::{Proof, Replay, Request, Restored};
 use crate::postgres::question::ask;
 use crate::process::ToolError;
 use crate::question::Question;
+use crate::stored::StoredError;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -87,10 +88,10 @@ fn verify_files(room: &Room, data: &Path, stop: Stop<'_>) -> Result<(), Postgres
     let (_, ended) = room.launcher.output(command, 1 << 20, stop)?;
     match ended.expect_success() {
         Ok(_) => Ok(()),
-        Err(error) => {
-            let reason = format!("it does not agree with its manifest: {error}");
-            Err(PostgresError::Snapshot { what: "base backup".into(), reason })
-        }
+        Err(error) => Err(PostgresError::content(
+            "the base backup",
+            format!("it does not agree with its manifest: {error}"),
+        )),
     }
 }
 
@@ -109,7 +110,7 @@ pub(crate) fn prove(
             proof.blocked.push(why);
             return Ok(proof);
         }
-        Err(error @ PostgresError::Snapshot { .. }) => {
+        Err(error @ PostgresError::Stored(StoredError::Content { .. })) if !stop() => {
             proof.problems.push(error.to_string());
             return Ok(proof);
         }

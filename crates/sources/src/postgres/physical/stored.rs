@@ -2,12 +2,14 @@
 
 use super::super::capture::SERVER;
 use super::super::error::PostgresError;
-use super::super::stored::{document, read_text};
 use super::super::truth::{SERVER_FORMAT, ServerFacts, VERSION};
 use super::capture::{BACKUP, BASE, CONFIG, TABLESPACES};
 use super::facts::{BACKUP_FORMAT, BACKUP_VERSION, Backup};
+use super::reach;
 use super::segment::{Segment, gaps};
-use crate::adapter::{LogAfter, Replay};
+use crate::adapter::{AdapterError, LogAfter, Replay};
+use crate::instant;
+use crate::stored::{content, document};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -35,19 +37,8 @@ pub fn is_physical(snapshot: &Snapshot) -> Result<bool, PostgresError> {
 impl<'s> StoredBackup<'s> {
     /// Reads the small files of the snapshot.
     pub fn open(snapshot: &'s Snapshot) -> Result<Self, PostgresError> {
-        let backup: Backup = document(snapshot, BACKUP)?;
-        let facts: ServerFacts = document(snapshot, SERVER)?;
-        let known = [
-            (BACKUP, &backup.format, backup.version, BACKUP_FORMAT, BACKUP_VERSION),
-            (SERVER, &facts.format, facts.version, SERVER_FORMAT, VERSION),
-        ];
-        for (what, format, version, expected, newest) in known {
-            if format != expected || version != newest {
-                let reason =
-                    format!("it is {format:?} version {version}, and this program knows version {newest}");
-                return Err(PostgresError::Snapshot { what: what.into(), reason });
-            }
-        }
+        let backup = document(snapshot, BACKUP, BACKUP_FORMAT, BACKUP_VERSION)?;
+        let facts = document(snapshot, SERVER, SERVER_FORMAT, VERSION)?;
         Ok(Self { snapshot, backup, facts })
     }
 
@@ -58,7 +49,8 @@ impl<'s> StoredBackup<'s> {
 
     /// A file of the configuration that lay outside the data directory.
     pub(super) fn config(&self, name: &str) -> Option<String> {
-        read_text(self.snapshot, &format!("{CONFIG}/{name}")).ok()
+        let bytes = content(self.snapshot, &format!("{CONFIG}/{name}")).ok()?;
+        String::from_utf8(bytes).ok()
     }
 }
 
@@ -69,6 +61,8 @@ pub(crate) struct After {
     segment_bytes: u64,
     /// Where the backup ends: before that it has all it needs.
     from: u64,
+    /// The server's major version.
+    major: u32,
 }
 
 impl After {
@@ -78,10 +72,11 @@ impl After {
         let bytes = backup.wal_segment_bytes;
         let end = Segment::at(backup.wal.timeline, &backup.wal.end_lsn, bytes).ok_or_else(|| {
             let reason = format!("it ends at {:?}, which is no position in a log", backup.wal.end_lsn);
-            PostgresError::Snapshot { what: BACKUP.into(), reason }
+            PostgresError::content(BACKUP, reason)
         })?;
         let source = log_source(&stored.snapshot.info().manifest.source);
-        Ok(Self { source, finished: backup.finished.clone(), segment_bytes: bytes, from: end.number })
+        let major = stored.facts.server_version_num / 10_000;
+        Ok(Self { source, finished: backup.finished.clone(), segment_bytes: bytes, from: end.number, major })
     }
 }
 
@@ -114,6 +109,14 @@ impl LogAfter for After {
         let gap = found.first()?;
         let name = |number| Segment { timeline: newest.timeline, number }.name(self.segment_bytes);
         Some(format!("the log lacks {gap}, {} to {}", name(gap.first), name(gap.last)))
+    }
+
+    fn reaches(&self, folder: &Path) -> Result<Option<i64>, AdapterError> {
+        let finished = self.finished.replace('T', " ");
+        let finished = instant::micros(finished.trim_end_matches("+00:00"));
+        let last = reach::last_end(folder, self.segment_bytes, self.major, finished);
+        // What ended in that very moment, others may have done as well.
+        last.map(|last| last.map(|last| last - 1)).map_err(super::super::adapter::stopped)
     }
 }
 

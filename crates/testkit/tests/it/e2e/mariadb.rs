@@ -1,24 +1,20 @@
 //! MariaDB, with real servers: what is captured, what comes back, and everything that must not look like a success.
 
 mod binlog;
+mod changing;
 mod coherence;
 mod failures;
+mod large;
 mod lies;
 mod physical;
 mod restored;
 mod secrets;
 
-use std::fs;
+use super::sources::{self, back_up, document, open};
 use std::path::Path;
-use std::sync::Arc;
-use vow_base::clock::SystemClock;
-use vow_base::disk::RealDisk;
-use vow_sources::adapter::{Ground, Proof, adapter};
-use vow_store::archive::Archive;
-use vow_store::session::Identities;
+use vow_sources::adapter::Proof;
+use vow_testkit::Host;
 use vow_testkit::mariadb::Server;
-use vow_testkit::{Host, host, shell::Done};
-use vow_vault::Vault;
 
 /// A server with databases that have everything.
 fn filled() -> Server {
@@ -29,27 +25,7 @@ fn filled() -> Server {
 
 /// A host with a source `db` that is this server, and more lines for it.
 fn host_of(server: &Server, lines: &str) -> (Host, tempfile::TempDir) {
-    let folder = host::scratch();
-    fs::create_dir(folder.path().join("data")).unwrap();
-    let host = Host::at(&folder.path().join("host"), &[&folder.path().join("data")]);
-    let url = server.url();
-    host.add_to_plan(&format!("[[source]]\nname = \"db\"\ntype = \"mariadb\"\nurl = \"{url}\"\n{lines}"));
-    (host, folder)
-}
-
-fn back_up(host: &Host) -> Done {
-    host.run(["backup", "db", "--json"])
-}
-
-/// Runs a command with the recovery kit.
-fn open(host: &Host, arguments: &[&str]) -> Done {
-    let identity = host.identity().display().to_string();
-    host.run(arguments.iter().copied().chain(["--identity", &identity]))
-}
-
-fn document(host: &Host, name: &str) -> serde_json::Value {
-    let text = open(host, &["cat", &format!("db@latest:/{name}")]).expect(0).text();
-    serde_json::from_str(&text).unwrap()
+    sources::host_of("mariadb", &format!("url = \"{}\"\n{lines}", server.url()))
 }
 
 fn truth(host: &Host) -> serde_json::Value {
@@ -63,13 +39,5 @@ fn no_snapshot(host: &Host, what: &str) {
 
 /// Restores the newest snapshot into a scratch server and compares it with its truth.
 fn prove(host: &Host) -> Proof {
-    let vault = Vault::open(Arc::new(RealDisk), Arc::new(SystemClock), &host.vault()).unwrap();
-    let identity = fs::read_to_string(host.identity()).unwrap();
-    let keys = Arc::new(Identities::parse(&identity).unwrap());
-    let archive = Archive::new(Arc::new(vault), Some(keys), Vec::new());
-    let snapshot = archive.open(&archive.find("db@latest").unwrap()).unwrap();
-    let place = host::scratch();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(place.path(), mode).unwrap();
-    adapter("mariadb").unwrap().prove(&snapshot, Ground::at(place.path()), &[], &|| false).unwrap()
+    sources::prove(host, "mariadb")
 }

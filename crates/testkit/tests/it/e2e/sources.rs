@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
-use vow_sources::adapter::{Ground, Proof, adapter};
-use vow_store::archive::Archive;
+use vow_sources::adapter::{Ground, Proof, Tried, adapter};
+use vow_store::archive::{Archive, Snapshot};
 use vow_store::session::Identities;
-use vow_testkit::{Host, host, shell::Done};
+use vow_testkit::{Host, Volume, host, shell::Done};
 use vow_vault::Vault;
 
 /// A host with a source `db` of this type and these lines, in a folder that goes with the second value.
@@ -60,15 +61,41 @@ pub(crate) fn document(host: &Host, path: &str) -> serde_json::Value {
 
 /// Restores the newest snapshot into a scratch place and compares it with its truth.
 pub(crate) fn prove(host: &Host, kind: &str) -> Proof {
+    vow_sources::sqlite::helper::set_program(host::binary());
+    on_newest(host, |snapshot, place| {
+        adapter(kind).unwrap().prove(snapshot, Ground::at(place), &[], &|| false).unwrap()
+    })
+}
+
+/// Restores the newest snapshot, damages what came back, and says what the proof made of each damage.
+pub(crate) fn sabotage(host: &Host, kind: &str) -> Vec<Tried> {
+    on_newest(host, |snapshot, place| {
+        adapter(kind).unwrap().sabotage(snapshot, Ground::at(place), &|| false).unwrap()
+    })
+}
+
+fn on_newest<T>(host: &Host, act: impl FnOnce(&Snapshot, &Path) -> T) -> T {
     let vault = Vault::open(Arc::new(RealDisk), Arc::new(SystemClock), &host.vault()).unwrap();
     let identity = fs::read_to_string(host.identity()).unwrap();
     let keys = Arc::new(Identities::parse(&identity).unwrap());
     let archive = Archive::new(Arc::new(vault), Some(keys), Vec::new());
     let snapshot = archive.open(&archive.find("db@latest").unwrap()).unwrap();
-    vow_sources::sqlite::helper::set_program(host::binary());
     let place = host::scratch();
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    adapter(kind).unwrap().prove(&snapshot, Ground::at(place.path()), &[], &|| false).unwrap()
+    act(&snapshot, place.path())
+}
+
+/// Drills on a volume that fills up as soon as the scratch server has made a file of this name.
+#[track_caller]
+pub(crate) fn drill_filling(host: &Host, volume: &Volume, file: &str) -> Done {
+    let (identity, place) = (host.identity().display().to_string(), volume.path().display().to_string());
+    let mut running = host.start(["drill", "db", "--json", "--identity", &identity, "--scratch", &place]);
+    while !host::files_below(&volume.path()).iter().any(|path| path.ends_with(file)) {
+        assert!(!running.has_ended(), "too fast: {:?}", running.wait());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    volume.fill();
+    running.wait()
 }
 
 /// A program that is this script; in it `$REAL` is the true one.

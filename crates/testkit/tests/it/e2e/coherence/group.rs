@@ -2,6 +2,7 @@
 
 use super::{Stand, until};
 use std::fs;
+use vow_testkit::host::files_below;
 
 /// Two folders that must agree, and a dump of the program that writes both.
 fn shop() -> Stand {
@@ -79,6 +80,62 @@ fn what_is_of_one_group_is_of_one_moment() {
     let shown = stand.host.run(["config", "show"]).expect(0).text();
     fs::write(stand.host.config(), &shown).unwrap();
     assert_eq!(stand.host.run(["config", "show"]).expect(0).text(), shown);
+}
+
+/// As it happens by itself: the agent has one job for the group, whose run is that of all its sources.
+#[test]
+fn the_agent_captures_a_group_at_one_moment_when_it_is_due() {
+    let stand = shop();
+    let agent = || stand.host.run(["agent", "--once"]).expect(0);
+    let _ = agent();
+    assert!(steps(&stand).is_empty(), "a new job waits for its first slot");
+    // A slot that was missed is due at once.
+    let memory = files_below(&stand.host.state().join("agent"));
+    let memory = memory
+        .into_iter()
+        .find(|path| fs::read_to_string(path).is_ok_and(|text| text.contains("anchor_secs")));
+    let memory = memory.expect("the agent remembers its jobs");
+    let mut kept: serde_json::Value = serde_json::from_slice(&fs::read(&memory).unwrap()).unwrap();
+    let jobs = kept["jobs"].as_object_mut().unwrap();
+    let names: Vec<_> = jobs
+        .keys()
+        .filter(|name| ["left", "right", "dump"].iter().any(|part| name.contains(part)))
+        .cloned()
+        .collect();
+    let [name] = &names[..] else { panic!("{names:?} are the jobs of one group") };
+    let anchor = jobs[name]["anchor_secs"].as_i64().unwrap();
+    jobs[name]["anchor_secs"] = (anchor - 25 * 3600).into();
+    fs::write(&memory, kept.to_string()).unwrap();
+    let done = agent();
+    assert_eq!(steps(&stand), ["before", "take", "after", "drop"], "{}", done.story());
+    for name in ["left", "right"] {
+        let path = stand.at("volume").join(name).join("value");
+        assert_eq!(stand.restored(name, &path), "held\n");
+    }
+    let listed = stand.host.run(["snapshots", "--json"]).expect(0).summary();
+    let groups: Vec<_> =
+        listed["snapshots"].as_array().unwrap().iter().map(|one| one["group"].clone()).collect();
+    assert!(groups.len() == 3 && groups.iter().all(|group| *group == groups[0]), "{groups:?}");
+    // It is dealt with.
+    let _ = agent();
+    assert!(steps(&stand).is_empty());
+}
+
+/// It stays on record, and is not made once more.
+#[test]
+fn a_snapshot_that_cannot_be_removed_is_told_and_the_next_run_goes_on() {
+    let stand = shop();
+    let drop = fs::read_to_string(stand.at("drop")).unwrap();
+    stand.hook("drop", "exit 1");
+    for _ in 0..2 {
+        let done = stand.host.run(["backup", "left", "--json"]).expect_one_of(&[0, 3]);
+        assert!(done.said().contains("cannot be removed"), "{}", done.story());
+        assert_eq!(steps(&stand), ["before", "take", "after"], "{}", done.story());
+    }
+    fs::write(stand.at("drop"), drop).unwrap();
+    let done = stand.host.run(["backup", "left", "--json"]).expect(0);
+    assert_eq!(steps(&stand), ["drop", "drop", "before", "take", "after", "drop"], "{}", done.story());
+    assert_eq!(fs::read_dir(stand.at("taken")).unwrap().count(), 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use vow_testkit::mariadb::{Server, program};
 
 /// A folder with MariaDB's programs, in which `mariadb-dump` is this script; `$REAL` is the true one.
-fn tools(server: &Server, name: &str, script: &str) -> PathBuf {
+pub(super) fn tools(server: &Server, name: &str, script: &str) -> PathBuf {
     let folder = server.path(name);
     fs::create_dir(&folder).unwrap();
     std::os::unix::fs::symlink(program("mariadb"), folder.join("mariadb")).unwrap();

@@ -151,24 +151,6 @@ fn a_database_comes_back_beside_the_one_that_is_there_or_in_its_place() {
     );
 }
 
-/// Hex doubles its size: a server with the usual limit does not take it back, nor would the client.
-#[test]
-fn a_large_blob_comes_back() {
-    let server = Server::start_with("max_allowed_packet=64M");
-    server.sql("", "create database big; create table big.t (id int primary key, b longblob); insert into big.t values (1, repeat(char(1), 12 << 20)), (2, 'x')");
-    let (host, _folder) = host_of(&server, "");
-    let _ = back_up(&host).expect(0);
-    assert!(truth(&host)["longest_statement_bytes"].as_u64().unwrap() > 24 << 20);
-    let proof = prove(&host);
-    assert!(proof.holds(), "{proof:?}");
-    let sum = server.sql("big", "select md5(b) from t where id = 1");
-    let other = Server::start_with("max_allowed_packet=16M");
-    let done = open(&host, &["restore", "db@latest", "--into", &other.url(), "--json"]).expect(0);
-    assert!(done.said().contains("max_allowed_packet"), "{}", done.story());
-    assert_eq!(other.sql("big", "select md5(b) from t where id = 1"), sum);
-    assert_eq!(other.sql("", "select @@global.max_allowed_packet"), (16 << 20).to_string(), "set back");
-}
-
 /// Writers go on, tables come and go, and what is captured is one moment.
 #[test]
 fn a_backup_under_load_is_coherent() {

@@ -1,25 +1,27 @@
 //! A `pg_dump` that cuts or lies must never lead to a snapshot.
 
+use super::super::sources::script;
 use super::{back_up, filled, host_of};
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use vow_testkit::postgres::{Server, programs};
 
 /// A folder with PostgreSQL's programs, in which `pg_dump` is this script; `$REAL` is the true one.
 fn tools(server: &Server, name: &str, script: &str) -> PathBuf {
+    tools_with(server, name, "pg_dump", script)
+}
+
+/// The same with another program.
+pub(super) fn tools_with(server: &Server, name: &str, program: &str, text: &str) -> PathBuf {
     let folder = server.folder(name);
-    for program in ["psql", "pg_restore", "pg_dumpall"] {
-        std::os::unix::fs::symlink(programs().join(program), folder.join(program)).unwrap();
+    let others =
+        ["psql", "pg_dump", "pg_restore", "pg_dumpall", "pg_basebackup", "pg_verifybackup", "pg_waldump"];
+    for other in others.iter().filter(|other| **other != program) {
+        std::os::unix::fs::symlink(programs().join(other), folder.join(other)).unwrap();
     }
-    let (real, pid) = (programs().join("pg_dump").display().to_string(), server.pid());
+    let (real, pid) = (programs().join(program).display().to_string(), server.pid());
     // What asks for the version gets an honest answer.
-    let text = format!(
-        "#!/bin/sh\nREAL={real}\nSERVER={pid}\ncase \"$1\" in --version|--help) exec $REAL \"$1\";; esac\n{script}\n"
-    );
-    let path = folder.join("pg_dump");
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("SERVER={pid}\ncase \"$1\" in --version|--help) exec $REAL \"$1\";; esac\n{text}");
+    script(&folder, program, &real, &text);
     folder
 }
 
