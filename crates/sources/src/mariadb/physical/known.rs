@@ -150,7 +150,7 @@ impl Comparison<'_> {
         let (before, after) = (made(self.before), made(self.after));
         let tables = self.before.objects.keys().filter(|(kind, ..)| kind == "table");
         let names = tables.map(|(_, database, name)| (database.as_str(), name.as_str()));
-        names.filter(|name| before.get(name).is_none() || before.get(name) != after.get(name)).collect()
+        names.filter(|name| !before.contains_key(name) || before.get(name) != after.get(name)).collect()
     }
 
     /// Whether neither a table nor one of its columns was changed meanwhile.
