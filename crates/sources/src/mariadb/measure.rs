@@ -24,6 +24,8 @@ pub(crate) struct Table {
     pub(crate) versioned: bool,
     /// Its periods are numbers of transactions, which no dump can bring back.
     pub(crate) by_transaction: bool,
+    /// When it was made, to the second, as the server writes it; empty where an engine does not know.
+    pub(crate) made: String,
     bytes: u64,
     columns: Vec<String>,
     key: Vec<String>,
@@ -31,7 +33,7 @@ pub(crate) struct Table {
 
 const TABLES: &str = "SELECT t.table_schema, t.table_name, COALESCE(t.engine, ''), t.table_type, \
     COALESCE((SELECT e.transactions FROM information_schema.engines e WHERE e.engine = t.engine), 'NO'), \
-    COALESCE(t.data_length, 0) FROM information_schema.tables t \
+    COALESCE(t.data_length, 0), COALESCE(t.create_time, '') FROM information_schema.tables t \
     WHERE t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND t.table_schema IN ({}) ORDER BY 1, 2";
 /// Generated columns follow from the others; those of a period do not.
 const COLUMNS: &str = "SELECT table_schema, table_name, column_name, data_type, COALESCE(generation_expression, '') \
@@ -52,7 +54,8 @@ pub(crate) fn tables(
     let list = literals(databases.iter().map(String::as_str));
     let mut out: BTreeMap<(String, String), Table> = BTreeMap::new();
     for row in session.query(doing, &TABLES.replace("{}", &list), stop)? {
-        let Ok([database, name, engine, kind, transactions, bytes]) = <[String; 6]>::try_from(row) else {
+        let Ok([database, name, engine, kind, transactions, bytes, made]) = <[String; 7]>::try_from(row)
+        else {
             continue;
         };
         let table = Table {
@@ -61,6 +64,7 @@ pub(crate) fn tables(
             transactional: transactions == "YES",
             versioned: kind == "SYSTEM VERSIONED",
             by_transaction: false,
+            made,
             bytes: bytes.parse().unwrap_or(u64::MAX),
             columns: Vec::new(),
             key: Vec::new(),

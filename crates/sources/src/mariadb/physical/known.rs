@@ -96,8 +96,12 @@ impl Comparison<'_> {
             databases: before.databases.iter().filter(stayed).cloned().collect(),
             ..MustBe::default()
         };
+        let made_anew = self.made_anew();
         for (key, digest) in &before.objects {
             let Some(now) = after.objects.get(key) else { continue };
+            if made_anew.iter().any(|(database, table)| is_of_table(key, database, table)) {
+                continue;
+            }
             let (kind, database, name) = key.clone();
             let digest = (now == digest).then(|| digest.clone());
             out.objects.push(ObjectTruth { kind, database, name, digest });
@@ -135,14 +139,25 @@ impl Comparison<'_> {
         out
     }
 
+    /// Tables that were dropped and made again under the same name: in the moment of the copy there may have been none.
+    fn made_anew(&self) -> Vec<(&str, &str)> {
+        fn one(table: &Table) -> ((&str, &str), &str) {
+            ((&table.database, &table.name), &table.made)
+        }
+        fn made(seen: &Seen) -> BTreeMap<(&str, &str), &str> {
+            seen.tables.iter().map(one).collect()
+        }
+        let (before, after) = (made(self.before), made(self.after));
+        let tables = self.before.objects.keys().filter(|(kind, ..)| kind == "table");
+        let names = tables.map(|(_, database, name)| (database.as_str(), name.as_str()));
+        names.filter(|name| before.get(name).is_none() || before.get(name) != after.get(name)).collect()
+    }
+
     /// Whether neither a table nor one of its columns was changed meanwhile.
     fn is_same(&self, database: &str, table: &str) -> bool {
-        let prefix = format!("{table}.");
-        let of_table = |key: &(String, String, String)| {
-            key.1 == database
-                && (key.0 == "table" && key.2 == table || key.0 == "column" && key.2.starts_with(&prefix))
-        };
-        let all = self.before.objects.keys().chain(self.after.objects.keys()).filter(|key| of_table(key));
+        let of_table =
+            |key: &&Key| matches!(&*key.0, "table" | "column") && is_of_table(key, database, table);
+        let all = self.before.objects.keys().chain(self.after.objects.keys()).filter(of_table);
         let mut any = false;
         for key in all {
             any = true;
@@ -152,4 +167,18 @@ impl Comparison<'_> {
         }
         any
     }
+}
+
+/// Kind, database and name of an object.
+type Key = (String, String, String);
+
+/// Whether it is this table, or a part of it.
+fn is_of_table((kind, in_database, name): &Key, database: &str, table: &str) -> bool {
+    let part = || name.strip_prefix(table).is_some_and(|rest| rest.starts_with('.'));
+    in_database == database
+        && match kind.as_str() {
+            "table" => name == table,
+            "column" | "index" | "foreign key" | "partition" | "check" => part(),
+            _ => false,
+        }
 }
