@@ -39,7 +39,10 @@ fn what_stands_there_is_never_replaced() {
     let disk = disk();
     publish_on(&disk, b"bytes").unwrap();
     for other in [&b"other"[..], b"longer", b""] {
-        assert!(matches!(publish_on(&disk, other), Err(PublishError::Occupied { .. })));
+        let outcome = publish_on(&disk, other);
+        let Err(PublishError::Occupied { reason, .. }) = outcome else { panic!("{outcome:?}") };
+        let reasons = ["its bytes differ".to_owned(), format!("it has 5 bytes instead of {}", other.len())];
+        assert_eq!(reason, reasons[usize::from(other.len() != 5)]);
     }
     assert_eq!(disk.read(PATH.as_ref(), 100).unwrap(), b"bytes");
     disk.remove(PATH.as_ref()).unwrap();
@@ -181,4 +184,6 @@ fn a_bare_name_stands_in_the_working_folder() {
     for (path, folder) in [("vault", "."), ("a/b", "a"), ("/a", "/"), ("/", "/"), (".", ".")] {
         assert_eq!(parent(path.as_ref()), Path::new(folder), "{path}");
     }
+    // A working folder that was removed has no parent in which it could be made.
+    assert!(!disk().is_dir(".".as_ref()) && create_folders(&disk(), ".".as_ref()).is_err());
 }

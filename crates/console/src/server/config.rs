@@ -229,7 +229,7 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place() {
         for (text, line, message) in [
             ("\nlisten = 1", 2, "unknown field `listen`"),
-            ("keep_runs = \"1 week\"", 1, "not a length of time"),
+            ("keep_runs = \"1 moon\"", 1, "not a length of time"),
             ("database = \"mysql://x\"", 1, "must be postgres://"),
             ("database = \"postgres://u:secret@h/d\"", 1, "a password does not belong"),
             ("\ndatabase_ca_file = \"a\"", 2, "no database"),
