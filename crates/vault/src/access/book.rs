@@ -55,8 +55,12 @@ impl AccessBook {
         let access = self.vault.access_of(key)?;
         let is_host = matches!(access, Access::Host(_));
         // One that has joined since, or was shut out since.
-        if is_host != self.host(&key.host_id()).is_some_and(|record| !record.revoked) {
+        let changed = is_host != self.host(&key.host_id()).is_some_and(|record| !record.revoked);
+        if changed {
             self.forget_host(&key.host_id());
+        }
+        // Whoever reads must not be told that there is nothing of a host which another process has just copied here.
+        if changed || matches!(access, Access::Granted(_)) {
             self.refresh_hosts()?;
         }
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
