@@ -182,23 +182,23 @@ fn mounted(host: &Host<'_>, mount: &Mount, sizer: &Sizer, entries: &mut Vec<Entr
     };
     let whole = match skipped {
         Some(why) => Some(State::Spare { why: why.to_owned() }),
-        None if server_place(host, point).is_some() => server_place(host, point),
-        None => match host.coverage(point) {
+        None => server_place(host, point).or_else(|| match host.coverage(point) {
             Coverage::By(by) => Some(State::Covered { by }),
             // What lies behind a network is not gone into: that may take for ever.
             _ if mount.kind == MountKind::Network => Some(state_of(host, point)),
             _ => None,
-        },
+        }),
+    };
+    let entry = |state| Entry {
+        finding: format!("mount:{}", mount.point),
+        what: format!("{} on {}", mount.fs_type, mount.source),
+        path: Some(mount.point.clone()),
+        bytes: mount.used_bytes,
+        at_least: false,
+        state,
     };
     if let Some(state) = whole {
-        entries.push(Entry {
-            finding: format!("mount:{}", mount.point),
-            what: format!("{} on {}", mount.fs_type, mount.source),
-            path: Some(mount.point.clone()),
-            bytes: mount.used_bytes,
-            at_least: false,
-            state,
-        });
+        entries.push(entry(state));
         return;
     }
     let before = entries.len();
@@ -213,14 +213,7 @@ fn mounted(host: &Host<'_>, mount: &Mount, sizer: &Sizer, entries: &mut Vec<Entr
     }
     let is_empty = mount.used_bytes == Some(0);
     let state = if is_empty { State::Spare { why: "it is empty".into() } } else { state_of(host, point) };
-    entries.push(Entry {
-        finding: format!("mount:{}", mount.point),
-        what: format!("{} on {}", mount.fs_type, mount.source),
-        path: Some(mount.point.clone()),
-        bytes: mount.used_bytes,
-        at_least: false,
-        state,
-    });
+    entries.push(entry(state));
 }
 
 fn folders_of(host: &Host<'_>, folder: &Path, depth: usize, sizer: &Sizer, entries: &mut Vec<Entry>) {
