@@ -17,7 +17,7 @@ mod retrieve;
 mod retry;
 mod watch;
 
-pub use attack::{Attacked, Attempt, Known};
+pub use attack::{Attacked, Attempt, Prey};
 pub use console::{ConsoleError, JoinedConsole, REPORTS, RemoteConsole};
 pub use limit::RATE_LEAST;
 pub use pages::{Entry, LedgerPage};
