@@ -82,6 +82,11 @@ impl Drop for Place {
     }
 }
 
+/// Whether a path lies in the place of a drill that is under way: what is there goes with it, and nobody misses it.
+pub fn is_in_use(path: &Path) -> bool {
+    path.ancestors().filter_map(owner_of).any(|owner| owner.lives())
+}
+
 /// Removes what drills that are gone left in `folder`, and in the folders that `state` has a record of. Says what was removed.
 ///
 /// # Errors
@@ -266,6 +271,7 @@ mod tests {
         let place = Place::create(&folder, &state).expect("a place");
         fs::write(place.path().join("x"), "y").expect("written");
         assert!(clean(&folder, &state).expect("cleaned").is_empty(), "its owner lives");
+        assert!(is_in_use(&place.path().join("vow-pg-x/data")) && !is_in_use(&folder));
         let path = place.path().to_owned();
         drop(place);
         assert!(!path.exists() && fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
@@ -280,6 +286,7 @@ mod tests {
         fs::write(state.join(RECORDS).join(&name), left.as_os_str().as_encoded_bytes()).expect("written");
         let mut server =
             Command::new("sleep").arg("600").current_dir(left.join("data")).spawn().expect("it starts");
+        assert!(!is_in_use(&left.join("data")), "a name alone hides nothing");
         let removed = clean(&folder, &state).expect("cleaned");
         assert!(removed.len() == 1 && removed[0].contains("1 processes"), "{removed:?}");
         assert!(!left.exists() && !server.wait().expect("it ended").success());
