@@ -4,7 +4,7 @@ use super::bucket::InBucket;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::level::open_vault;
-use std::os::unix::fs::MetadataExt;
+use crate::owner;
 use std::path::{Path, PathBuf};
 use vow_vault::Vault;
 use vow_vault::server::Config as Settings;
@@ -47,12 +47,7 @@ impl At {
             return bucket.vault();
         }
         let store = self.store()?;
-        let owner = std::fs::metadata(&store).map(|meta| meta.uid());
-        if let Some(owner) = owner.ok().filter(|owner| *owner != 0 && rustix::process::geteuid().is_root()) {
-            let text = format!("{} belongs to another user (number {owner})", store.display());
-            return Err(Failure::new(Exit::Usage, text)
-                .hint(format!("run the command as that user: sudo -u '#{owner}' vow vault …")));
-        }
+        owner::refuse_root(&store, "vow vault …")?;
         open_vault(&store, None)
     }
 
