@@ -4,6 +4,7 @@ use super::draw::{chip, maybe_ago, outcome, plain, severity, short, stamp};
 use super::forms::Posted;
 use super::grid::{DAYS, legend, strip};
 use super::guard::{Done, Page, Who};
+use super::sources::newest_copy;
 use super::{layout, tickets};
 use crate::audit::desk::{self, HostStep};
 use crate::auth::Right;
@@ -61,7 +62,7 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
                                 td data-label="State" { @if source.gone_secs.is_some() { (chip("idle", "no longer in the plan")) } @else { (severity(source.severity)) } }
                                 td data-label="Last run" { (outcome(source.last_outcome.as_deref().unwrap_or(""))) " " (maybe_ago(source.last_started_secs, now)) }
                                 td data-label="Next" { @match source.next_secs { Some(next) => (stamp(next)), None => span.none { "by hand" } } }
-                                td data-label="Newest copy" { @for level in &own { div { (plain(&level.name)) ": " (maybe_ago(level.received_secs, now)) } } }
+                                td data-label="Newest copy" { @for level in &own { div { (plain(&level.name)) ": " (newest_copy(level, now)) } } }
                                 td data-label="Proven" { (maybe_ago(own.iter().filter_map(|level| level.proven_secs).max(), now)) }
                             }
                         }

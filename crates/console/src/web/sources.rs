@@ -135,6 +135,14 @@ fn ladder(snapshot: &Snapshot, levels: &[Level], now: i64) -> Markup {
     }
 }
 
+/// The newest copy of a level. Of a vault that nobody watches there are no receipts: that is not the same as no copy.
+pub(super) fn newest_copy(level: &Level, now: i64) -> Markup {
+    match (level.received_secs, level.reported_received) {
+        (None, Some(true)) => html! { span.none { "no receipt was seen here" } },
+        (received_secs, _) => maybe_ago(received_secs, now),
+    }
+}
+
 fn levels_card(levels: &[Level], now: i64) -> Markup {
     html! {
         section.card {
@@ -147,7 +155,7 @@ fn levels_card(levels: &[Level], now: i64) -> Markup {
                         @for level in levels {
                             tr {
                                 td { (plain(&level.name)) @if !level.planned { " " (chip("idle", "not in the plan")) } }
-                                td data-label="Newest copy" { (maybe_ago(level.received_secs, now)) @if let Some(snapshot) = &level.snapshot { " " code { (short(snapshot)) } } }
+                                td data-label="Newest copy" { (newest_copy(level, now)) @if let Some(snapshot) = &level.snapshot { " " code { (short(snapshot)) } } }
                                 td data-label="The host says" {
                                     @match level.reported_received { Some(true) => (chip("good", "received")), Some(false) => (chip("bad", "not received")), None => span.none { "nothing" } }
                                     @if let Some(error) = &level.reported_error { div.soft { (plain(error)) } }
