@@ -90,7 +90,7 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
         fs::symlink_metadata(path).map_err(|e| {
             Failure::io("look at", path, e)
                 .during("a path to back up is not there")
-                .hint("correct --path; nothing was made")
+                .hint("correct the path; nothing was made")
         })?;
     }
     let text_paths = plan.paths.iter().map(|path| as_text(path)).collect::<Outcome<Vec<_>>>()?;
