@@ -228,7 +228,9 @@ fn the_page_on_operating_is_run() {
              number=$((n = ${n:-900} + 1)); n=$number
              echo \"$name:x:$number:$number::/var/lib/$name:/usr/sbin/nologin\" >>/etc/passwd; echo \"$name:x:$number:\" >>/etc/group
              install -d -m 700 -o $name -g $name /var/lib/$name
-         done\n";
+         done
+         # As runuser does, on a machine without PAM.
+         runuser() { account=$2; shift 3; setpriv --reuid=$account --regid=$account --init-groups \"$@\"; }\n";
     // Root is told who does what here, before it has done harm.
     let refused = "! vow vault init --dir /var/lib/vow-vault 2>/tmp/said; grep 'runuser -u vow-vault -- vow vault init' /tmp/said
          ! vow console init --dir /var/lib/vow-console 2>/tmp/said; grep 'runuser -u vow-console -- vow console init' /tmp/said\n";
@@ -244,7 +246,9 @@ fn the_page_on_operating_is_run() {
 fn the_ways_to_drill_are_run() {
     let page = include_str!("../../../../docs/drills.md");
     let first = page.split("\n| status").next().unwrap_or_default();
-    let before = "vow init --dir /etc/vow --path /etc --path /srv
+    // So many files that a twentieth of them is some.
+    let before = "for n in $(seq 400); do echo $n >/srv/www/$n.html; done
+         vow init --dir /etc/vow --path /etc --path /srv
          mv /etc/vow/recovery.agekey recovery.agekey
          export VOW_CONFIG=/etc/vow/vow.toml VOW_IDENTITY_FILE=$PWD/recovery.agekey
          sqlite3 /srv/orders.db 'CREATE TABLE orders (n); INSERT INTO orders VALUES (1), (2)'

@@ -61,7 +61,6 @@ fn a_vault_that_lets_a_host_read_is_found_out() {
         "list the packs of this host",
         "list what is kept",
         "read a manifest back",
-        "read a pack back",
         "read another host's receipts",
         "read the whole ledger",
     ];
