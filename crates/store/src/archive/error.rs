@@ -20,8 +20,10 @@ pub enum ArchiveError {
         id: ObjectId,
         /// The host in whose folder it lies.
         host: HostId,
-        /// When the vault received it.
+        /// When the vault received it; 0 when nobody can say.
         received: Nanos,
+        /// Its number on its host, as the vault's receipt has it.
+        sequence: Option<u64>,
         /// What is wrong with it.
         reason: String,
     },
