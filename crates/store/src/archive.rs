@@ -191,18 +191,18 @@ impl Archive {
 
     /// Reads and checks the manifest that a receipt is for.
     fn manifest(&self, host: &HostId, receipt: Receipt) -> Result<SnapshotInfo, ArchiveError> {
-        let (id, received, sequence) = (receipt.manifest, receipt.received, Some(receipt.sequence));
-        let manifest = self.signed(host, id, received, sequence)?;
+        let id = receipt.manifest;
+        let manifest = self.signed(host, id, Some(&receipt))?;
         if receipt.host_id() != *host || receipt.sequence != manifest.sequence {
             let reason = "its receipt is for another one".into();
-            return Err(ArchiveError::Manifest { id, host: *host, received, sequence, reason });
+            return Err(ArchiveError::Manifest { id, host: *host, receipt: Some(Box::new(receipt)), reason });
         }
         Ok(SnapshotInfo { id, manifest, receipt })
     }
 
     /// A manifest whose receipt cannot be read: position 0, and the host's own word for the time.
     fn unreceipted(&self, host: &HostId, id: ObjectId) -> Result<SnapshotInfo, ArchiveError> {
-        let manifest = self.signed(host, id, 0, None)?;
+        let manifest = self.signed(host, id, None)?;
         let receipt = Receipt {
             version: vow_base::manifest::VERSION,
             vault_key: [0; 32],
@@ -221,10 +221,10 @@ impl Archive {
         &self,
         host: &HostId,
         id: ObjectId,
-        received: Nanos,
-        sequence: Option<u64>,
+        receipt: Option<&Receipt>,
     ) -> Result<Manifest, ArchiveError> {
-        let wrong = |reason: String| ArchiveError::Manifest { id, host: *host, received, sequence, reason };
+        let receipt = || receipt.cloned().map(Box::new);
+        let wrong = |reason: String| ArchiveError::Manifest { id, host: *host, receipt: receipt(), reason };
         let stored = self.vault().get(host, Kind::Manifest, &id).map_err(ArchiveError::from);
         let stored = stored.map_err(|error| match error {
             gone if gone.is_gone() => gone,

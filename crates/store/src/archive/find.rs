@@ -4,6 +4,7 @@ use super::{ArchiveError, SnapshotInfo};
 use std::collections::BTreeMap;
 use vow_base::HostId;
 use vow_base::clock::Nanos;
+use vow_base::receipt::Receipt;
 
 /// The fewest digits of an id that are taken for one.
 const PREFIX_MIN: usize = 4;
@@ -88,18 +89,23 @@ fn newest(
     }
     // Counts of different hosts say nothing about each other.
     let found = last.into_values().max_by_key(|info| (info.receipt.received, info.receipt.position));
-    let newer = |found: &SnapshotInfo, host: &HostId, number: Option<u64>, received: Nanos| {
+    // Of one without a receipt nobody knows how old it is.
+    let newer = |host: &HostId, unread: &Receipt, found: &SnapshotInfo| {
         if found.receipt.host_id() == *host {
-            number.is_none_or(|number| number > found.manifest.sequence)
+            unread.sequence > found.manifest.sequence
         } else {
-            spec == "latest" && (number.is_none() || received >= found.receipt.received)
+            spec == "latest" && unread.received >= found.receipt.received
         }
     };
-    let hides = |error: &ArchiveError| match error {
-        ArchiveError::Manifest { host, received, sequence, .. } => {
-            in_time(*received) && found.as_ref().is_none_or(|found| newer(found, host, *sequence, *received))
+    let hides = |error: &ArchiveError| match (error, &found) {
+        (ArchiveError::Manifest { host, receipt: None, .. }, Some(found)) => {
+            spec == "latest" || found.receipt.host_id() == *host
         }
-        _ => found.is_none(),
+        (ArchiveError::Manifest { host, receipt: Some(unread), .. }, Some(found)) => {
+            in_time(unread.received) && newer(host, unread, found)
+        }
+        (ArchiveError::Manifest { receipt: Some(unread), .. }, None) => in_time(unread.received),
+        (_, found) => found.is_none(),
     };
     match (errors.into_iter().find(hides), found) {
         (Some(error), _) => Err(error),
