@@ -32,7 +32,7 @@ fn what_is_not_there_is_named_with_what_is() {
     host.open(["ls", "latest:/nonexistent"]).code(1).advises();
     host.open(["cat", "latest"]).code(2).advises();
     host.open(["cat", &host.at("latest", "sub")]).code(1).advises().says("a folder");
-    host.open(["cat", &host.at("latest", "link")]).code(1).says("symlink");
+    host.open(["cat", &host.at("latest", "link")]).code(1).says("symbolic link");
     host.open(["find", "a{"]).code(2).advises();
     host.open(["ls", "latest", "--vault", "nowhere"]).code(10).advises().says("local");
     host.open(["ls", "latest", "--vault", "/nonexistent"]).code(10).advises();
