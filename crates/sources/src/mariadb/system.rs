@@ -37,8 +37,63 @@ pub(crate) fn dump(
         (true, false) => {
             Err(MariaDbError::Dump(format!("users and roles: it ended well, but said: {}", one_line(&said))))
         }
-        (true, true) => Ok((out, Vec::new())),
+        (true, true) => Ok(match lost_roles(&String::from_utf8_lossy(&out), access, stop)? {
+            None => (out, Vec::new()),
+            Some(lost) => lost.put_into(out),
+        }),
     }
+}
+
+/// How the program begins to make roles, and how it ends with their grants: it works under a role of its own meanwhile.
+const ROLES_BEGIN: &str = "SET ROLE mariadb_dump_import_role;\n";
+const ROLES_END: &str = "SET ROLE NONE;\n";
+/// That role. A load that was cut short leaves it behind.
+const IMPORT_ROLE: &str = "mariadb_dump_import_role";
+
+/// Roles that nobody administers, because who made them is gone: the program grants them to users and does not make them, so that what it
+/// writes cannot be loaded.
+struct LostRoles {
+    names: Vec<String>,
+    grants: String,
+}
+
+/// Those of the server that this SQL lacks.
+fn lost_roles(sql: &str, access: &Access, stop: Stop<'_>) -> Result<Option<LostRoles>, MariaDbError> {
+    let look = |session: &mut Session| -> Result<LostRoles, MariaDbError> {
+        let mut lost = LostRoles { names: Vec::new(), grants: String::new() };
+        for role in names(session, stop)?.iter().filter(|name| name.role && !is_made(sql, &name.quoted())) {
+            lost.names.push(role.quoted());
+            for grant in definition(session, role, stop)?.into_iter().skip(1) {
+                lost.grants.push_str(&format!("{grant};\n"));
+            }
+        }
+        Ok(lost)
+    };
+    let lost = again_when_dropped(access, look, stop)?;
+    Ok((!lost.names.is_empty()).then_some(lost))
+}
+
+impl LostRoles {
+    /// The SQL with them, and what is wrong with it.
+    fn put_into(self, sql: Vec<u8>) -> (Vec<u8>, Vec<String>) {
+        let text = String::from_utf8_lossy(&sql);
+        let places = text.find(ROLES_BEGIN).zip(text.rfind(ROLES_END)).filter(|(begin, end)| begin < end);
+        let Some((begin, end)) = places else {
+            let names = self.names.join(", ");
+            let problem = format!("nobody administers the roles {names}, and this mariadb-dump leaves such out");
+            return (sql, vec![problem]);
+        };
+        let made: String =
+            self.names.iter().map(|name| format!("CREATE ROLE IF NOT EXISTS {name};\n")).collect();
+        let parts = [&text[..begin], &made, &text[begin..end], &self.grants, &text[end..]];
+        (parts.concat().into_bytes(), Vec::new())
+    }
+}
+
+/// Whether SQL of the program makes this role.
+fn is_made(sql: &str, quoted: &str) -> bool {
+    let made = format!("CREATE ROLE IF NOT EXISTS {quoted}");
+    sql.match_indices(&made).any(|(at, _)| sql[at + made.len()..].starts_with([' ', ';']))
 }
 
 /// Errors about an account that was dropped between its listing and the question about it.
@@ -64,14 +119,23 @@ fn dumped(access: &Access, stop: Stop<'_>) -> Result<(Vec<u8>, Ended), MariaDbEr
 
 /// Every user and role, whoever is dropped meanwhile.
 pub(crate) fn accounts_of(access: &Access, stop: Stop<'_>) -> Result<Vec<Account>, MariaDbError> {
+    again_when_dropped(access, |session| accounts(session, stop), stop)
+}
+
+/// Asks again as long as accounts are dropped under the questions.
+fn again_when_dropped<T>(
+    access: &Access,
+    mut ask: impl FnMut(&mut Session) -> Result<T, MariaDbError>,
+    stop: Stop<'_>,
+) -> Result<T, MariaDbError> {
     let mut attempts = 1;
     loop {
         // A refusal ends the session.
-        match accounts(&mut access.session(stop)?, stop) {
+        match ask(&mut access.session(stop)?) {
             Err(error) if attempts < ATTEMPTS && error.code().is_some_and(|code| DROPPED.contains(&code)) => {
                 attempts += 1;
             }
-            all => return all,
+            answer => return answer,
         }
     }
 }
@@ -133,7 +197,7 @@ fn names(session: &mut Session, stop: Stop<'_>) -> Result<Vec<Name>, MariaDbErro
     let name = |row: Vec<String>| {
         let [user, host, role] = <[String; 3]>::try_from(row).ok()?;
         let own = matches!(user.as_str(), "mariadb.sys" | "mysql.sys" | "mysql.session" | "mysql.infoschema");
-        Some(Name { user, host, role: role == "Y", own })
+        Some(Name { user, host, role: role == "Y", own }).filter(|name| name.user != IMPORT_ROLE)
     };
     Ok(rows.into_iter().filter_map(name).collect())
 }
@@ -213,6 +277,11 @@ pub(crate) fn fitted(sql: &str, existing: &[String]) -> Fitted {
     let mut out = Fitted::default();
     for statement in statements.all {
         let plain = statement.replace('`', "'");
+        if is_admin_of_new(&plain, existing) {
+            out.rest.push_str(&statement);
+            out.rest.push('\n');
+            continue;
+        }
         let touches = existing.iter().any(|account| {
             ["TO ", "FOR ", "ALTER USER "].iter().any(|word| {
                 plain.match_indices(&format!("{word}{account}")).any(|(at, found)| {
@@ -236,6 +305,15 @@ pub(crate) fn fitted(sql: &str, existing: &[String]) -> Fitted {
         }
     }
     out
+}
+
+/// Whether it lets somebody administer a role that is made here. Somebody who exists keeps all of that otherwise; but a role that nobody
+/// administers can be granted to nobody any more, and the next dump does not have it.
+fn is_admin_of_new(plain: &str, existing: &[String]) -> bool {
+    let grant = plain.split_once("GRANT ").map_or("", |(_, grant)| grant);
+    let Some((role, _)) = grant.split_once(" TO ") else { return false };
+    let is_role = role.len() > 2 && role.starts_with('\'') && role.ends_with('\'') && !role.contains(" ON ");
+    is_role && grant.contains(" WITH ADMIN OPTION") && !existing.iter().any(|account| account == role)
 }
 
 /// Whether it grants something on a single table or routine, which must be there then.
@@ -287,5 +365,36 @@ mod tests {
                 && out.rest.contains("`bob`@`%`")
         );
         assert!(!out.rest.contains("x;y"));
+    }
+
+    #[test]
+    fn a_new_role_keeps_who_administers_it() {
+        let sql = "/*M!100005 CREATE ROLE IF NOT EXISTS 'rr' WITH ADMIN mariadb_dump_import_role */;\n\
+            /*M!100005 GRANT 'rr' TO 'root'@'localhost' WITH ADMIN OPTION */;\nGRANT `old` TO `root`@`localhost` WITH ADMIN OPTION;\n\
+            GRANT `rr` TO `root`@`localhost`;\nGRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION;\n";
+        let out = fitted(sql, &["'root'@'localhost'".to_owned(), "'old'".to_owned()]);
+        assert_eq!(out.kept, 3);
+        assert!(out.rest.contains("GRANT 'rr' TO 'root'@'localhost' WITH ADMIN OPTION"), "{}", out.rest);
+        assert!(!out.rest.contains("old"), "{}", out.rest);
+    }
+
+    #[test]
+    fn a_role_that_the_program_leaves_out_is_put_in() {
+        let sql = "CREATE USER IF NOT EXISTS `a`@`b`;\nSET ROLE mariadb_dump_import_role;\nGRANT `rr` TO `a`@`b`;\nSET ROLE NONE;\n-- Dump completed\n";
+        let lost = || LostRoles { names: vec!["'rr'".into()], grants: "GRANT SELECT ON *.* TO `rr`;\n".into() };
+        let (whole, problems) = lost().put_into(sql.into());
+        let whole = String::from_utf8(whole).expect("text");
+        assert!(problems.is_empty());
+        let place = |text: &str| whole.find(text).expect(text);
+        assert!(place("CREATE ROLE IF NOT EXISTS 'rr';") < place("GRANT `rr` TO"));
+        assert!(place("GRANT SELECT ON *.* TO `rr`") < place("SET ROLE NONE"));
+        let (same, problems) = lost().put_into(b"-- Dump completed\n".to_vec());
+        assert_eq!((same.as_slice(), problems.len()), (&b"-- Dump completed\n"[..], 1));
+    }
+
+    #[test]
+    fn a_role_that_is_made_is_found() {
+        let sql = "/*M!100005 CREATE ROLE IF NOT EXISTS 'rr' WITH ADMIN x */;\n/*!80001 CREATE ROLE IF NOT EXISTS 'r2' */;\n";
+        assert!(is_made(sql, "'rr'") && is_made(sql, "'r2'") && !is_made(sql, "'r'"));
     }
 }

@@ -208,8 +208,8 @@ impl Job<'_, '_> {
         self.make_database(there, &aside)?;
         let remove = format!("DROP DATABASE IF EXISTS {}", quoted(&aside));
         self.sequences(there)?;
-        let loaded =
-            self.copy(&self.database, &self.table, &aside).and_then(|()| self.counted(there, &aside));
+        self.move_in_scratch(&aside)?;
+        let loaded = self.copy(&aside, &self.table, &aside).and_then(|()| self.counted(there, &aside));
         match loaded {
             Ok(true) => {}
             other => {
