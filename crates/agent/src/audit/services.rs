@@ -118,7 +118,8 @@ pub(super) fn server_place(host: &Host<'_>, path: &Path) -> Option<State> {
         let runs = here.iter().any(|server| server.found.running && !server.captured);
         return runs.then(|| unknown(host, kinds));
     }
-    let runs = of_kind().any(|server| server.found.running) || host.inventory.services.iter().any(is_listening);
+    let runs =
+        of_kind().any(|server| server.found.running) || host.inventory.services.iter().any(is_listening);
     let state = adapter(host, kinds);
     (runs || matches!(state, State::Covered { .. })).then_some(state)
 }

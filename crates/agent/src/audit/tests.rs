@@ -260,7 +260,11 @@ fn the_source_of_another_server_covers_no_folder_of_this_one() {
         Inventory { mounts: vec![mount("/", MountKind::Disk)], places: vec![place], ..Inventory::default() };
     let tree = ["/var", "/var/lib", "/var/lib/dpkg"];
     let plan = [("redis", "cache")];
-    let here = |running| Discovered { url: None, data: Some("/var/lib/dpkg/data".into()), ..server("redis", running) };
+    let here = |running| Discovered {
+        url: None,
+        data: Some("/var/lib/dpkg/data".into()),
+        ..server("redis", running)
+    };
     let other = || Discovered { data: Some("/srv/redis".into()), ..server("redis", true) };
     for running in [true, false] {
         let states = judge_with(&inventory, &[], &plan, &tree, &[other(), here(running)], &[]);

@@ -8,7 +8,7 @@ use crate::process::{Account, Launcher};
 use crate::secret::{PasswordFrom, PrivateFolder};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use zeroize::Zeroizing;

@@ -121,7 +121,12 @@ impl MariaDb {
     /// The source of these options. A run that fails because tables were changed asks for another; one that
     /// holds tells how many objects of each kind its truth has.
     pub fn new(options: MariaDbOptions, again: Again, told: Told) -> Self {
-        Self { options, shared: Arc::new(Shared::new(again, told)), learned: Arc::default(), stage: Stage::New }
+        Self {
+            options,
+            shared: Arc::new(Shared::new(again, told)),
+            learned: Arc::default(),
+            stage: Stage::New,
+        }
     }
 
     /// What is learned while it runs.

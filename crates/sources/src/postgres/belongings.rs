@@ -132,7 +132,8 @@ pub(super) fn lost_around(
         }
     }
     if !gone.is_empty() {
-        let more = if gone.len() > NAMED { format!(" and {} more", gone.len() - NAMED) } else { String::new() };
+        let more =
+            if gone.len() > NAMED { format!(" and {} more", gone.len() - NAMED) } else { String::new() };
         gone.truncate(NAMED);
         let gone = gone.join(", ");
         notes.push(format!(

@@ -220,7 +220,9 @@ impl Restorer<'_> {
     fn advised(&self, error: PostgresError) -> PostgresError {
         let text = error.to_string();
         match text.contains("role \"") && text.contains("does not exist") && !self.options.with_roles {
-            true => PostgresError::Refused(format!("{text}; --with-roles makes the roles that the snapshot has")),
+            true => {
+                PostgresError::Refused(format!("{text}; --with-roles makes the roles that the snapshot has"))
+            }
             false => error,
         }
     }

@@ -1,6 +1,8 @@
 //! One table back: through a scratch server, because only a whole database knows what belongs to a table. From there it is dumped
 //! with its indexes, keys, sequences, triggers and partitions, and loaded in one transaction.
 
+mod copy;
+
 use super::access::{Access, AccessOptions};
 use super::belongings;
 use super::error::PostgresError;
@@ -13,10 +15,9 @@ use super::sql::{identifier, literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::DatabaseTruth;
 use crate::adapter::{Ground, Request, Restored};
-use crate::process::{Input, Launcher, Running, ToolError};
+use crate::process::Launcher;
+use copy::{Target, copy};
 use serde::Deserialize;
-use std::io::{Read, Write};
-use std::process::Stdio;
 
 /// A scratch server with the roles of the snapshot.
 pub(crate) fn scratch(
@@ -99,7 +100,8 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), P
         (Some(name), _) => stored.database(name)?,
         (None, [only]) => only,
         (None, _) => {
-            let names: Vec<_> = stored.truth.databases.iter().map(|database| database.name.as_str()).collect();
+            let names: Vec<_> =
+                stored.truth.databases.iter().map(|database| database.name.as_str()).collect();
             return Err(PostgresError::Refused(format!(
                 "the snapshot has several databases: {}; say which with --database",
                 names.join(", ")
@@ -285,78 +287,6 @@ fn destination(
         .notes
         .push(format!("{name} is there already, so it was restored beside it in the schema {schema}"));
     Ok(schema)
-}
-
-/// Where a table goes.
-struct Target<'t> {
-    access: &'t Access,
-    database: &'t str,
-    prelude: &'t str,
-    postlude: &'t str,
-}
-
-/// Dumps the tables from the scratch server into one transaction of the target.
-fn copy(
-    scratch: &Access,
-    database: &str,
-    tree: &[Found],
-    target: &Target<'_>,
-    stop: Stop<'_>,
-) -> Result<(), PostgresError> {
-    let mut dump = scratch.command("pg_dump");
-    dump.args(["-Fp", "--no-password", "--strict-names"]);
-    for part in tree {
-        dump.arg("-t").arg(quoted_name(&part.schema, &part.name));
-    }
-    dump.arg("-d").arg(scratch.url.with_database(database).conninfo()).stdout(Stdio::piped());
-    let mut dump = scratch.launcher.start(dump)?;
-    let mut from = dump.stdout()?;
-    let mut load = target.access.command("psql");
-    load.args([
-        "-X",
-        "-q",
-        "-w",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-v",
-        "VERBOSITY=terse",
-        "--single-transaction",
-        "-d",
-    ]);
-    load.arg(target.access.url.with_database(target.database).conninfo());
-    load.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut running = target.access.launcher.start(load)?;
-    let input = running.input(stop)?;
-    let mut load = Load { running, input };
-    let mut buffer = vec![0; 256 << 10];
-    let mut written = load.input.write_all(target.prelude.as_bytes());
-    while written.is_ok() {
-        let read =
-            from.read(&mut buffer).map_err(|source| ToolError::Pipe { program: "pg_dump".into(), source })?;
-        if read == 0 {
-            break;
-        }
-        written = load.input.write_all(&buffer[..read]);
-    }
-    if stop() {
-        return Err(ToolError::Stopped.into());
-    }
-    if written.is_ok() {
-        // It must not commit before the dump is known to be whole.
-        dump.wait(stop)?.expect_success()?;
-        // When psql has ended already, its status says why.
-        let _ = load.input.write_all(target.postlude.as_bytes());
-    }
-    let Load { running, input } = load;
-    drop(input);
-    running.wait(stop)?.expect_success()?;
-    Ok(())
-}
-
-/// A `psql` that commits when its input ends. Let go of before, it is killed first, in the order of these fields, and the server rolls back.
-struct Load<'l> {
-    running: Running,
-    input: Input<'l>,
 }
 
 #[derive(Deserialize)]

@@ -111,7 +111,8 @@ mod tests {
         // Other tests of this process may have some as well.
         assert!(with_there(|there| there.contains(&second.path().to_owned())));
         std::mem::forget(second);
-        let left: Vec<_> = fs::read_dir(place.path()).expect("read").flatten().map(|entry| entry.path()).collect();
+        let left: Vec<_> =
+            fs::read_dir(place.path()).expect("read").flatten().map(|entry| entry.path()).collect();
         with_there(|there| there.retain(|path| !left.contains(path)));
         assert_eq!(left.len(), 1);
     }

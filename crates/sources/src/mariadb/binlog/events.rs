@@ -93,7 +93,10 @@ impl Reached {
 
     fn transaction(&mut self, server: u32, body: &[u8]) {
         let number = body.first_chunk::<8>().map(|number| u64::from_le_bytes(*number));
-        let domain = body.get(8..12).and_then(|rest| rest.first_chunk::<4>()).map(|domain| u32::from_le_bytes(*domain));
+        let domain = body
+            .get(8..12)
+            .and_then(|rest| rest.first_chunk::<4>())
+            .map(|domain| u32::from_le_bytes(*domain));
         if let (Some(number), Some(domain)) = (number, domain) {
             self.0.insert((domain, server), number);
         }
@@ -119,7 +122,7 @@ pub(super) fn ending(mut file: impl Read) -> Result<Ending, String> {
     let mut magic = [0; 4];
     file.read_exact(&mut magic).map_err(cut)?;
     if magic != MAGIC {
-        return Err("is no binary log: it does not begin as one (encrypted ones are not supported)".into());
+        return Err("is no binary log: it does not begin as one".into());
     }
     let mut ending = Ending { first_secs: 0, last_secs: 0, is_closed: false, reached: None };
     let mut any = false;
@@ -169,26 +172,36 @@ fn read_some(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// An event with this body, of a server whose number is 7.
+#[cfg(test)]
+pub(super) fn event(secs: u32, kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = secs.to_le_bytes().to_vec();
+    out.push(kind);
+    out.extend([7, 0, 0, 0]);
+    out.extend(((HEAD_BYTES + body.len()) as u32).to_le_bytes());
+    out.extend([0; 6]);
+    out.extend(body);
+    out
+}
+
+/// A file that the server has ended, or not.
+#[cfg(test)]
+pub(super) fn whole_file(is_closed: bool) -> Vec<u8> {
+    let end = if is_closed { event(300, ROTATE, b"next") } else { Vec::new() };
+    [MAGIC.to_vec(), event(100, 15, b"format"), end].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn event(secs: u32, kind: u8, body: &[u8]) -> Vec<u8> {
-        let mut out = secs.to_le_bytes().to_vec();
-        out.push(kind);
-        out.extend([7, 0, 0, 0]);
-        out.extend(((HEAD_BYTES + body.len()) as u32).to_le_bytes());
-        out.extend([0; 6]);
-        out.extend(body);
-        out
-    }
 
     #[test]
     fn a_file_is_walked_to_its_end() {
         let open =
             [MAGIC.to_vec(), event(100, 15, b"format"), event(300, 2, b"query"), event(200, 16, b"xid")]
                 .concat();
-        let whole = |last_secs, is_closed| Ok(Ending { first_secs: 100, last_secs, is_closed, reached: None });
+        let whole =
+            |last_secs, is_closed| Ok(Ending { first_secs: 100, last_secs, is_closed, reached: None });
         assert_eq!(ending(&open[..]), whole(300, false));
         let closed = [open.clone(), event(400, ROTATE, b"binlog.000002")].concat();
         assert_eq!(ending(&closed[..]), whole(400, true));
@@ -222,7 +235,8 @@ mod tests {
         let first = file(&[(0, 7, 5)], &[(0, 6), (1, 1), (0, 7)], Some(ROTATE));
         let (_, reached) = first.reached.clone().expect("a list");
         assert_eq!(reached.to_string(), "0-7-7,1-7-1");
-        let remembered = first.to_remember().and_then(|text| Ending::remembered(&text)).expect("it is closed");
+        let remembered =
+            first.to_remember().and_then(|text| Ending::remembered(&text)).expect("it is closed");
         assert!(remembered.is_followed_by(&file(&[(0, 7, 7), (1, 7, 1)], &[], None)));
         assert!(!remembered.is_followed_by(&file(&[(0, 7, 2)], &[], None)));
         assert!(Ending::remembered("0-7").is_none() && Ending::remembered("").is_some());

@@ -216,3 +216,40 @@ fn gap(spool: &Spool, before: &Memo, finished: &[LogName]) -> Option<String> {
     }
     missing(&last.with(last.number + 1), finished).map(|gap| format!("{gap}: {ADVICE}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::events::whole_file;
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_a_log_of_another_name_comes_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str, is_closed| {
+            fs::write(folder.path().join(name), whole_file(is_closed)).expect("written")
+        };
+        for (name, is_closed) in [("zz-old.000008", true), ("zz-old.000009", true), ("aa-new.000001", true)] {
+            put(name, is_closed);
+        }
+        // The one that still grows.
+        put("aa-new.000002", false);
+        let log = LogSpool { folder: folder.path().to_owned(), identifier: "s".into() };
+        let spool = Spool::new(log, "aa-new".into());
+        let sizes = BTreeMap::from([("aa-new.000001".to_owned(), whole_file(true).len() as u64)]);
+        let look = || {
+            let Inside { finished, broken } = spool.look(&sizes).expect("looked");
+            (
+                finished.iter().map(LogName::to_string).collect::<Vec<_>>(),
+                broken.map(|(name, _)| name.to_string()),
+            )
+        };
+        assert_eq!(look(), (vec!["zz-old.000008".into(), "zz-old.000009".into()], None));
+        fs::write(folder.path().join("captured"), "zz-old.000009").expect("written");
+        spool.forget().expect("forgotten");
+        assert_eq!(look(), (vec!["aa-new.000001".into()], None));
+        assert!(!folder.path().join("zz-old.000009").exists());
+        // What the server no longer has and did not end itself is not whole.
+        put("zz-old.000010", false);
+        assert_eq!(look(), (Vec::new(), Some("zz-old.000010".into())));
+    }
+}

@@ -194,7 +194,8 @@ mod tests {
     }
 
     fn seen(made: &str, rows: u64) -> Seen {
-        let tables = [table("old", "MyISAM", made), table("kept", "MyISAM", "1"), table("mem", "MEMORY", made)];
+        let tables =
+            [table("old", "MyISAM", made), table("kept", "MyISAM", "1"), table("mem", "MEMORY", made)];
         let key = |table: &Table| ("table".to_owned(), table.database.clone(), table.name.clone());
         let still = tables.iter().take(2).map(|table| {
             let rows = if table.name == "old" { rows } else { 3 };
@@ -217,7 +218,10 @@ mod tests {
         let same = Comparison { before: &before, after: &seen("1", 3) }.truth(None);
         assert_eq!((names(&same), same.restless.len()), (vec!["kept".into(), "old".into(), "mem".into()], 0));
         let more = Comparison { before: &before, after: &seen("1", 4) }.truth(None);
-        assert_eq!((names(&more), more.restless), (vec!["kept".into(), "mem".into()], vec!["d.old (MyISAM)".to_owned()]));
+        assert_eq!(
+            (names(&more), more.restless),
+            (vec!["kept".into(), "mem".into()], vec!["d.old (MyISAM)".to_owned()])
+        );
         // With the same rows as well.
         let anew = Comparison { before: &before, after: &seen("2", 3) }.truth(None);
         assert_eq!((names(&anew), anew.restless), (vec!["kept".into()], vec!["d.old (MyISAM)".to_owned()]));
