@@ -216,13 +216,14 @@ impl Restorer<'_> {
         Ok(objects.iter().all(|object| object.kind == "extension"))
     }
 
-    /// What to do about roles that the server lacks.
+    /// What to do about roles and tablespaces that the server lacks.
     fn advised(&self, error: PostgresError) -> PostgresError {
         let text = error.to_string();
-        match text.contains("role \"") && text.contains("does not exist") && !self.options.with_roles {
-            true => {
-                PostgresError::Refused(format!("{text}; --with-roles makes the roles that the snapshot has"))
-            }
+        let is_lacking = ["role \"", "Tablespace \""].iter().any(|word| text.contains(word));
+        match is_lacking && text.contains("does not exist") && !self.options.with_roles {
+            true => PostgresError::Refused(format!(
+                "{text}; --with-roles makes the roles and tablespaces that the snapshot has"
+            )),
             false => error,
         }
     }

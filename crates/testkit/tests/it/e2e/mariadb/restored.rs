@@ -227,15 +227,17 @@ fn a_second_dump_adds_little() {
     assert!(bytes > 20_000_000 && added < bytes / 20, "{added} of {bytes}");
 }
 
-/// A role whose administrator is gone is in no output of `mariadb-dump --system`, which grants it all the same.
+/// A role whose administrator is gone is in no output of `mariadb-dump --system`, which grants it all the same; and how it installs plugins no
+/// server understands.
 #[test]
-fn roles_come_back_whoever_administers_them() {
+fn roles_and_plugins_come_back() {
     let server = Server::start_with("log-bin=bin");
     server.sql(
         "",
         "create database shop; create table shop.t (a int); create role led; create role chief; create role alone with admin chief; \
          drop role chief; create user bob@localhost identified by 'bobs-password'; grant select on shop.* to alone, led; \
          grant led to bob@localhost; set default role led for bob@localhost; \
+         install soname 'auth_ed25519'; create user ed@localhost identified via ed25519 using password('x'); \
          insert into mysql.roles_mapping (host, user, role, admin_option) values ('localhost', 'bob', 'alone', 'N'); flush privileges",
     );
     let (host, _folder) = host_of(&server, "binlog = true");
@@ -246,11 +248,14 @@ fn roles_come_back_whoever_administers_them() {
     // As it was captured, and by way of a scratch server at a moment after that.
     for more in [&[][..], &["--time", "latest"]] {
         let other = Server::start();
-        let restore = [&["restore", "db@latest", "--into", &other.url(), "--json"][..], more].concat();
+        let url = other.url();
+        let restore = [&["restore", "db@latest", "--into", &url, "--json"][..], more].concat();
         let done = open(&host, &restore).expect(0).summary();
         assert_eq!(done["problems"], serde_json::json!([]), "{more:?}");
         let roles = "select group_concat(user order by user) from mysql.user where is_role = 'Y'";
         assert_eq!(other.sql("", roles), "alone,led", "{more:?}");
+        let plugin = "select plugin_status from information_schema.plugins where plugin_name = 'ed25519'";
+        assert_eq!(other.sql("", plugin), "ACTIVE", "{more:?}");
         for role in ["alone", "led"] {
             let grants = other.sql("", &format!("show grants for {role}"));
             assert!(grants.contains("`shop`.*"), "{more:?} {grants}");
