@@ -69,6 +69,19 @@ pub trait Adapter: Sync {
         Ok(None)
     }
 
+    /// Looks, before files of a snapshot are written, for what must not lie beside them. `place` says where a path of the snapshot would
+    /// be written, when it would be.
+    ///
+    /// # Errors
+    /// What is in the way.
+    fn check_place(
+        &self,
+        _snapshot: &Snapshot,
+        _place: &dyn Fn(&[u8]) -> Option<PathBuf>,
+    ) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
     /// Makes a whole snapshot whose files were restored into `root` ready for its program; gives what a person must know, or `None`
     /// when its files are all there is to it.
     ///
@@ -125,8 +138,8 @@ pub struct Tried {
 impl Tried {
     /// Looks for the problem that names the object and says these words.
     pub fn new(name: &'static str, object: String, words: &str, proof: &Proof) -> Self {
-        let right = proof.problems.iter().find(|text| text.contains(&object) && text.contains(words));
-        let said = right.or(proof.problems.first()).cloned();
+        let right = proof.differences().find(|text| text.contains(&object) && text.contains(words));
+        let said = right.or(proof.differences().next()).cloned();
         Self { name, object, noticed: right.is_some(), said }
     }
 }
@@ -398,6 +411,13 @@ impl Proof {
     /// Whether everything was compared and nothing was wrong.
     pub fn holds(&self) -> bool {
         self.problems.is_empty() && self.blocked.is_empty() && self.compared > 0
+    }
+
+    /// Everything that is not as it was; also what is among the notes because something of this machine, which blocks the proof, may be
+    /// why: it was noticed.
+    pub fn differences(&self) -> impl Iterator<Item = &String> {
+        let excused = (!self.blocked.is_empty()).then_some(&self.notes);
+        self.problems.iter().chain(excused.into_iter().flatten())
     }
 }
 

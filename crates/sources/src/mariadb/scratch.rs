@@ -10,10 +10,10 @@ use super::tools::{Flavour, Tools};
 use super::truth::ServerFacts;
 use super::url::Url;
 use crate::adapter::Ground;
-use crate::isolation;
-use crate::process::{Account, Launcher, Running, ToolError};
+use crate::isolation::{self, Throwaway};
+use crate::process::{Account, Launcher, ToolError};
 use crate::template::Template;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,6 @@ use tempfile::TempDir;
 
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(120);
-/// How long it may take to stop.
-const END: Duration = Duration::from_secs(20);
 
 /// The server's number for: it is shutting down.
 const SHUTTING_DOWN: u32 = 1053;
@@ -58,8 +56,7 @@ const SCRATCH_USER: &str = "vow_scratch";
 
 /// The server.
 pub struct Scratch {
-    running: Option<Running>,
-    folder: Option<TempDir>,
+    server: Throwaway,
     /// How to reach it.
     pub(crate) access: Access,
     /// What could not be arranged.
@@ -77,7 +74,8 @@ impl Scratch {
         let scratch = Preparation::new(ground.place, facts)?;
         isolation::check_space(ground.place, bytes).map_err(MariaDbError::Scratch)?;
         let taken = scratch.install(facts, ground, stop)?;
-        match (scratch.run(&like_source(facts), stop), taken) {
+        let settings = format!("{}{}", like_source(facts), pool(bytes));
+        match (scratch.run(&settings, stop), taken) {
             // It may be the template that is wrong: once more, without one.
             (Err(MariaDbError::Scratch(_)), Some(template)) => {
                 template.forget();
@@ -92,7 +90,7 @@ impl Scratch {
         let scratch = Preparation::new(place, &stored.facts)?;
         isolation::check_space(place, stored.stored_bytes()).map_err(MariaDbError::Scratch)?;
         physical::unpack(stored, &scratch.tools, &scratch.launcher, &scratch.data, stop)?;
-        scratch.open(&stored.facts, stop)
+        scratch.open(&stored.facts, stored.stored_bytes(), stop)
     }
 
     /// Starts one with a data directory that stays. `data` belongs to the account that servers run as.
@@ -106,7 +104,7 @@ impl Scratch {
         if !data.exists() {
             scratch.install(facts, Ground::at(place), stop)?;
         }
-        scratch.open(facts, stop)
+        scratch.open(facts, 0, stop)
     }
 
     /// Ends it as one ends a server whose data directory is wanted. Our account is gone then.
@@ -119,8 +117,7 @@ impl Scratch {
             Err(error) if error.code() == Some(SHUTTING_DOWN) => drop(session),
             Err(error) => return Err(error),
         }
-        let Some(running) = self.running.take() else { return Ok(()) };
-        let ended = running.wait(stop)?;
+        let Some(ended) = self.server.wait(stop)? else { return Ok(()) };
         ended
             .expect_success()
             .map_err(|error| MariaDbError::Scratch(format!("did not end well: {error}")))?;
@@ -136,19 +133,30 @@ fn like_source(facts: &ServerFacts) -> String {
     LIKE_SOURCE.iter().filter_map(line).collect()
 }
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            if let Some(pid) = i32::try_from(running.id()).ok().and_then(Pid::from_raw) {
-                // Nothing in it is worth keeping.
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            let _ = running.wait_at_most(END);
-        }
-        if let Some(folder) = self.folder.take() {
-            let _ = folder.close();
-        }
-    }
+/// The server's own default.
+const POOL_LEAST_BYTES: u64 = 128 << 20;
+/// No scratch server takes more.
+const POOL_MOST_BYTES: u64 = 1 << 30;
+/// And no more than this part of the machine's memory: others live there.
+const POOL_SHARE: u64 = 16;
+
+/// Memory for pages, by what is to be loaded: indexes that do not fit are written page by page, again and again.
+fn pool(bytes: u64) -> String {
+    // What cannot be read counts as a small machine.
+    let known = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    format!("innodb_buffer_pool_size={}\n", pool_bytes(bytes, memory_bytes(&known)))
+}
+
+fn memory_bytes(meminfo: &str) -> u64 {
+    let total = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB")?.trim().parse::<u64>().ok());
+    total.unwrap_or(0).saturating_mul(1024)
+}
+
+fn pool_bytes(bytes: u64, memory_bytes: u64) -> u64 {
+    let most = (memory_bytes / POOL_SHARE).min(POOL_MOST_BYTES);
+    bytes.saturating_mul(2).min(most).max(POOL_LEAST_BYTES)
 }
 
 /// A scratch server before it runs.
@@ -233,9 +241,9 @@ impl Preparation {
         Ok(None)
     }
 
-    /// Runs it with a data directory that has something in it.
-    fn open(self, facts: &ServerFacts, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
-        let settings = format!("{}{}", like_source(facts), physical::settings(&self.data)?);
+    /// Runs it with a data directory that has something in it, of about so many bytes.
+    fn open(self, facts: &ServerFacts, bytes: u64, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
+        let settings = format!("{}{}{}", like_source(facts), physical::settings(&self.data)?, pool(bytes));
         self.run(&settings, stop)
     }
 
@@ -266,17 +274,17 @@ impl Preparation {
         let server = self.tools.program("mariadbd")?;
         let (mut command, note) = isolation::isolated(&self.account, &self.launcher, &server);
         command.arg(format!("--defaults-file={}", file.display())).stdout(std::process::Stdio::null());
-        let mut running = self.launcher.start(command)?;
+        let mut server = Throwaway::new(self.launcher.start(command)?, self.folder, Signal::KILL);
         let url = Url::of_socket(&socket, Some(SCRATCH_USER));
         let access = Access::trusted(url, self.tools, self.launcher)?;
-        wait_until_ready(&mut running, &access, &socket, &log, stop)?;
+        wait_until_ready(&mut server, &access, &socket, &log, stop)?;
         let notes = note.map(str::to_owned).into_iter().collect();
-        Ok(Scratch { running: Some(running), folder: Some(self.folder), access, notes })
+        Ok(Scratch { server, access, notes })
     }
 }
 
 fn wait_until_ready(
-    running: &mut Running,
+    server: &mut Throwaway,
     access: &Access,
     socket: &Path,
     log: &Path,
@@ -287,7 +295,7 @@ fn wait_until_ready(
         if socket.exists() && access.session(stop).is_ok() {
             return Ok(());
         }
-        if running.has_ended() {
+        if server.has_ended() {
             let text = fs::read_to_string(log).unwrap_or_default();
             let errors: Vec<_> = text.lines().filter(|line| line.contains("[ERROR]")).take(3).collect();
             return Err(MariaDbError::Scratch(format!("ended while it was starting: {}", errors.join("; "))));
@@ -299,5 +307,24 @@ fn wait_until_ready(
             return Err(ToolError::Stopped.into());
         }
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_get_memory_by_what_is_loaded_and_by_what_there_is() {
+        let of = |megabytes: u64, machine_gigabytes: u64| {
+            pool_bytes(megabytes << 20, machine_gigabytes << 30) >> 20
+        };
+        assert_eq!(
+            [of(0, 64), of(10, 64), of(100, 64), of(300, 64), of(9000, 64)],
+            [128, 128, 200, 600, 1024]
+        );
+        assert_eq!([of(9000, 1), of(9000, 4), of(u64::MAX >> 20, 8)], [128, 256, 512]);
+        assert_eq!(memory_bytes("MemTotal:        2048 kB\nMemFree: 1 kB\n"), 2 << 20);
+        assert_eq!(memory_bytes("nothing"), 0);
     }
 }

@@ -3,7 +3,7 @@
 use super::SqliteError;
 use super::ask::Asked;
 use super::helper;
-use super::truth::{DatabaseTruth, FILES, TRUTH, TRUTH_FORMAT, Truth, VERSION};
+use super::truth::{DatabaseTruth, TRUTH, TRUTH_FORMAT, Truth, VERSION};
 use crate::adapter::{Proof, Stop};
 use crate::process::ToolError;
 use crate::question::Question;
@@ -53,12 +53,9 @@ pub(super) fn prove(
         let folder = tempfile::Builder::new().prefix("vow-sqlite-").tempdir_in(place);
         let folder = folder.map_err(SqliteError::io("make a private folder in", place))?;
         let file = folder.path().join("database");
-        let path = match &before.path_hex {
-            Some(digits) => stored::unhex(digits).ok_or_else(|| bad(before))?,
-            None => before.path.as_bytes().to_vec(),
-        };
+        let path = before.stored_path().ok_or_else(|| bad(before))?;
         let began = Instant::now();
-        proof.bytes += stored::write_to(snapshot, &[FILES.as_bytes(), &path].concat(), &file, stop)?;
+        proof.bytes += stored::write_to(snapshot, &path, &file, stop)?;
         proof.restore_secs += began.elapsed().as_secs_f64();
         let launcher = helper::limited()?;
         let given = launcher.give(&file).and_then(|()| launcher.give(folder.path()));
@@ -155,19 +152,22 @@ fn compare(proof: &mut Proof, before: &DatabaseTruth, now: &DatabaseTruth) {
         format!("{} rows violate foreign keys, and {} did", violations.0, violations.1),
     );
     for object in &before.objects {
-        same(
-            now.objects.contains(object),
-            format!("{} {} is missing or another one", object.kind, object.name),
-        );
+        let is_there = now.objects.iter().any(|now| (&now.kind, &now.name) == (&object.kind, &object.name));
+        let how = if is_there { "came back with another definition" } else { "did not come back" };
+        same(now.objects.contains(object), format!("{} {} {how}", object.kind, object.name));
     }
     same(now.objects.len() == before.objects.len(), "it has objects that were not there".into());
     for table in &before.tables {
-        let found = now.tables.iter().find(|other| other.name == table.name);
-        let has = found.map_or("nothing".into(), |found| format!("{} rows", found.rows));
-        same(
-            found == Some(table),
-            format!("table {} has {has}, and had {} rows, or their content differs", table.name, table.rows),
-        );
+        let (name, rows) = (&table.name, table.rows);
+        let found = now.tables.iter().find(|other| other.name == *name);
+        let how = match found {
+            None => format!("table {name} has no rows to count any more, and had {rows}"),
+            Some(found) if found.rows != rows => {
+                format!("table {name} has {} rows and had {rows}", found.rows)
+            }
+            Some(_) => format!("table {name} has the same number of rows and other content"),
+        };
+        same(found == Some(table), how);
     }
     if before.foreign_key_violations > 0 {
         proof.notes.push(format!(
