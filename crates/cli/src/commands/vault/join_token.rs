@@ -77,8 +77,12 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         "message_type": "join_token", "token": &**token.text(), "right": right.to_string(), "term_secs": secs,
     }));
     cx.ui.line(&token.text());
+    let there = match right {
+        Right::Console => "on the console's machine: vow console vault add NAME TOKEN",
+        _ => "there: vow vault join TOKEN",
+    };
     cx.ui.note(&format!(
-        "it is shown once, and lets one key join as {} within {}; there: vow vault join TOKEN",
+        "it is shown once, and lets one key join as {} within {}; {there}",
         right.role().word(),
         span(args.term.0)
     ));
