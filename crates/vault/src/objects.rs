@@ -82,12 +82,15 @@ impl Inner {
     ) -> Result<Vec<Vec<u8>>, VaultError> {
         if !self.storage.has_folders() {
             let names: Vec<_> = ids.iter().map(|id| tree::object(host, kind, id)).collect();
-            if let Ok(all) = self.storage.reads(&names, kind.limit_bytes())
-                && all.iter().zip(ids).all(|(bytes, id)| ObjectId::of(bytes) == *id)
-            {
-                return Ok(all);
+            match self.storage.reads(&names, kind.limit_bytes()) {
+                Ok(all) if all.iter().zip(ids).all(|(bytes, id)| ObjectId::of(bytes) == *id) => {
+                    return Ok(all);
+                }
+                // One of them is not right: which one, and what is wrong with it?
+                Ok(_) => {}
+                Err(error) if error.is_absent() || error.source.kind() == ErrorKind::FileTooLarge => {}
+                Err(error) => return Err(error.into()),
             }
-            // One of them is not right: which one, and what is wrong with it?
         }
         ids.iter().map(|id| self.get(host, kind, id)).collect()
     }
