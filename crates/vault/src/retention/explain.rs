@@ -4,6 +4,7 @@ use super::plan::{Decision, Plan};
 use super::reason::{Expire, Keep};
 use super::slots::stamp;
 use super::snapshot::Snapshot;
+use crate::words::plural;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write;
@@ -207,7 +208,7 @@ fn expiring(reasons: &[Expire]) -> Vec<String> {
     let (mut parts, mut past) = (Vec::new(), Vec::new());
     for reason in reasons {
         match reason {
-            Expire::PastSlot(period, count) => past.push(format!("{count} {}s", period.word())),
+            Expire::PastSlot(period, count) => past.push(plural(u64::from(*count), period.word())),
             other => parts.push(other.to_string()),
         }
     }
