@@ -125,8 +125,8 @@ pub struct Tried {
 impl Tried {
     /// Looks for the problem that names the object and says these words.
     pub fn new(name: &'static str, object: String, words: &str, proof: &Proof) -> Self {
-        let right = proof.problems.iter().find(|text| text.contains(&object) && text.contains(words));
-        let said = right.or(proof.problems.first()).cloned();
+        let right = proof.differences().find(|text| text.contains(&object) && text.contains(words));
+        let said = right.or(proof.differences().next()).cloned();
         Self { name, object, noticed: right.is_some(), said }
     }
 }
@@ -398,6 +398,13 @@ impl Proof {
     /// Whether everything was compared and nothing was wrong.
     pub fn holds(&self) -> bool {
         self.problems.is_empty() && self.blocked.is_empty() && self.compared > 0
+    }
+
+    /// Everything that is not as it was; also what is among the notes because something of this machine, which blocks the proof, may be
+    /// why: it was noticed.
+    pub fn differences(&self) -> impl Iterator<Item = &String> {
+        let excused = (!self.blocked.is_empty()).then_some(&self.notes);
+        self.problems.iter().chain(excused.into_iter().flatten())
     }
 }
 

@@ -1,14 +1,17 @@
 //! What scratch servers of every kind need: room, an account that may be used, and no network to reach anybody by.
 
+mod sockets;
+
 use crate::adapter::Stop;
 use crate::process::{Account, Launcher};
 use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+const UNSHARE: &str = "/usr/bin/unshare";
 /// Twice the data's size is wanted free: indexes are built by sorting.
 const SPACE_FACTOR: u64 = 2;
 /// And this much for the server itself.
@@ -108,33 +111,69 @@ pub(crate) fn account(names: &[&str]) -> Result<Account, String> {
     })
 }
 
-/// A command that runs as this account in a network of its own, where that can be had: foreign tables and the like then reach nobody.
-/// Gives a note where it cannot.
+/// What a scratch server may still reach, where it cannot be kept from it.
+const ITS_NETWORK: &str =
+    "the scratch server shares this machine's network and sockets: unshare does not work here";
+const ITS_SOCKETS: &str =
+    "the scratch server could reach sockets of other servers of this machine: they cannot be hidden here";
+
+/// A command that runs as this account where it reaches nobody: in a network of its own, with the sockets of other programs hidden. What
+/// came out of a snapshot (foreign tables, functions) may want to talk to the very server that it was captured from. Gives a note where
+/// that cannot be had.
 ///
-/// Root makes that network itself; under a service manager that took the right to do so away, the account makes it, in a user name space.
+/// Root makes these name spaces itself; under a service manager that took the right to do so away, the account makes them, in a user name
+/// space.
 pub(crate) fn isolated(
     account: &Account,
     launcher: &Launcher,
     server: &Path,
 ) -> (Command, Option<&'static str>) {
     let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
-    let by_root = ["--net", "--setgid", &gid, "--setuid", &uid, "--"];
-    let by_account = ["--user", "--map-current-user", "--net", "--"];
-    let mut ways: Vec<(Launcher, &[&str])> = vec![(launcher.clone(), &by_account)];
-    if rustix::process::geteuid().is_root() {
-        ways.insert(0, (Launcher::default(), &by_root));
-    }
-    for (starter, options) in ways {
-        let unshare = Path::new("/usr/bin/unshare");
-        let mut probe = starter.command(unshare);
-        probe.args(options).arg("/bin/true");
-        let works = starter.output(probe, 1 << 16, &|| false).is_ok_and(|(_, ended)| ended.status.success());
-        if works {
-            let mut command = starter.command(unshare);
-            command.args(options).arg(server).env("HOME", &account.home);
+    let (map_user, map_group) = (format!("--map-user={uid}"), format!("--map-group={gid}"));
+    let as_account = ["--setgid", &gid, "--setuid", &uid, "--"];
+    let (root, is_root) = (Launcher::default(), rustix::process::geteuid().is_root());
+    let hiding: [(&Launcher, &[&str], &[&str]); 2] = [
+        (&root, &["--net", "--mount", "--"], &as_account),
+        (
+            launcher,
+            &["--user", "--map-root-user", "--net", "--mount", "--"],
+            &["--user", &map_user, &map_group, "--"],
+        ),
+    ];
+    let sockets = sockets::all();
+    for (starter, alone, again) in hiding.into_iter().skip(usize::from(!is_root)) {
+        let command = |sockets: Vec<&Path>| {
+            let mut command = starter.command(Path::new(UNSHARE));
+            command.args(alone).args(["/bin/sh", "-c", sockets::HIDE, "sh"]);
+            command.arg(sockets.len().to_string()).args(sockets).arg(UNSHARE).args(again);
+            command
+        };
+        // Whether one can be hidden shows whether any can.
+        if works(starter, command(sockets.iter().take(1).map(PathBuf::as_path).collect())) {
+            let mut command = command(sockets.iter().map(PathBuf::as_path).collect());
+            command.arg(server).env("HOME", &account.home);
             return (command, None);
         }
     }
-    let note = "the scratch server shares this machine's network: unshare does not work here";
-    (launcher.command(server), Some(note))
+    let by_root = ["--net", "--setgid", &gid, "--setuid", &uid, "--"];
+    let by_account = ["--user", "--map-current-user", "--net", "--"];
+    let ways: [(&Launcher, &[&str]); 2] = [(&root, &by_root), (launcher, &by_account)];
+    for (starter, options) in ways.into_iter().skip(usize::from(!is_root)) {
+        let command = || {
+            let mut command = starter.command(Path::new(UNSHARE));
+            command.args(options);
+            command
+        };
+        if works(starter, command()) {
+            let mut command = command();
+            command.arg(server).env("HOME", &account.home);
+            return (command, Some(ITS_SOCKETS));
+        }
+    }
+    (launcher.command(server), Some(ITS_NETWORK))
+}
+
+fn works(starter: &Launcher, mut command: Command) -> bool {
+    command.arg("/bin/true");
+    starter.output(command, 1 << 16, &|| false).is_ok_and(|(_, ended)| ended.status.success())
 }

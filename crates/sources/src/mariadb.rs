@@ -36,6 +36,7 @@ mod tools;
 mod truth;
 mod url;
 mod verdict;
+mod versions;
 
 pub use access::{Access, AccessOptions};
 pub use adapter::Adapter;

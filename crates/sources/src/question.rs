@@ -112,9 +112,11 @@ impl Proof {
         match answer {
             Answer::Rows(rows) => match question.judge(rows) {
                 Ok(()) => self.compared += 1,
-                Err(why) => self.problems.push(format!("{database}: {question} {why}")),
+                Err(why) => self.problems.push(format!("expected: {database}: {question} {why}")),
             },
-            Answer::Refused(said) => self.problems.push(format!("{database}: {question} failed: {said}")),
+            Answer::Refused(said) => {
+                self.problems.push(format!("expected: {database}: {question} failed: {said}"))
+            }
             Answer::Late => self.blocked.push(format!(
                 "{database}: {question} took more than {} s and was cut off",
                 ANSWER_WITHIN.as_secs()
@@ -126,8 +128,9 @@ impl Proof {
     pub fn unasked(&mut self, question: &Question, why: &NoDatabase) {
         match why {
             NoDatabase::Absent(name) => {
-                self.problems
-                    .push(format!("{question} is for the database {name:?}, which is not in the snapshot"));
+                self.problems.push(format!(
+                    "expected: {question} is for the database {name:?}, which is not in the snapshot"
+                ));
             }
             NoDatabase::Unsaid(count) => self.blocked.push(format!(
                 "{question} names no database, and the snapshot has {count}: say which in the plan"

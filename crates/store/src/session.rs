@@ -162,6 +162,11 @@ impl Identities {
         &self.fingerprints
     }
 
+    /// Whether [`Self::fingerprints`] are those of all of them.
+    pub fn are_all_known(&self) -> bool {
+        self.fingerprints.len() == self.keys.len()
+    }
+
     /// Opens a key blob.
     pub fn unwrap(&self, blob: &[u8]) -> Result<SessionKey, SessionError> {
         let damaged = |e: &dyn std::fmt::Display| SessionError::Blob(e.to_string());

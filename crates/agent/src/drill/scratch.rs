@@ -38,7 +38,7 @@ fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ScratchErr
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
-    record: PathBuf,
+    record: Option<PathBuf>,
 }
 
 impl Place {
@@ -47,20 +47,29 @@ impl Place {
     /// # Errors
     /// The folder cannot be written.
     pub fn create(folder: &Path, state: &Path) -> Result<Self, ScratchError> {
+        Self::make(folder, Some(state))
+    }
+
+    /// Makes one without a record: only who drills in the same folder finds it, by its name.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn unrecorded(folder: &Path) -> Result<Self, ScratchError> {
+        Self::make(folder, None)
+    }
+
+    fn make(folder: &Path, state: Option<&Path>) -> Result<Self, ScratchError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let owner = Owner::own().map_err(at("look at", Path::new("/proc/self/stat")))?;
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", owner.text());
         let path = folder.join(&name);
-        let records = state.join(RECORDS);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&records).map_err(at("create", &records))?;
-        let record = records.join(&name);
         // The record comes first: a folder without one would only be found by its name.
-        fs::write(&record, path.as_os_str().as_encoded_bytes()).map_err(at("write", &record))?;
+        let record = state.map(|state| write_record(&state.join(RECORDS), &name, &path)).transpose()?;
         // Servers that refuse root run as another account, which has to get to its own folder below.
         let made = fs::DirBuilder::new().mode(0o711).create(&path);
         if let Err(error) = made {
-            let _ = fs::remove_file(&record);
+            let _ = record.map(fs::remove_file);
             return Err(at("create", &path)(error));
         }
         let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o711));
@@ -76,19 +85,27 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // What cannot be removed now is removed by the next drill, which finds the record.
-        if remove(&self.path).is_ok() {
-            let _ = fs::remove_file(&self.record);
+        if let (Ok(_), Some(record)) = (remove(&self.path), &self.record) {
+            let _ = fs::remove_file(record);
         }
     }
 }
 
-/// Removes what drills that are gone left in `folder`, and in the folders that `state` has a record of. Says what was removed.
+fn write_record(records: &Path, name: &str, path: &Path) -> Result<PathBuf, ScratchError> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(records).map_err(at("create", records))?;
+    let record = records.join(name);
+    fs::write(&record, path.as_os_str().as_encoded_bytes()).map_err(at("write", &record))?;
+    Ok(record)
+}
+
+/// Removes what drills that are gone left in `folder`, and in the folders that `state` has a record of, where there is one. Says what was
+/// removed.
 ///
 /// # Errors
 /// Something is left that cannot be removed.
-pub fn clean(folder: &Path, state: &Path) -> Result<Vec<String>, ScratchError> {
+pub fn clean(folder: &Path, state: Option<&Path>) -> Result<Vec<String>, ScratchError> {
     let mut found: Vec<(PathBuf, Option<PathBuf>)> = Vec::new();
-    for record in left_in(&state.join(RECORDS))? {
+    for record in state.map_or(Ok(Vec::new()), |state| left_in(&state.join(RECORDS)))? {
         use std::os::unix::ffi::OsStrExt;
         // Another drill may clean up at the same time.
         if let Some(bytes) = unless_gone(fs::read(&record)).map_err(at("read", &record))? {
@@ -105,7 +122,11 @@ pub fn clean(folder: &Path, state: &Path) -> Result<Vec<String>, ScratchError> {
         // Of a drill that was killed before it had written its record, there is no place either.
         if is_ours(&path) && path.exists() {
             let killed = remove(&path)?;
-            let with = if killed > 0 { format!(" and {killed} processes in it") } else { String::new() };
+            let with = match killed {
+                0 => String::new(),
+                1 => " and a process in it".to_owned(),
+                more => format!(" and {more} processes in it"),
+            };
             removed.push(format!("{}{with}", path.display()));
         }
         if let Some(record) = record {
@@ -265,10 +286,15 @@ mod tests {
         fs::create_dir(&folder).expect("made");
         let place = Place::create(&folder, &state).expect("a place");
         fs::write(place.path().join("x"), "y").expect("written");
-        assert!(clean(&folder, &state).expect("cleaned").is_empty(), "its owner lives");
+        assert!(clean(&folder, Some(&state)).expect("cleaned").is_empty(), "its owner lives");
         let path = place.path().to_owned();
         drop(place);
         assert!(!path.exists() && fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
+        let place = Place::unrecorded(&folder).expect("a place");
+        let path = place.path().to_owned();
+        assert!(path.exists() && fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
+        drop(place);
+        assert!(!path.exists());
 
         // One whose maker is gone, elsewhere, with a process that works in it.
         let elsewhere = temp.path().join("elsewhere");
@@ -280,10 +306,10 @@ mod tests {
         fs::write(state.join(RECORDS).join(&name), left.as_os_str().as_encoded_bytes()).expect("written");
         let mut server =
             Command::new("sleep").arg("600").current_dir(left.join("data")).spawn().expect("it starts");
-        let removed = clean(&folder, &state).expect("cleaned");
-        assert!(removed.len() == 1 && removed[0].contains("1 processes"), "{removed:?}");
+        let removed = clean(&folder, Some(&state)).expect("cleaned");
+        assert!(removed.len() == 1 && removed[0].contains("and a process in it"), "{removed:?}");
         assert!(!left.exists() && !server.wait().expect("it ended").success());
-        assert!(clean(&folder, &state).expect("cleaned").is_empty());
+        assert!(clean(&folder, Some(&state)).expect("cleaned").is_empty());
         assert!(fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
     }
 
@@ -300,7 +326,7 @@ mod tests {
         let theirs = folder.join(format!("{PREFIX}{}-1", dead.text()));
         fs::create_dir(&theirs).expect("made");
         let given = std::os::unix::fs::chown(&theirs, Some(65_534), Some(65_534)).is_ok();
-        let removed = clean(&folder, &state).expect("cleaned");
+        let removed = clean(&folder, Some(&state)).expect("cleaned");
         assert_eq!(
             (removed.len(), theirs.exists()),
             (usize::from(!given), given),
@@ -324,7 +350,7 @@ mod tests {
         }
         std::thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(|| clean(&folder, &state).expect("cleaned"));
+                scope.spawn(|| clean(&folder, Some(&state)).expect("cleaned"));
             }
         });
         assert!(fs::read_dir(&folder).expect("listed").next().is_none());

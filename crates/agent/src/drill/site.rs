@@ -222,17 +222,19 @@ fn ask(
         let changed = shot.changed.filter(|share| (0.0..=1.0).contains(share));
         let sha256 = keep(&shot.file, &work, &kept(state, snapshot, &shot.start))?;
         looked.screenshots.push(Screenshot { start: shot.start.clone(), sha256, changed });
-        compare(site, &shot.start, changed, looked);
+        compare(site, &shot.start, changed, &kept(state, snapshot, &shot.start), looked);
     }
     Ok(())
 }
 
 /// What a change means.
-fn compare(site: &Site, start: &str, changed: Option<f64>, looked: &mut Looked) {
+fn compare(site: &Site, start: &str, changed: Option<f64>, picture: &Path, looked: &mut Looked) {
     let Some(percent) = changed.map(|share| share * 100.0) else { return };
     let most = site.changed_at_most_percent.unwrap_or(CHANGED_PERCENT);
     let text = format!(
-        "site: {percent:.1} % of the picture of {start} changed since the last drill ({most} % are usual)"
+        "site: {percent:.1} % of the picture of {start} changed since the last drill ({most} % are usual): look at {} and {}",
+        picture.with_extension("before.png").display(),
+        picture.display()
     );
     if percent <= f64::from(most) {
         return;

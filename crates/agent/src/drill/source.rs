@@ -24,6 +24,8 @@ const FILES: &str = "files";
 /// What a full disk says, by the system, by etcd, by SQLite and by MariaDB.
 const DISK_FULL: [&str; 4] =
     ["No space left on device", "no space left on device", "database or disk is full", "ERROR 1114"];
+/// How problems begin that are of the plan's expectations and of its site.
+const UNEXPECTED: [&str; 2] = ["expected: ", "site: "];
 /// Empty servers that were initialised before, in the drill's own folder.
 const TEMPLATES: &str = "templates";
 
@@ -248,6 +250,11 @@ impl Drilled {
         }
     }
 
+    /// Whether nothing is wrong but that it is not what the plan expects: it is as it was captured.
+    pub fn is_only_unexpected(&self) -> bool {
+        self.problems.iter().all(|text| UNEXPECTED.iter().any(|word| text.starts_with(word)))
+    }
+
     /// The drill was shown damage: what it did not notice makes it a broken one.
     pub fn tested(&mut self, tried: &[Tried]) {
         let missed: Vec<_> = tried.iter().filter(|one| !one.noticed).collect();
@@ -418,7 +425,7 @@ impl Drilled {
     /// The plan wants it back sooner than this drill says that it would be.
     fn compare_with_target(&mut self) {
         let Some(target) = self.report.restore_target_secs.map(|secs| secs as f64) else { return };
-        if self.report.compared > 0 && self.whole_restore_secs > target {
+        if self.report.compared > 0 && self.report.blocked.is_empty() && self.whole_restore_secs > target {
             self.notes.push(format!(
                 "restoring all of it takes about {:.0} s by this drill, and the plan wants it within {target:.0} s",
                 self.whole_restore_secs

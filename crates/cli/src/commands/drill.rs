@@ -2,6 +2,7 @@
 
 mod bare;
 mod due;
+mod history;
 mod ledger;
 mod report;
 mod targets;
@@ -12,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::identity::Identity;
-use crate::reading::{Need, ReadArgs, Reading};
+use crate::reading::{Need, Place, ReadArgs, Reading};
 use crate::ui::{Task, plural};
 pub(crate) use report::Proven;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,9 @@ pub(crate) struct Args {
     /// Test the drill as well: show it damaged copies of what it has proven, each of which it must fail for the right reason
     #[arg(long)]
     sabotage: bool,
+    /// Drill nothing: list what was drilled here, with the times to restore; of these sources and this level, when they are named
+    #[arg(long, conflicts_with_all = ["due", "bare", "sabotage", "sample", "vault"])]
+    history: bool,
     /// Folder in which a scratch server may be made [default: $TMPDIR or /var/tmp]
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -84,16 +88,21 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     if args.bare {
         return bare::run(cx, args);
     }
+    if args.history {
+        return history::run(cx, args);
+    }
     let read = ReadArgs { vault: args.read.vault.clone().or(args.level.clone()), ..args.read.clone() };
     let reading = Reading::open(cx, &read, Need::Identity)?;
     let mut drills =
         Drills::open(cx, reading.config.as_ref(), args.state.as_deref(), args.scratch.as_deref())?;
     let targets = targets(cx, &reading, &args.names)?;
     if args.due {
+        // What nobody can open any more is a finding of the night.
         let done = due::run(cx, args, &reading, &mut drills, &targets);
         telling::send(cx, &reading);
         return done;
     }
+    refuse_other_identity(&reading, &targets)?;
     let sample = args.sample.unwrap_or(Sample::Everything);
     let depth = Depth { sample, sabotage: args.sabotage, threads: args.threads };
     let proofs = drills.all(&reading, &targets, &depth);
@@ -130,6 +139,25 @@ pub(crate) fn of_plan(
     Ok(proofs)
 }
 
+/// A person who gives the wrong key has learned nothing about the snapshots, and no proof says otherwise.
+fn refuse_other_identity(reading: &Reading, targets: &[Target<'_>]) -> Outcome<()> {
+    let found: Vec<_> = targets.iter().filter_map(|target| target.found.as_ref().ok()).collect();
+    let Some(identity) = reading.identity.as_ref().filter(|identity| identity.keys.are_all_known()) else {
+        return Ok(());
+    };
+    let own = identity.keys.fingerprints();
+    let is_for_others = |found: &&(&Place, SnapshotInfo)| source::recipient(&found.1, own).is_empty();
+    if found.is_empty() || !found.iter().all(is_for_others) {
+        return Ok(());
+    }
+    Err(Failure::wrong_identity().during(match found.len() {
+        1 => "nothing was drilled: the snapshot is sealed to other recipients".to_owned(),
+        count => {
+            format!("nothing was drilled: all of these {count} snapshots are sealed to other recipients")
+        }
+    }))
+}
+
 fn bytes(text: &str) -> Result<u64, BadAmount> {
     text.parse().map(|Bytes(bytes)| bytes)
 }
@@ -163,16 +191,12 @@ impl<'c> Drills<'c> {
         state: Option<&Path>,
         scratch: Option<&Path>,
     ) -> Outcome<Self> {
-        let state = match (state, config) {
-            (Some(state), _) => std::path::absolute(state).map_err(|e| Failure::io("find", state, e))?,
-            (None, Some(config)) => config.state.join("drill"),
-            (None, None) => default_state()?,
-        };
+        let state = state_folder(config, state)?;
         let scratch = match scratch {
             Some(folder) => std::path::absolute(folder).map_err(|e| Failure::io("find", folder, e))?,
             None => variable("TMPDIR").unwrap_or_else(|| PathBuf::from("/var/tmp")),
         };
-        for left in scratch::clean(&scratch, &state)? {
+        for left in scratch::clean(&scratch, Some(&state))? {
             cx.ui.note(&format!("removed what a drill that was killed had left: {left}"));
         }
         let proofs = Proofs::open(&state)?;
@@ -278,6 +302,9 @@ impl<'c> Drills<'c> {
                 (drilled, Vec::new())
             }
         };
+        if depth.sabotage && tried.is_empty() {
+            drilled.notes.push("it was not shown any damage: only what is proven is".into());
+        }
         drilled.report.restore_target_secs = plan.and_then(|plan| plan.drill.restore_target_secs);
         drilled.report.drill_within_secs = plan.and_then(|plan| plan.drill.within_secs);
         let unchecked = unchecked.files.load(Ordering::Relaxed);
@@ -354,6 +381,15 @@ pub(crate) fn site() -> Outcome<Exit> {
     vow_agent::drill::site::inner::run()
         .map_err(|error| Failure::failed("the site cannot be served").because(&error))?;
     Ok(Exit::Done)
+}
+
+/// The drill's own folder.
+fn state_folder(config: Option<&Config>, named: Option<&Path>) -> Outcome<PathBuf> {
+    match (named, config) {
+        (Some(state), _) => std::path::absolute(state).map_err(|e| Failure::io("find", state, e)),
+        (None, Some(config)) => Ok(config.state.join("drill")),
+        (None, None) => default_state(),
+    }
 }
 
 /// Without a plan: where programs of this account keep what they remember.

@@ -11,7 +11,6 @@ use super::question::ask;
 use super::reading::Statement;
 use super::scratch::Scratch;
 use super::script::{Kind, Script, Sink, Unit};
-use super::server::numbers;
 use super::session::{Session, Stop};
 use super::sql::quoted_name;
 use super::stored::{Filter, Stored};
@@ -19,6 +18,7 @@ use super::system;
 use super::table::{load_scratch, scratch};
 use super::truth::{Method, TableTruth, Truth};
 use super::verdict::shown;
+use super::versions::Versions;
 use crate::adapter::{Ground, Proof};
 use crate::process::ToolError;
 use crate::question::Question;
@@ -74,6 +74,10 @@ pub(super) fn prove_with(
     let (scratch, lacking) = scratch(stored, ground, proof.bytes, stop)?;
     proof.notes.extend(scratch.notes.iter().cloned());
     proof.blocked.extend(lacking.plugins.iter().map(|text| format!("software is missing here: {text}")));
+    let mut session = scratch.access.session(stop)?;
+    let version = session.value("asking for the version", "SELECT @@version", stop)?;
+    let versions = Versions::of(scratch.access.tools.flavour.name(), &version, &stored.truth.server_version);
+    drop(session);
     let mut hashed = Hashed::default();
     let loaded = load_scratch(stored, &scratch, &mut hashed, stop);
     proof.restore_secs = began.elapsed().as_secs_f64();
@@ -81,6 +85,7 @@ pub(super) fn prove_with(
         Ok(()) => {}
         Err(error) if error.code().is_some() && !stop() => {
             proof.problems.push(format!("the dump cannot be loaded: {error}"));
+            versions.excuse(&mut proof);
             return Ok(proof);
         }
         Err(error) => return Err(error),
@@ -88,16 +93,7 @@ pub(super) fn prove_with(
     proof.problems.extend(system::grant_on_objects(&scratch.access, &lacking.on_objects, stop)?);
     damage.apply(&stored.truth, &scratch.access, stop)?;
     let mut session = scratch.access.session(stop)?;
-    let version = session.value("asking for the version", "SELECT @@version", stop)?;
-    let (here, there) = (numbers(&version), numbers(&stored.truth.server_version));
-    let same_version = (here.0, here.1) == (there.0, there.1);
-    if !same_version {
-        proof.notes.push(format!(
-            "proven with version {}.{} and not with {}.{}: other words in definitions are notes, not problems",
-            here.0, here.1, there.0, there.1
-        ));
-    }
-    let mut prover = Prover { stored, scratch: &scratch, stop, same_version, proof };
+    let mut prover = Prover { stored, scratch: &scratch, stop, same_version: versions.are_same(), proof };
     prover.objects(&mut session)?;
     let proven = prover.tables(&mut session)?;
     prover.sequences(&mut session)?;
@@ -108,6 +104,7 @@ pub(super) fn prove_with(
     prover.fixed_point(&hashed, &proven)?;
     let mut proof = prover.proof;
     ask(&mut proof, &scratch.access, &stored.truth.databases, questions, stop)?;
+    versions.excuse(&mut proof);
     Ok(proof)
 }
 
@@ -116,7 +113,7 @@ pub(crate) struct Prover<'p> {
     pub(crate) stored: &'p Stored<'p>,
     pub(crate) scratch: &'p Scratch,
     pub(crate) stop: Stop<'p>,
-    /// Definitions are worded as they were.
+    /// It is a server of the same series: its dumps are worded alike.
     pub(crate) same_version: bool,
     pub(crate) proof: Proof,
 }
@@ -136,17 +133,17 @@ impl Prover<'_> {
         for object in &truth.objects {
             let (kind, name) = (&object.kind, shown(&object.database, &object.name));
             let found = now.remove(&(kind.clone(), object.database.clone(), object.name.clone()));
-            match (found, &object.digest) {
-                (None, _) => self.proof.problems.push(format!("{kind} {name} did not come back")),
-                (Some(_), None) => self.proof.compared += 1,
-                (Some(found), Some(digest)) if found == *digest => self.proof.compared += 1,
-                (Some(_), Some(_)) => {
-                    let text = format!("{kind} {name} came back with another definition");
-                    let list =
-                        if self.same_version { &mut self.proof.problems } else { &mut self.proof.notes };
-                    list.push(text);
+            let text = match (found, &object.digest) {
+                (None, _) => format!("{kind} {name} did not come back"),
+                (Some(found), Some(digest)) if found != *digest => {
+                    format!("{kind} {name} came back with another definition")
                 }
-            }
+                _ => {
+                    self.proof.compared += 1;
+                    continue;
+                }
+            };
+            self.proof.problems.push(text);
         }
         let changed: BTreeSet<_> = truth
             .objects
@@ -215,9 +212,7 @@ impl Prover<'_> {
             let word = if before.role { "role" } else { "user" };
             match found {
                 // The scratch server has such users of its own.
-                Some(found) if found.digest == before.digest || own || !self.same_version => {
-                    self.proof.compared += 1
-                }
+                Some(found) if found.digest == before.digest || own => self.proof.compared += 1,
                 Some(_) => self
                     .proof
                     .problems

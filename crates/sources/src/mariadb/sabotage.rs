@@ -38,10 +38,10 @@ pub(super) fn sabotage(
 
 /// Where a dump ends decides whether it cannot be loaded, or lacks what would have come.
 fn cut(proof: &Proof) -> Tried {
-    let right = proof.problems.iter().find(|text| {
+    let right = proof.differences().find(|text| {
         ["the dump cannot be loaded", "did not come back", "rows and had"].iter().any(|w| text.contains(w))
     });
-    let said = right.or(proof.problems.first()).cloned();
+    let said = right.or(proof.differences().next()).cloned();
     Tried { name: "truncated dump", object: "the dump".into(), noticed: right.is_some(), said }
 }
 

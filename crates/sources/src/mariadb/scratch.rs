@@ -77,7 +77,8 @@ impl Scratch {
         let scratch = Preparation::new(ground.place, facts)?;
         isolation::check_space(ground.place, bytes).map_err(MariaDbError::Scratch)?;
         let taken = scratch.install(facts, ground, stop)?;
-        match (scratch.run(&like_source(facts), stop), taken) {
+        let settings = format!("{}{}", like_source(facts), pool(bytes));
+        match (scratch.run(&settings, stop), taken) {
             // It may be the template that is wrong: once more, without one.
             (Err(MariaDbError::Scratch(_)), Some(template)) => {
                 template.forget();
@@ -92,7 +93,7 @@ impl Scratch {
         let scratch = Preparation::new(place, &stored.facts)?;
         isolation::check_space(place, stored.stored_bytes()).map_err(MariaDbError::Scratch)?;
         physical::unpack(stored, &scratch.tools, &scratch.launcher, &scratch.data, stop)?;
-        scratch.open(&stored.facts, stop)
+        scratch.open(&stored.facts, stored.stored_bytes(), stop)
     }
 
     /// Starts one with a data directory that stays. `data` belongs to the account that servers run as.
@@ -106,7 +107,7 @@ impl Scratch {
         if !data.exists() {
             scratch.install(facts, Ground::at(place), stop)?;
         }
-        scratch.open(facts, stop)
+        scratch.open(facts, 0, stop)
     }
 
     /// Ends it as one ends a server whose data directory is wanted. Our account is gone then.
@@ -134,6 +135,32 @@ fn like_source(facts: &ServerFacts) -> String {
         (!value.is_empty() && !value.contains('\n')).then(|| format!("{name}={value}\n"))
     };
     LIKE_SOURCE.iter().filter_map(line).collect()
+}
+
+/// The server's own default.
+const POOL_LEAST_BYTES: u64 = 128 << 20;
+/// No scratch server takes more.
+const POOL_MOST_BYTES: u64 = 1 << 30;
+/// And no more than this part of the machine's memory: others live there.
+const POOL_SHARE: u64 = 16;
+
+/// Memory for pages, by what is to be loaded: indexes that do not fit are written page by page, again and again.
+fn pool(bytes: u64) -> String {
+    // What cannot be read counts as a small machine.
+    let known = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    format!("innodb_buffer_pool_size={}\n", pool_bytes(bytes, memory_bytes(&known)))
+}
+
+fn memory_bytes(meminfo: &str) -> u64 {
+    let total = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB")?.trim().parse::<u64>().ok());
+    total.unwrap_or(0).saturating_mul(1024)
+}
+
+fn pool_bytes(bytes: u64, memory_bytes: u64) -> u64 {
+    let most = (memory_bytes / POOL_SHARE).min(POOL_MOST_BYTES);
+    bytes.saturating_mul(2).min(most).max(POOL_LEAST_BYTES)
 }
 
 impl Drop for Scratch {
@@ -233,9 +260,9 @@ impl Preparation {
         Ok(None)
     }
 
-    /// Runs it with a data directory that has something in it.
-    fn open(self, facts: &ServerFacts, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
-        let settings = format!("{}{}", like_source(facts), physical::settings(&self.data)?);
+    /// Runs it with a data directory that has something in it, of about so many bytes.
+    fn open(self, facts: &ServerFacts, bytes: u64, stop: Stop<'_>) -> Result<Scratch, MariaDbError> {
+        let settings = format!("{}{}{}", like_source(facts), physical::settings(&self.data)?, pool(bytes));
         self.run(&settings, stop)
     }
 
@@ -299,5 +326,24 @@ fn wait_until_ready(
             return Err(ToolError::Stopped.into());
         }
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_get_memory_by_what_is_loaded_and_by_what_there_is() {
+        let of = |megabytes: u64, machine_gigabytes: u64| {
+            pool_bytes(megabytes << 20, machine_gigabytes << 30) >> 20
+        };
+        assert_eq!(
+            [of(0, 64), of(10, 64), of(100, 64), of(300, 64), of(9000, 64)],
+            [128, 128, 200, 600, 1024]
+        );
+        assert_eq!([of(9000, 1), of(9000, 4), of(u64::MAX >> 20, 8)], [128, 256, 512]);
+        assert_eq!(memory_bytes("MemTotal:        2048 kB\nMemFree: 1 kB\n"), 2 << 20);
+        assert_eq!(memory_bytes("nothing"), 0);
     }
 }

@@ -155,19 +155,22 @@ fn compare(proof: &mut Proof, before: &DatabaseTruth, now: &DatabaseTruth) {
         format!("{} rows violate foreign keys, and {} did", violations.0, violations.1),
     );
     for object in &before.objects {
-        same(
-            now.objects.contains(object),
-            format!("{} {} is missing or another one", object.kind, object.name),
-        );
+        let is_there = now.objects.iter().any(|now| (&now.kind, &now.name) == (&object.kind, &object.name));
+        let how = if is_there { "came back with another definition" } else { "did not come back" };
+        same(now.objects.contains(object), format!("{} {} {how}", object.kind, object.name));
     }
     same(now.objects.len() == before.objects.len(), "it has objects that were not there".into());
     for table in &before.tables {
-        let found = now.tables.iter().find(|other| other.name == table.name);
-        let has = found.map_or("nothing".into(), |found| format!("{} rows", found.rows));
-        same(
-            found == Some(table),
-            format!("table {} has {has}, and had {} rows, or their content differs", table.name, table.rows),
-        );
+        let (name, rows) = (&table.name, table.rows);
+        let found = now.tables.iter().find(|other| other.name == *name);
+        let how = match found {
+            None => format!("table {name} has no rows to count any more, and had {rows}"),
+            Some(found) if found.rows != rows => {
+                format!("table {name} has {} rows and had {rows}", found.rows)
+            }
+            Some(_) => format!("table {name} has the same number of rows and other content"),
+        };
+        same(found == Some(table), how);
     }
     if before.foreign_key_violations > 0 {
         proof.notes.push(format!(

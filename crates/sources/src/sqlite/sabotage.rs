@@ -31,15 +31,15 @@ pub(super) fn sabotage(snapshot: &Snapshot, place: &Path, stop: Stop<'_>) -> Res
     show("zeroed page", victim.path.clone(), "", How::Zeroed)?;
     let is_measured = |table: &&TableTruth| table.rows > 0 && table.checksum.is_some();
     if let Some(table) = victim.tables.iter().find(is_measured) {
-        let other = "rows, or their content differs";
-        show("changed row", format!("table {}", table.name), other, How::Changed(table))?;
-        show("lost row", format!("table {}", table.name), other, How::Lost(table))?;
+        let object = format!("table {}", table.name);
         show(
-            "dropped table",
-            format!("table {}", table.name),
-            "is missing or another one",
-            How::Dropped(table),
+            "changed row",
+            object.clone(),
+            "the same number of rows and other content",
+            How::Changed(table),
         )?;
+        show("lost row", object.clone(), "rows and had", How::Lost(table))?;
+        show("dropped table", object, "did not come back", How::Dropped(table))?;
     }
     Ok(tried)
 }

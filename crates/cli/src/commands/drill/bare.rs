@@ -15,6 +15,8 @@ use std::process::{Command, Stdio};
 use vow_agent::drill::scratch::{self, Place};
 
 const UNSHARE: &str = "/usr/bin/unshare";
+/// Types that are restored into a running server.
+const INTO_SERVERS: [&str; 3] = ["postgres", "mariadb", "redis"];
 
 /// One step of the runbook.
 struct Step {
@@ -33,6 +35,8 @@ struct Bare {
     /// Programs are started through this.
     wrapper: Vec<String>,
     steps: Vec<Step>,
+    /// Commands that need a server to restore into.
+    left: Vec<String>,
 }
 
 /// Drills.
@@ -46,20 +50,30 @@ pub(super) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let folder =
         args.scratch.clone().or_else(|| super::variable("TMPDIR")).unwrap_or_else(|| "/var/tmp".into());
     let folder = absolute(&folder)?;
-    // Its own record lies beside it: an empty machine has no other state.
-    let records = folder.join(format!(".vow-drill-bare-{}", rustix::process::geteuid().as_raw()));
-    for left in scratch::clean(&folder, &records)? {
-        cx.ui.note(&format!("removed what a drill that was killed had left: {left}"));
-    }
-    let place = Place::create(&folder, &records)?;
+    // An empty machine has no state to keep a record in: what a killed drill left is found by its name.
+    let tidy = || -> Outcome<()> {
+        for left in scratch::clean(&folder, None)? {
+            cx.ui.note(&format!("removed what a drill that was killed had left: {left}"));
+        }
+        Ok(())
+    };
+    tidy()?;
+    let place = Place::unrecorded(&folder)?;
     let program = std::env::current_exe().map_err(|e| Failure::io("find", Path::new("/proc/self/exe"), e))?;
-    let mut bare = Bare { program, home: place.path().to_owned(), wrapper: Vec::new(), steps: Vec::new() };
+    let mut bare = Bare {
+        program,
+        home: place.path().to_owned(),
+        wrapper: Vec::new(),
+        steps: Vec::new(),
+        left: Vec::new(),
+    };
     let isolated = !is_address && bare.isolate();
     if !isolated && !is_address {
         cx.ui.note("the network could not be taken away: unshare does not work here");
     }
-    let proofs = bare.follow(&vault, &identity, args)?;
+    let proofs = bare.follow(&vault, &identity, &folder, args)?;
     drop(place);
+    tidy()?;
     let failed = bare.steps.iter().any(|step| !matches!(step.code, Some(0)));
     bare.print(cx, &vault);
     let exit = match bare.steps.iter().find(|step| step.code != Some(0)).and_then(|step| step.code) {
@@ -80,6 +94,7 @@ pub(super) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         "bare": true,
         "network": if isolated { "none" } else { "as it is" },
         "runbook": steps,
+        "not_followed": bare.left,
         "proofs": proofs,
     }));
     Ok(exit)
@@ -107,8 +122,8 @@ impl Bare {
         !self.wrapper.is_empty()
     }
 
-    /// The runbook.
-    fn follow(&mut self, vault: &str, identity: &Path, args: &Args) -> Outcome<Vec<Value>> {
+    /// The runbook. What is written down holds in any empty folder; scratch servers are beside it, where paths are short enough for sockets.
+    fn follow(&mut self, vault: &str, identity: &Path, scratch: &Path, args: &Args) -> Outcome<Vec<Value>> {
         let identity = identity.display().to_string();
         let with = ["--vault", vault, "--identity", &identity];
         let step = |words: &[&str]| {
@@ -123,17 +138,14 @@ impl Bare {
         }
         let mut drill = step(&["drill"]);
         drill.splice(1..1, args.names.iter().cloned());
-        let state = self.home.join("proofs").display().to_string();
-        let scratch = self.home.join("scratch");
-        std::fs::create_dir(&scratch).map_err(|e| Failure::io("create", &scratch, e))?;
-        drill.extend(["--state".to_owned(), state, "--scratch".to_owned(), scratch.display().to_string()]);
+        let scratch = scratch.display().to_string();
+        drill.extend(["--state", "proofs", "--scratch", &scratch].map(str::to_owned));
         self.step("restore everything into memory and scratch servers, and compare it", &drill)?;
         let summary = self.steps.last().and_then(|step| step.output.last().cloned()).unwrap_or_default();
         let proofs = summary["proofs"].as_array().cloned().unwrap_or_default();
-        // And the command that brings files back is followed to its end: the smallest one for each host and source of files.
-        for snapshot in newest_files(&listed) {
-            let target = self.home.join(format!("restored-{}", &snapshot[..12.min(snapshot.len())]));
-            let target = target.display().to_string();
+        // And the command that brings files back is followed to its end.
+        for snapshot in newest(&listed, |kind| kind == "files") {
+            let target = format!("restored-{}", &snapshot[..12.min(snapshot.len())]);
             let words = step(&["restore", &snapshot]);
             let words = words.into_iter().chain(["--target".to_owned(), target]).collect::<Vec<_>>();
             if !self.fits(&listed, &snapshot) {
@@ -141,6 +153,11 @@ impl Bare {
             }
             self.step("restore the files", &words)?;
         }
+        let into = newest(&listed, |kind| INTO_SERVERS.contains(&kind));
+        self.left = into
+            .iter()
+            .map(|id| shell(&[step(&["restore", id]), vec!["--into".into(), "URL".into()]].concat()))
+            .collect();
         Ok(proofs)
     }
 
@@ -192,6 +209,7 @@ impl Bare {
         for (number, step) in self.steps.iter().enumerate() {
             let verdict = match step.code {
                 Some(0) => "worked".to_owned(),
+                Some(3) => "DONE IN PART (exit 3)".to_owned(),
                 Some(code) => format!("FAILED (exit {code})"),
                 None => "was KILLED".to_owned(),
             };
@@ -205,14 +223,18 @@ impl Bare {
                     .for_each(|line| ui::diagnose(&format!("   {}", ui::plain(line))));
             }
         }
+        if !self.left.is_empty() {
+            cx.ui.line("Not followed, because it takes a new server; the drill above restored the same into scratch servers:");
+            self.left.iter().for_each(|command| cx.ui.line(&format!("   {}", ui::plain(command))));
+        }
     }
 }
 
-/// Ids of the newest snapshot of each source of files.
-fn newest_files(listed: &Value) -> Vec<String> {
+/// Ids of the newest snapshot of each source of these types.
+fn newest(listed: &Value, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut newest = std::collections::BTreeMap::new();
     for one in listed["snapshots"].as_array().into_iter().flatten() {
-        if one["type"] == "files" || one["source_type"] == "files" {
+        if one["type"].as_str().is_some_and(&is_wanted) {
             let key = (one["host"].to_string(), one["source"].to_string());
             newest.insert(key, one["id"].as_str().unwrap_or_default().to_owned());
         }

@@ -7,7 +7,6 @@ use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::reading::Reading;
-use crate::ui;
 use serde_json::json;
 use std::time::Instant;
 use vow_agent::drill::debt::{Asset, Budget, guessed_secs, plan};
@@ -66,10 +65,7 @@ pub(super) fn run(
         .collect();
     cx.ui.json(&summary);
     if done.is_empty() {
-        cx.ui.say(&format!(
-            "nothing is due: {} proven within their terms",
-            ui::plural(targets.len() as u64, "asset")
-        ));
+        cx.ui.say("nothing is due now");
     }
     Ok(exit)
 }

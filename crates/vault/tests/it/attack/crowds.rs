@@ -21,13 +21,16 @@ fn a_thousand_idle_connections_of_a_host() {
         }
     }
     // However many were opened, only its share stays.
-    std::thread::sleep(Duration::from_millis(500));
+    let begun = std::time::Instant::now();
+    while stand.descriptors() >= 64 + 100 && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let alive = open.iter_mut().filter_map(|wire| wire.ask("GET", "/healthz", None).ok()).count();
     assert!(alive <= 64, "{alive}");
     assert!(stand.descriptors() < 64 + 100, "{}", stand.descriptors());
     // And those go when they are silent.
     std::thread::sleep(Duration::from_secs(7));
-    assert!(open.iter_mut().all(|wire| wire.is_closed_within(Duration::from_millis(500))));
+    assert!(open.iter_mut().all(|wire| wire.is_closed_within(Duration::from_secs(5))));
     assert!(host.connect().unwrap().ask("GET", "/healthz", None).is_ok());
     siege.end(|_| false);
 }

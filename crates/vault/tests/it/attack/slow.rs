@@ -33,7 +33,7 @@ fn whoever_never_shakes_hands_is_left() {
             matches!(ended, Ok(0)) || ended.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionReset)
         );
     }
-    closed_after(began, 1500, 6000);
+    closed_after(began, 1500, 9500);
     siege.end(|_| false);
 }
 
@@ -54,7 +54,7 @@ fn heads_that_drip_are_cut_off() {
         std::thread::sleep(Duration::from_millis(50));
         assert!(at < 200, "a head that drips for {:?} is still read", began.elapsed());
     }
-    closed_after(began, 1500, 6000);
+    closed_after(began, 1500, 9500);
     // One that is too long comes to an end as well.
     let mut wire = host.connect().unwrap();
     let _ = wire

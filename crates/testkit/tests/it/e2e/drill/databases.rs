@@ -1,9 +1,10 @@
 //! PostgreSQL: restored into a scratch server, and nothing of it left behind.
 
+use super::super::sources::{back_up, host_of};
 use super::{drill, kill_amid, names, proofs, texts, working_in};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use vow_testkit::host::scratch;
 use vow_testkit::postgres::Server;
 use vow_testkit::{Host, shell};
@@ -96,4 +97,69 @@ fn a_drill_of_a_server_notices_every_damage_that_it_is_shown() {
         assert!(one.is_some_and(|one| one["noticed"] == true), "{wanted}\n{}", done.story());
     }
     assert!(names(&shop.place).is_empty());
+}
+
+/// What a dump holds may ask another server when it is restored. The one that it was captured from would let it in: it is the same
+/// account that asks, and a network of one's own keeps nobody from a socket.
+#[test]
+fn a_drill_reaches_no_server_of_this_machine() {
+    let server = Server::start();
+    server.sql("postgres", "create database live");
+    server.sql("live", "create table hits (n int)");
+    server.sql("postgres", "create database shop");
+    let reach = format!(
+        "create extension dblink; create function touch() returns int language plpgsql as $$ begin \
+           perform public.dblink_exec('host={} user=postgres dbname=live', 'insert into hits values (1)'); return 1; end $$; \
+         create materialized view reach as select touch() as n",
+        server.path("").display()
+    );
+    server.sql("shop", &reach);
+    let hits = || server.sql("live", "select count(*) from hits").trim().to_owned();
+    assert_eq!(hits(), "1", "it gets there by itself");
+    let (host, folder) = host_of("postgres", &format!("url = \"{}\"", server.url()));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = back_up(&host).expect(0);
+    let done = drill(&host, ["db"]).expect(3);
+    assert_eq!(hits(), "1", "a drill wrote into a server that it must not reach\n{}", done.story());
+    let proof = proofs(&done).remove(0);
+    let said = texts(&proof, "blocked");
+    assert!(proof["status"] == "blocked" && said.contains("asks another server"), "{}", done.story());
+    assert!(!done.story().contains("cannot be hidden here"), "{}", done.story());
+}
+
+/// The extension is there when it is captured, and its control file is not when it is drilled.
+#[test]
+fn what_needs_an_extension_that_is_missing_here_is_no_pass() {
+    if !shell::is_root("what_needs_an_extension_that_is_missing_here_is_no_pass") {
+        return;
+    }
+    let server = Server::start();
+    server.sql("postgres", "create database shop");
+    server.sql(
+        "shop",
+        "create extension pg_trgm; create table words (word text); insert into words values ('pear'); \
+         create index on words using gin (word gin_trgm_ops)",
+    );
+    let shared = server.sql("postgres", "select setting from pg_config where name = 'SHAREDIR'");
+    let extensions = Path::new(shared.trim()).join("extension");
+    let (host, folder) = host_of("postgres", &format!("url = \"{}\"", server.url()));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = back_up(&host).expect(0);
+    host.add_to_plan("[[source.expect]]\ndatabase = \"shop\"\nsql = \"SELECT count(*) = 1 FROM words\"");
+    assert_eq!(proofs(&drill(&host, ["db"]).expect(0))[0]["status"], "proven");
+
+    let less = folder.path().join("extension");
+    shell::tool("cp", ["-a", &extensions.display().to_string(), &less.display().to_string()]);
+    fs::remove_file(less.join("pg_trgm.control")).unwrap();
+    let hidden = "mount --bind \"$1\" \"$2\" || exit 99; shift 2; exec \"$@\"";
+    let (less, extensions) = (less.display().to_string(), extensions.display().to_string());
+    let wrapper = ["unshare", "--mount", "sh", "-c", hidden, "sh", &less, &extensions];
+    let identity = host.identity().display().to_string();
+    let words = ["drill", "db", "--json", "--identity", &identity];
+    let done = shell::run(&mut host.wrapped(&wrapper, words)).expect(3);
+    let proof = proofs(&done).remove(0);
+    let said = texts(&proof, "blocked");
+    assert_eq!(proof["status"], "blocked", "{}", done.story());
+    assert!(said.contains("database \"shop\" cannot be drilled here: extension pg_trgm missing"), "{said}");
+    assert!(proof["ledger_position"].is_null() && texts(&proof, "problems").is_empty(), "{}", done.story());
 }

@@ -3,7 +3,7 @@
 use super::super::sources::{back_up, change, host_of, script};
 use super::super::{etcd, ldap};
 use super::scene::Scene;
-use super::{drill, names, proofs, started_below, texts, working_in};
+use super::{drill, names, noticed, proofs, started_below, texts, working_in};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -225,14 +225,47 @@ fn a_server_of_another_major_version_proves_nothing_that_differs() {
     let (host, folder) = host_of("postgres", &lines);
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let _ = back_up(&host).expect(0);
-    // Where nothing differs, the newer server proves as much.
-    assert_eq!(proofs(&drill(&host, ["db"]).expect(0))[0]["status"], "proven");
+    // Where nothing differs, the newer server proves as much, and the drill still notices what is wrong.
+    let done = drill(&host, ["db", "--sabotage"]).expect(0);
+    assert_eq!(proofs(&done)[0]["status"], "proven");
+    noticed(&done, &["changed row", "dropped table", "truncated dump"]);
     host.add_to_plan("[[source.expect]]\ndatabase = \"shop\"\nsql = \"SELECT count(*) = 7 FROM t\"");
     let proof = proofs(&drill(&host, ["db"]).expect(3)).remove(0);
     let said = texts(&proof, "blocked");
     let wanted = format!("PostgreSQL {other} is not installed here; restored into version {here}");
     assert!(proof["status"] == "blocked" && said.contains(&wanted), "{proof}");
     assert!(texts(&proof, "notes").contains("gave false"), "{proof}");
+}
+
+/// The same for MariaDB; what a series is like is the business of `mariadb::versions`.
+#[test]
+fn a_mariadb_of_another_series_proves_nothing_that_differs() {
+    let server = mariadb::Server::start();
+    server.sql(
+        "",
+        "create database shop; use shop; create table t (n int primary key, x text); insert into t values (1, 'a')",
+    );
+    let version = server.sql("", "select @@version").trim().to_owned();
+    let here = version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+    let (tools, real) = (server.path("tools"), mariadb::program("mariadb").display().to_string());
+    fs::create_dir(&tools).unwrap();
+    fs::set_permissions(&tools, fs::Permissions::from_mode(0o755)).unwrap();
+    symlink(mariadb::program("mariadb-dump"), tools.join("mariadb-dump")).unwrap();
+    script(&tools, "mariadb", &real, &format!("$REAL \"$@\" | sed -u s/{version}/10.9.1-MariaDB/g"));
+    let lines = format!("url = \"{}\"\ntools = \"{}\"", server.url(), tools.display());
+    let (host, folder) = host_of("mariadb", &lines);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let _ = back_up(&host).expect(0);
+    // Where nothing differs, the other server proves as much; and the drill still notices what is wrong.
+    let done = drill(&host, ["db", "--sabotage"]).expect(0);
+    let proof = proofs(&done).remove(0);
+    assert!(texts(&proof, "notes").contains(&format!("proven with MariaDB {here}: 10.9,")), "{proof}");
+    noticed(&done, &["changed row", "dropped table", "truncated dump"]);
+    host.add_to_plan("[[source.expect]]\ndatabase = \"shop\"\nsql = \"SELECT count(*) = 7 FROM t\"");
+    let proof = proofs(&drill(&host, ["db"]).expect(3)).remove(0);
+    let wanted = format!("MariaDB 10.9 is not installed here; restored into version {here}");
+    assert!(proof["status"] == "blocked" && texts(&proof, "blocked").contains(&wanted), "{proof}");
+    assert!(texts(&proof, "notes").contains("gave 0"), "{proof}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use vow_protocol::proof::ProofRecord;
 use vow_protocol::report::Verdict;
-use vow_testkit::VaultServer;
+use vow_testkit::{VaultServer, shell};
 
 const SOURCES: [&str; 5] = ["files", "orders", "shop", "cache", "apps"];
 
@@ -74,5 +74,14 @@ fn a_whole_host_is_proven_from_near_and_from_far_and_every_damage_is_noticed() {
             assert!(one.is_some_and(|one| one["noticed"] == true), "{source}: {wanted}\n{tried:#?}");
         }
     }
+    // Nothing but the vault and the key: all of it comes back, databases too.
+    let vault = host.vault().display().to_string();
+    let mut bare = vow_testkit::host::vow();
+    bare.args(["drill", "--bare", "--json", "--vault", &vault, "--identity", &identity, "--scratch", &place]);
+    let done = shell::run(&mut bare).expect(0);
+    let shown = proofs(&done);
+    assert!(shown.len() == 5 && shown.iter().all(|proof| proof["status"] == "proven"), "{}", done.story());
+    let left = done.summary()["not_followed"].as_array().cloned().unwrap_or_default();
+    assert!(left.len() == 3 && left[0].as_str().is_some_and(|line| line.contains("--into URL")), "{left:?}");
     assert!(names(&scene.place).is_empty() && working_in(&scene.place).is_empty());
 }
