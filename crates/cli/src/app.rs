@@ -104,13 +104,16 @@ pub(crate) fn main() -> Exit {
     };
     signals::install();
     let cx = Context { ui: Ui::new(cli.json, cli.quiet), config: cli.config };
-    match run(&cx, cli.command) {
+    let exit = match run(&cx, cli.command) {
         Ok(exit) => exit,
         Err(failure) => {
             cx.ui.fail(&failure);
             failure.exit
         }
-    }
+    };
+    // Threads that were told to stop may still have some.
+    vow_sources::secret::remove_all();
+    exit
 }
 
 fn run(cx: &Context, command: Command) -> Outcome<Exit> {
