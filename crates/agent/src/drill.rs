@@ -13,4 +13,3 @@ pub mod sabotage;
 pub mod scratch;
 pub mod site;
 pub mod source;
-mod watch;

@@ -20,13 +20,13 @@ use vow_agent::plan::Config;
 #[command(name = "vow", version, after_help = Exit::HELP, disable_help_subcommand = true)]
 struct Cli {
     /// The configuration [default: $VOW_CONFIG, ./vow.toml, ~/.config/vow/vow.toml, /etc/vow/vow.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 1000)]
     config: Option<PathBuf>,
     /// Write JSON for programs: one document, or lines with message_type
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 1001)]
     json: bool,
     /// Print only results, warnings and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 1002)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -104,13 +104,16 @@ pub(crate) fn main() -> Exit {
     };
     signals::install();
     let cx = Context { ui: Ui::new(cli.json, cli.quiet), config: cli.config };
-    match run(&cx, cli.command) {
+    let exit = match run(&cx, cli.command) {
         Ok(exit) => exit,
         Err(failure) => {
             cx.ui.fail(&failure);
             failure.exit
         }
-    }
+    };
+    // Threads that were told to stop may still have some.
+    vow_sources::secret::remove_all();
+    exit
 }
 
 fn run(cx: &Context, command: Command) -> Outcome<Exit> {

@@ -28,6 +28,8 @@ const SEND_AGAIN: Duration = Duration::from_secs(5);
 
 /// Receives the log of this source; with `once` only what the server has now.
 pub(crate) fn run(cx: &Context, source: &str, once: bool, wanted: &Wanted) -> Outcome<Exit> {
+    // The program that receives has to be ended, and what it was given removed.
+    let _held = signals::hold();
     let config = cx.load_config()?;
     let [plan] = config.sources_named(&[source.to_owned()])?[..] else {
         return Err(Failure::new(Exit::Usage, "name one source"));

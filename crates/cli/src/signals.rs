@@ -108,6 +108,7 @@ pub(crate) fn at_exit(act: impl Fn() + Send + Sync + 'static) -> Arc<AtExit> {
 pub(crate) fn exit(code: i32) -> ! {
     let all: Vec<_> = AT_EXIT.lock().map(|mut all| std::mem::take(&mut *all)).unwrap_or_default();
     all.iter().filter_map(Weak::upgrade).for_each(|act| (act.0)());
+    vow_sources::secret::remove_all();
     std::process::exit(code)
 }
 

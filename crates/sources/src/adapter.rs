@@ -69,6 +69,19 @@ pub trait Adapter: Sync {
         Ok(None)
     }
 
+    /// Looks, before files of a snapshot are written, for what must not lie beside them. `place` says where a path of the snapshot would
+    /// be written, when it would be.
+    ///
+    /// # Errors
+    /// What is in the way.
+    fn check_place(
+        &self,
+        _snapshot: &Snapshot,
+        _place: &dyn Fn(&[u8]) -> Option<PathBuf>,
+    ) -> Result<(), AdapterError> {
+        Ok(())
+    }
+
     /// Makes a whole snapshot whose files were restored into `root` ready for its program; gives what a person must know, or `None`
     /// when its files are all there is to it.
     ///

@@ -1,10 +1,14 @@
-//! What scratch servers of every kind need: room, an account that may be used, and no network to reach anybody by.
+//! What scratch servers of every kind need: room, an account that may be used, no network to reach anybody by, and to be thrown away.
 
+mod room;
 mod sockets;
+mod throwaway;
 
-use crate::adapter::Stop;
+pub use room::Room;
+pub(crate) use room::with_room;
+pub(crate) use throwaway::Throwaway;
+
 use crate::process::{Account, Launcher};
-use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -22,9 +26,7 @@ const SPACE_BASE_BYTES: u64 = 256 << 20;
 /// # Errors
 /// What is lacking, as the rest of a sentence about the scratch server.
 pub(crate) fn check_space(place: &Path, bytes: u64) -> Result<(), String> {
-    let stat =
-        rustix::fs::statvfs(place).map_err(|e| format!("cannot be put into {}: {e}", place.display()))?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let free = room::free_bytes(place).map_err(|e| format!("cannot be put into {}: {e}", place.display()))?;
     let wanted = bytes.saturating_mul(SPACE_FACTOR).saturating_add(SPACE_BASE_BYTES);
     if free >= wanted {
         return Ok(());
@@ -33,39 +35,6 @@ pub(crate) fn check_space(place: &Path, bytes: u64) -> Result<(), String> {
     Err(format!(
         "needs about {wanted} MiB in {place}, where {free} MiB are free; name a roomier place with --scratch"
     ))
-}
-
-/// Less than this free, and the disk counts as full: a server that cannot go on frees some of it again.
-const FULL_BYTES: u64 = 32 << 20;
-
-/// Does something with a scratch server below `place`, and ends it when the disk there is full: what a server and its clients then say is
-/// rarely that, some of them wait for ever, and the snapshot is not to blame. `full` makes an error of the rest of a sentence about the
-/// scratch server.
-pub(crate) fn with_room<T, E>(
-    place: &Path,
-    stop: Stop<'_>,
-    full: impl FnOnce(String) -> E,
-    work: impl FnOnce(Stop<'_>) -> Result<T, E>,
-) -> Result<T, E> {
-    let was_full = Cell::new(false);
-    let over = || {
-        was_full.set(was_full.get() || is_full(place));
-        was_full.get() || stop()
-    };
-    let done = work(&over);
-    match done {
-        Err(_) if was_full.get() && !stop() => Err(full(format!(
-            "was ended because the scratch place is full: less than {1} MiB are left in {0}; name a roomier place with --scratch",
-            place.display(),
-            FULL_BYTES >> 20
-        ))),
-        done => done,
-    }
-}
-
-fn is_full(place: &Path) -> bool {
-    // What cannot be looked at is not known to be full.
-    rustix::fs::statvfs(place).is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < FULL_BYTES)
 }
 
 /// The path of a socket is not longer, in bytes.

@@ -10,7 +10,7 @@ pub mod discover;
 pub mod etcd;
 pub mod files;
 mod instant;
-mod isolation;
+pub mod isolation;
 pub mod ldap;
 mod learned;
 pub mod mariadb;

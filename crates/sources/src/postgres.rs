@@ -5,6 +5,7 @@
 
 mod access;
 mod adapter;
+mod belongings;
 mod blocks;
 mod capture;
 mod discover;

@@ -48,6 +48,9 @@ pub(crate) struct Memo {
     identifier: String,
     /// The last piece.
     pub(crate) last: String,
+    /// What the next piece must go on from, in the words of its kind, where it has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<String>,
 }
 
 impl LogSpool {
@@ -114,14 +117,14 @@ impl LogSpool {
         })
     }
 
-    /// The capture of these pieces, in the order of a listing. That `last` was captured is remembered when it was.
+    /// The capture of these pieces, in the order of a listing. That `last` was captured, with its end, is remembered when it was.
     pub(crate) fn begin(
         self: &Arc<Self>,
         names: Vec<String>,
-        last: Option<String>,
+        last: Option<(String, Option<String>)>,
         problem: Option<String>,
     ) -> Begun {
-        let memo = last.map(|last| Memo { identifier: self.identifier.clone(), last });
+        let memo = last.map(|(last, end)| Memo { identifier: self.identifier.clone(), last, end });
         let spool = Arc::clone(self);
         let remember = Box::new(move || {
             let memo = memo.as_ref()?;

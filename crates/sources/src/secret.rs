@@ -1,5 +1,10 @@
 //! Passwords: out of a file or of a program, never out of the plan, an argument list or the environment.
 
+mod private;
+
+pub(crate) use private::PrivateFolder;
+pub use private::remove_all;
+
 use crate::process::{Launcher, ToolError};
 use std::fs;
 use std::io;

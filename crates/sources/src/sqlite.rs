@@ -58,6 +58,15 @@ pub enum SqliteError {
     /// The snapshot cannot be used.
     #[error(transparent)]
     Stored(#[from] crate::stored::StoredError),
+    /// What is there belongs to another content.
+    #[error(
+        "{path} belongs to the database that is there now, and would damage the one that is restored: stop the program that uses it, and \
+         remove that file, or restore into another folder"
+    )]
+    InTheWay {
+        /// A log or a journal.
+        path: String,
+    },
     /// The helper said what it cannot say.
     #[error("the helper's answer about {path} is not understood: {why}")]
     Answer {
@@ -72,7 +81,7 @@ impl SqliteError {
     /// Whose fault it is that nothing was proven.
     pub(crate) fn blame(&self) -> Blame {
         match self {
-            Self::Io { .. } => Blame::Machine,
+            Self::Io { .. } | Self::InTheWay { .. } => Blame::Machine,
             Self::Tool(error) => error.blame(),
             Self::Stored(error) => error.blame(),
             Self::Sqlite { .. } | Self::Unfit { .. } | Self::Answer { .. } => Blame::Snapshot,

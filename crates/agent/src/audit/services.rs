@@ -106,8 +106,20 @@ pub(super) fn server_place(host: &Host<'_>, path: &Path) -> Option<State> {
     let is_listening = |service: &Service| {
         service.container.is_none() && matches!(known(&service.process), Known::Adapter(of) if of == *kinds)
     };
-    let runs = host.servers.iter().any(|server| server.found.running && kinds.contains(&server.found.kind))
-        || host.inventory.services.iter().any(is_listening);
+    let of_kind = || host.servers.iter().filter(|server| kinds.contains(&server.found.kind));
+    let lies_here = |server: &&Server<'_>| {
+        server.found.data.as_ref().is_some_and(|data| data.starts_with(path) || path.starts_with(data))
+    };
+    let here: Vec<_> = of_kind().filter(lies_here).collect();
+    let is_free = host.sources.iter().filter(|(kind, _)| kinds.contains(&kind.as_str())).count()
+        > of_kind().filter(|server| server.captured).count();
+    // A source of the type may be that of another server. One that captures none of those that run may be that of one that does not.
+    if !here.is_empty() && !is_free && here.iter().any(|server| !server.captured) {
+        let runs = here.iter().any(|server| server.found.running && !server.captured);
+        return runs.then(|| unknown(host, kinds));
+    }
+    let runs =
+        of_kind().any(|server| server.found.running) || host.inventory.services.iter().any(is_listening);
     let state = adapter(host, kinds);
     (runs || matches!(state, State::Covered { .. })).then_some(state)
 }
@@ -140,6 +152,10 @@ fn adapter(host: &Host<'_>, kinds: &[&'static str]) -> State {
     if let Some((_, name)) = host.sources.iter().find(|(kind, _)| kinds.contains(&kind.as_str())) {
         return State::Covered { by: name.clone() };
     }
+    unknown(host, kinds)
+}
+
+fn unknown(host: &Host<'_>, kinds: &[&'static str]) -> State {
     let is_offered =
         |server: &&Server<'_>| !server.captured && server.found.running && server.found.problems.is_empty();
     let mut found =

@@ -72,7 +72,9 @@ fn judge_with(
         let all = loose.iter().map(|(path, bytes)| (PathBuf::from(path), *bytes));
         all.filter(|(path, _)| path.parent() == Some(folder)).collect()
     };
-    let captured = |found: &Discovered| sources.iter().any(|(kind, _)| *kind == found.kind);
+    // By where it answers.
+    let captured =
+        |found: &Discovered| found.url.is_some() && sources.iter().any(|(kind, _)| *kind == found.kind);
     let servers: Vec<_> = servers.iter().map(|found| Server { found, captured: captured(found) }).collect();
     let named: Vec<_> = sources.iter().map(|(kind, name)| ((*kind).to_owned(), (*name).to_owned())).collect();
     let host = Host {
@@ -253,6 +255,28 @@ fn the_folder_of_a_server_is_for_a_source_of_its_type() {
     assert_eq!(unknown(&states), ["folder:/var/lib/dpkg", "place:/var/lib/dpkg"]);
     let states = judge_with(&inventory, &plan, &[("redis", "cache")], &tree, &running, &[]);
     assert_eq!((unknown(&states), &states["folder:/var/lib/dpkg"]), (vec![], &covered("cache")));
+}
+
+#[test]
+fn the_source_of_another_server_covers_no_folder_of_this_one() {
+    let place = Place { what: "Redis", path: "/var/lib/dpkg".into() };
+    let inventory =
+        Inventory { mounts: vec![mount("/", MountKind::Disk)], places: vec![place], ..Inventory::default() };
+    let tree = ["/var", "/var/lib", "/var/lib/dpkg"];
+    let plan = [("redis", "cache")];
+    let here = |running| Discovered {
+        url: None,
+        data: Some("/var/lib/dpkg/data".into()),
+        ..server("redis", running)
+    };
+    let other = || Discovered { data: Some("/srv/redis".into()), ..server("redis", true) };
+    for running in [true, false] {
+        let states = judge_with(&inventory, &[], &plan, &tree, &[other(), here(running)], &[]);
+        assert_eq!(unknown(&states), ["folder:/var/lib/dpkg", "place:/var/lib/dpkg"], "{running}");
+    }
+    // It does not run now, and the source that captures no other is taken for its own.
+    let states = judge_with(&inventory, &[], &plan, &tree, &[here(false)], &[]);
+    assert_eq!(states["place:/var/lib/dpkg"], covered("cache"));
 }
 
 #[test]

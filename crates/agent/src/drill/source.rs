@@ -6,7 +6,6 @@ use super::files::{self, FilesError, Found, Inspector, Options, Tamper};
 use super::rotation::Rotation;
 use super::scratch::{Place, ScratchError};
 use super::site::{self, Site};
-use super::watch::Room;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use vow_base::Fingerprint;
@@ -15,12 +14,15 @@ use vow_base::sign::PublicKey;
 use vow_protocol::proof::Screenshot;
 use vow_protocol::report::{NAMED_MAX, ProofReport, Verdict};
 use vow_sources::adapter::{self, Adapter, AdapterError, Blame, Capture, Ground, Proof, Tried, blame_of};
+use vow_sources::isolation::Room;
 use vow_sources::question::Question;
 use vow_store::archive::{ArchiveError, Snapshot, SnapshotInfo};
 use vow_store::monitor::Monitor;
 
 /// The type of source that is nothing but files.
 const FILES: &str = "files";
+/// Types of snapshots that hold pieces of a log.
+const LOGS: [&str; 2] = [vow_sources::postgres::LOG_KIND, vow_sources::mariadb::BINLOG_KIND];
 /// What a full disk says, by the system, by etcd, by SQLite and by MariaDB.
 const DISK_FULL: [&str; 4] =
     ["No space left on device", "no space left on device", "database or disk is full", "ERROR 1114"];
@@ -191,10 +193,15 @@ pub fn drill(order: &Order<'_>, monitor: &Monitor) -> Result<Drilled, DrillError
         }
         None => {
             drilled.files(order, monitor)?;
-            drilled.report.blocked.push(format!(
-                "this version of vow does not know sources of type {:?}: their files were hashed, and nothing was restored",
-                info.manifest.source_type
-            ));
+            let kind = &info.manifest.source_type;
+            drilled.report.blocked.push(match LOGS.contains(&kind.as_str()) {
+                true => "a piece of a log was hashed, and nothing was restored: it is of use with the snapshot that it goes on from only, to \
+                         which `vow restore … --time latest` replays it"
+                    .into(),
+                false => format!(
+                    "this version of vow does not know sources of type {kind:?}: their files were hashed, and nothing was restored"
+                ),
+            });
         }
     }
     drilled.compare_with_target();

@@ -92,8 +92,9 @@ pub(crate) fn cover<'c>(source: Option<&'c SourcePlan>, part: &Part) -> Cover<'c
 /// A source of files that the data directory lies in.
 pub(crate) fn files_source<'c>(sources: &'c [SourcePlan], server: &Discovered) -> Option<&'c str> {
     let data = server.data.as_ref()?;
-    let found =
-        sources.iter().find(|source| source.capture.roots().iter().any(|path| data.starts_with(path)));
+    let lies_in = |source: &SourcePlan| source.capture.roots().iter().any(|path| data.starts_with(path));
+    // Paths of a source of another type are databases.
+    let found = sources.iter().filter(|source| source.kind == "files").find(|source| lies_in(source));
     found.map(|source| source.name.as_str())
 }
 

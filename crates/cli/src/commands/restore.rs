@@ -11,7 +11,8 @@ use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, ReadArgs, Reading};
 use crate::ui::{self, Problems, Task};
 use serde_json::{Value, json};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use vow_sources::adapter::{Replay, adapter};
@@ -108,6 +109,12 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         dry_run: args.dry_run,
         threads: args.threads,
     };
+    if let Some(adapter) = adapter(&snapshot.info().manifest.source_type) {
+        let place = |path: &[u8]| place_of(&options, path);
+        adapter
+            .check_place(&snapshot, &place)
+            .map_err(|error| Failure::failed("nothing was restored").because(&error))?;
+    }
     let began = Instant::now();
     let task = Task::new(cx.ui, if args.dry_run { "comparing" } else { "restoring" });
     let restored = restore(&snapshot, &options, &task.monitor);
@@ -129,8 +136,22 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     if let Some(adapter) = adapter(&snapshot.info().manifest.source_type).filter(|_| !args.dry_run) {
         adapter.instructions().iter().for_each(|line| cx.ui.say(&format!("  {line}")));
     }
-    cx.ui.json(&summary(&snapshot, &report, args.dry_run, secs));
+    cx.ui.json(&summary(&snapshot, &report, &problems, args.dry_run, secs));
     Ok(if report.errors == 0 { Exit::Done } else { Exit::Partial })
+}
+
+/// Where a path of the snapshot would be written, when it is among what is wanted.
+fn place_of(options: &RestoreOptions, path: &[u8]) -> Option<PathBuf> {
+    let rest = match options.under.as_deref() {
+        None => path,
+        Some(under) if path == under && options.strip => path.rsplit(|byte| *byte == b'/').next()?,
+        Some(under) if path == under => path,
+        Some(under) => {
+            let rest = path.strip_prefix(under)?.strip_prefix(b"/")?;
+            if options.strip { rest } else { path }
+        }
+    };
+    Some(options.target.join(OsStr::from_bytes(rest)))
 }
 
 /// What a snapshot lacks, no restore brings back.
@@ -154,6 +175,7 @@ fn warn_of_gaps(cx: &Context, snapshot: &Snapshot) {
 }
 
 fn show(cx: &Context, problems: &Problems) {
+    problems.notes.iter().for_each(|note| cx.ui.note(note));
     if problems.count > 0 {
         cx.ui.warn(&format!("{} could not be restored fully:", ui::plural(problems.count, "path")));
         problems.lines(PROBLEMS_SHOWN).iter().for_each(|line| ui::diagnose(&format!("  {line}")));
@@ -187,7 +209,13 @@ fn print_human(
     ));
 }
 
-fn summary(snapshot: &Snapshot, report: &RestoreReport, dry_run: bool, secs: f64) -> Value {
+fn summary(
+    snapshot: &Snapshot,
+    report: &RestoreReport,
+    problems: &Problems,
+    dry_run: bool,
+    secs: f64,
+) -> Value {
     json!({
         "message_type": "summary",
         "status": if report.errors == 0 { "ok" } else { "partial" },
@@ -202,6 +230,38 @@ fn summary(snapshot: &Snapshot, report: &RestoreReport, dry_run: bool, secs: f64
         "created": report.created,
         "changed": report.changed,
         "errors": report.errors,
+        "notes": problems.notes,
         "duration_secs": secs,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_where_it_will_be_written() {
+        let place = |under: Option<&str>, strip: bool, path: &str| {
+            let options = RestoreOptions {
+                target: "/t".into(),
+                under: under.map(|under| under.as_bytes().to_vec()),
+                strip,
+                dry_run: false,
+                threads: 1,
+            };
+            place_of(&options, path.as_bytes())
+        };
+        let path = "files/srv/a.db";
+        for (under, strip, expected) in [
+            (None, false, Some("/t/files/srv/a.db")),
+            (Some("files"), true, Some("/t/srv/a.db")),
+            (Some("files"), false, Some("/t/files/srv/a.db")),
+            (Some(path), true, Some("/t/a.db")),
+            (Some(path), false, Some("/t/files/srv/a.db")),
+            (Some("files/sr"), true, None),
+            (Some("other"), true, None),
+        ] {
+            assert_eq!(place(under, strip, path), expected.map(PathBuf::from), "{under:?} {strip}");
+        }
+    }
 }

@@ -2,8 +2,8 @@
 //! yields anything is no write-only vault, whatever its documents say.
 //!
 //! Nothing here can do harm to a vault that keeps its promises: every attempt is one that it refuses. To one that does not it does as little
-//! as it can: what is deleted, overwritten and read is a pack that was made to be lost, which no snapshot names. A manifest cannot be made for
-//! that, for each is a snapshot: one of the host's own is tried, only where the pack was refused, and what it lost is put back.
+//! as it can: what is deleted, overwritten and read is a pack list that was made to be lost, which no snapshot names. A manifest cannot be made for
+//! that, for each is a snapshot: one of the host's own is tried, only where everything before was refused, and what it lost is put back.
 
 use super::link::Request;
 use super::problem::Problem;
@@ -38,30 +38,26 @@ pub enum Attacked {
 /// What an attack uses.
 #[derive(Debug, Clone)]
 pub struct Prey {
-    /// The stored bytes of a pack that may be lost.
-    pub pack: Vec<u8>,
+    /// The stored bytes of an object that may be lost. It is sent as a segment of a pack list: nobody opens one that nothing names.
+    pub list: Vec<u8>,
     /// A manifest of this host that the vault has, with its stored bytes. Without one manifests are not tried.
     pub manifest: Option<(ObjectId, Vec<u8>)>,
 }
 
 impl Prey {
-    /// A pack that may be lost: of this host, and the same for some days. After that the vault sweeps it away, and the next one is another:
+    /// An object that may be lost: of this host, and the same for some days. After that the vault sweeps it away, and the next one is another:
     /// one and the same would have to be condemned and revived again and again.
-    pub fn pack(host: &HostId, now_secs: u64) -> Vec<u8> {
+    pub fn list(host: &HostId, now_secs: u64) -> Vec<u8> {
         let text = format!(
             "Made to be lost: an audit of host {host} tries to delete this. No snapshot names it. {}",
-            now_secs / PACK_TERM_SECS
+            now_secs / LIST_TERM_SECS
         );
-        let mut pack = text.into_bytes();
-        pack.resize(PACK_BYTES, b' ');
-        pack
+        text.into_bytes()
     }
 }
 
-/// The least size class of packs.
-const PACK_BYTES: usize = 4096;
 /// As long as the usual grace of a sweep.
-const PACK_TERM_SECS: u64 = 3 * 86_400;
+const LIST_TERM_SECS: u64 = 3 * 86_400;
 /// A host that does not exist: its id is no key's hash.
 const FOREIGN: HostId = HostId([0x5a; 32]);
 const GARBAGE: &[u8] = b"this is what an intruder would leave behind";
@@ -71,23 +67,28 @@ impl RemoteVault {
     pub fn attack(&self, prey: &Prey) -> Vec<Attempt> {
         let (inner, own) = (&*self.inner, self.inner.own);
         let mut attack = Attack { inner, tried: Vec::new() };
-        let pack = ObjectId::of(&prey.pack);
+        let list = ObjectId::of(&prey.list);
         // An object that is not what is sent: one that is would be taken, and rightly.
         let foreign = |kind| object(FOREIGN, kind, ObjectId::of(GARBAGE));
-        attack.lay_out(&prey.pack, &pack);
-        let own_pack = object(own, Kind::Pack, pack);
+        attack.lay_out(&prey.list, &list);
+        let own_list = object(own, Kind::List, list);
+        // No pack is risked: under this name there is none, unless the vault lets one be made.
+        let own_pack = object(own, Kind::Pack, ObjectId::of(b"nothing that exists"));
         let packs = |host| Route::Host(host, Spot::Objects(Kind::Pack));
+        attack.attempt("read a pack list back", Method::GET, own_list, None);
         attack.attempt("read a pack back", Method::GET, own_pack, None);
         let before = attack.tried.len();
-        attack.attempt("overwrite a pack with other bytes", Method::PUT, own_pack, Some(GARBAGE));
-        attack.attempt("append to a pack", Method::PATCH, own_pack, Some(GARBAGE));
-        attack.attempt("post over a pack", Method::POST, own_pack, Some(GARBAGE));
+        attack.attempt("overwrite a pack list with other bytes", Method::PUT, own_list, Some(GARBAGE));
+        attack.attempt("append to a pack list", Method::PATCH, own_list, Some(GARBAGE));
+        attack.attempt("post over a pack list", Method::POST, own_list, Some(GARBAGE));
+        attack.attempt("delete a pack list", Method::DELETE, own_list, None);
+        attack.attempt("store a pack under another one's name", Method::PUT, own_pack, Some(GARBAGE));
         attack.attempt("delete a pack", Method::DELETE, own_pack, None);
         let held = attack.tried[before..].iter().all(|attempt| attempt.outcome == Attacked::Refused);
         if let Some((id, stored)) = &prey.manifest {
             let own_manifest = object(own, Kind::Manifest, *id);
             attack.attempt("read a manifest back", Method::GET, own_manifest, None);
-            // What yields a pack is found out already: no snapshot has to be risked for it.
+            // What yields anything before is found out already: no snapshot has to be risked for it.
             if held {
                 let before = attack.tried.len();
                 attack.attempt(
@@ -141,15 +142,15 @@ impl Attack<'_> {
 
     /// Sends what may be lost. Without it nothing is proven about what lies there.
     fn lay_out(&mut self, stored: &[u8], id: &ObjectId) {
-        let sent = self.inner.upload(Kind::Pack, id, stored).and_then(|request| {
+        let sent = self.inner.upload(Kind::List, id, stored).and_then(|request| {
             let answer = self.inner.link.ask_within(&self.inner.once(), &request);
-            let what = "place for a pack that may be lost";
+            let what = "place for an object that may be lost";
             let answer = answer.map_err(|problem| self.inner.error(problem, what))?;
             self.inner.expect(answer, what, &[StatusCode::OK, StatusCode::CREATED])
         });
         if let Err(error) = sent {
             self.tried.push(Attempt {
-                what: "send a pack that may be lost".to_owned(),
+                what: "send an object that may be lost".to_owned(),
                 outcome: Attacked::Unclear(error.to_string()),
             });
         }

@@ -5,13 +5,12 @@ use super::session::{Session, Stop};
 use super::tools::{Flavour, Tools, any_client};
 use super::url::Url;
 use crate::process::{Account, Launcher};
-use crate::secret::PasswordFrom;
+use crate::secret::{PasswordFrom, PrivateFolder};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 /// How to reach a server.
@@ -54,7 +53,7 @@ pub struct Access {
     pub(crate) launcher: Launcher,
     client: PathBuf,
     /// Holds the option files.
-    private: TempDir,
+    private: PrivateFolder,
     lines: Zeroizing<String>,
 }
 
@@ -124,7 +123,7 @@ impl Access {
     }
 
     /// A private folder that the programs may write into.
-    pub(crate) fn private_folder(&self) -> Result<TempDir, MariaDbError> {
+    pub(crate) fn private_folder(&self) -> Result<PrivateFolder, MariaDbError> {
         private_folder(&self.launcher)
     }
 
@@ -225,13 +224,9 @@ fn quoted(value: &str) -> String {
     out
 }
 
-fn private_folder(launcher: &Launcher) -> Result<TempDir, MariaDbError> {
-    let folder = tempfile::Builder::new().prefix("vow-").tempdir();
-    let folder = folder.map_err(MariaDbError::io("make a private folder in", &std::env::temp_dir()))?;
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))
-        .and_then(|()| launcher.give(folder.path()))
-        .map_err(MariaDbError::io("prepare", folder.path()))?;
-    Ok(folder)
+fn private_folder(launcher: &Launcher) -> Result<PrivateFolder, MariaDbError> {
+    let made = PrivateFolder::make(launcher);
+    made.map_err(MariaDbError::io("make a private folder in", &std::env::temp_dir()))
 }
 
 fn write_private(launcher: &Launcher, path: &Path, text: &str) -> Result<(), MariaDbError> {

@@ -2,13 +2,14 @@
 //! measured in the background.
 
 use super::access::Access;
-use super::capture::{DATABASES, LOCKED, Lock, MariaDbOptions, Shared};
+use super::capture::{DATABASES, LOCKED, Lock, MariaDbOptions};
 use super::dump::{Dump, Held, Part, options as dump_options};
 use super::error::MariaDbError;
 use super::measure::Table;
 use super::moment::{Hold, ReadLock};
 use super::server::Server;
 use super::session::Session;
+use super::shared::Shared;
 use super::truth::Position;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,8 @@ pub(super) struct Begin<'b> {
     pub(super) options: &'b MariaDbOptions,
     pub(super) server: &'b Server,
     pub(super) tables: &'b [Table],
-    pub(super) sequences: Vec<(String, String)>,
+    /// Sequences and views.
+    pub(super) no_tables: Vec<(String, String)>,
 }
 
 /// What has begun.
@@ -76,11 +78,11 @@ impl Begin<'_> {
         Ok(Began { dumps, taken, position, stop_measuring })
     }
 
-    /// What is not dumped while writing waits.
+    /// What is not dumped while writing waits. This dump is loaded first: a view in it would select from tables that come with the other.
     fn not_locked(&self) -> Vec<(String, String)> {
         let with = self.tables.iter().filter(|table| table.transactional);
         let mut ignored: Vec<_> = with.map(|table| (table.database.clone(), table.name.clone())).collect();
-        ignored.extend(self.sequences.iter().cloned());
+        ignored.extend(self.no_tables.iter().cloned());
         ignored
     }
 

@@ -6,24 +6,21 @@
 use super::access::{Access, AccessOptions};
 use super::begin::Begin;
 use super::binlog::BinlogOptions;
-use super::dump::Dump;
+use super::dumping::Dumping;
 use super::error::MariaDbError;
 use super::inventory::{self, Objects};
 use super::measure::{self, Table};
 use super::moment::{Hold, ReadLock};
-use super::reading::Contents;
 use super::server::{self, Server};
 use super::session::Session;
+use super::shared::Shared;
 use super::sql::quoted_name;
 use super::system;
-use super::truth::{Account, NotDumped, Position, ServerFacts, TRUTH_FORMAT, TableTruth, Truth, VERSION};
-use super::verdict::{Accepted, Evidence, kinds};
+use super::truth::NotDumped;
 use crate::adapter::{Again, Told};
 use crate::learned::Learned;
-use crate::stored::text_of;
 use crate::synthetic;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use vow_store::source::{Found, Source};
 
 /// All databases, as SQL.
@@ -43,10 +40,10 @@ pub const DEFAULT_EXACT_BELOW_BYTES: u64 = 256 << 20;
 pub const DEFAULT_LOCK_WAIT_SECS: u32 = 60;
 /// How far a replica may lie behind before its snapshots count as degraded.
 pub const DEFAULT_MAX_LAG_SECS: u32 = 900;
-/// The longest statement that a server can be made to take.
-const PACKET_MAX_BYTES: u64 = 1 << 30;
 /// Inventories taken before the moment, at most, because tables without transactions appeared meanwhile.
 const ATTEMPTS: usize = 3;
+/// Kinds of objects that stand among the tables.
+pub(super) const NO_TABLES: &[&str] = &["sequence", "view"];
 
 /// What may wait while tables without transactions are dumped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,71 +99,6 @@ impl MariaDbOptions {
     }
 }
 
-/// What the streams tell the source.
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-    again: Again,
-    told: Told,
-}
-
-#[derive(Default)]
-struct State {
-    contents: Vec<Contents>,
-    measured: Option<Vec<TableTruth>>,
-    failure: Option<String>,
-}
-
-impl Shared {
-    fn with(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
-    }
-
-    /// A dump came to its end.
-    pub(crate) fn dumped(&self, contents: Contents) {
-        self.with(|state| state.contents.push(contents));
-    }
-
-    /// The tables were measured.
-    pub(super) fn measured(&self, measured: Vec<TableTruth>) {
-        self.with(|state| state.measured = Some(measured));
-    }
-
-    /// Something failed; the first reason counts.
-    pub(crate) fn failed(&self, error: &MariaDbError) {
-        self.with(|state| {
-            if state.failure.is_none() && matches!(error, MariaDbError::Changed(_)) {
-                self.again.ask();
-            }
-            state.failure.get_or_insert_with(|| error.to_string());
-        });
-    }
-
-    /// A stream was let go of before its end.
-    pub(crate) fn interrupted(&self) {
-        self.with(|state| {
-            state.failure.get_or_insert_with(|| "interrupted".into());
-        });
-    }
-
-    /// Waits until so many dumps and the measuring are done, or one failed.
-    fn wait(&self, dumps: usize) -> Result<(Contents, Vec<TableTruth>), String> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if let Some(failure) = &state.failure {
-                return Err(failure.clone());
-            }
-            if state.contents.len() == dumps && state.measured.is_some() {
-                let mut contents = Contents::default();
-                std::mem::take(&mut state.contents).into_iter().for_each(|other| contents.join(other));
-                return Ok((contents, state.measured.take().unwrap_or_default()));
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-}
-
 /// The adapter. Nothing is connected before the first call of [`Source::next`].
 pub struct MariaDb {
     options: MariaDbOptions,
@@ -181,31 +113,6 @@ enum Stage {
     Ended(Option<String>),
 }
 
-/// Dumps that run, and what will be said when they have ended.
-struct Dumping {
-    access: Arc<Access>,
-    facts: ServerFacts,
-    dumps: Vec<(&'static str, Dump)>,
-    files: Vec<String>,
-    databases: Vec<String>,
-    not_dumped: Vec<NotDumped>,
-    before: Objects,
-    tables: Vec<Table>,
-    taken: String,
-    position: Option<Position>,
-    history: bool,
-    coherent: bool,
-    system: Vec<u8>,
-    accounts: Vec<Account>,
-    stop_measuring: Arc<AtomicBool>,
-}
-
-impl Drop for Dumping {
-    fn drop(&mut self) {
-        self.stop_measuring.store(true, Ordering::Relaxed);
-    }
-}
-
 fn go_on() -> bool {
     false
 }
@@ -214,8 +121,12 @@ impl MariaDb {
     /// The source of these options. A run that fails because tables were changed asks for another; one that
     /// holds tells how many objects of each kind its truth has.
     pub fn new(options: MariaDbOptions, again: Again, told: Told) -> Self {
-        let shared = Shared { state: Mutex::default(), changed: Condvar::new(), again, told };
-        Self { options, shared: Arc::new(shared), learned: Arc::default(), stage: Stage::New }
+        Self {
+            options,
+            shared: Arc::new(Shared::new(again, told)),
+            learned: Arc::default(),
+            stage: Stage::New,
+        }
     }
 
     /// What is learned while it runs.
@@ -303,7 +214,7 @@ impl MariaDb {
                 options,
                 server: &server,
                 tables: &tables,
-                sequences: sequences(&before),
+                no_tables: no_tables(&before),
             };
             let begun = plan.begin(hold, reading, keep_schema, &now, &now_without)?;
             let (system, problems) = system::dump(access, &mut session, &go_on)?;
@@ -365,9 +276,10 @@ fn quoted_names(tables: &[Table]) -> Vec<String> {
     tables.iter().map(|table| quoted_name(&table.database, &table.name)).collect()
 }
 
-fn sequences(objects: &Objects) -> Vec<(String, String)> {
-    let sequences = objects.keys().filter(|(kind, ..)| kind == "sequence");
-    sequences.map(|(_, database, name)| (database.clone(), name.clone())).collect()
+/// Of these objects those that a dump takes for tables and that are none.
+fn no_tables(objects: &Objects) -> Vec<(String, String)> {
+    let all = objects.keys().filter(|(kind, ..)| NO_TABLES.contains(&kind.as_str()));
+    all.map(|(_, database, name)| (database.clone(), name.clone())).collect()
 }
 
 /// What no dump can bring back, or not of one moment.
@@ -400,71 +312,6 @@ fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
         )));
     }
     found
-}
-
-impl Dumping {
-    fn finish(&mut self, shared: &Arc<Shared>) -> Result<Vec<Found>, String> {
-        let (contents, measured) = shared.wait(self.files.len())?;
-        let not_whole = |reason: String| MariaDbError::Dump(reason).to_string();
-        let mut session = self.access.session(&go_on).map_err(|e| e.to_string())?;
-        let after = inventory::objects(&mut session, &self.databases, &go_on).map_err(|e| e.to_string())?;
-        let place = |position: &Option<Position>| position.as_ref().map(|p| (p.file.clone(), p.offset));
-        if let (Some(ours), Some(theirs)) = (place(&self.position), place(&contents.position))
-            && ours != theirs
-        {
-            return Err(not_whole(format!(
-                "it is of another moment than the truth: {theirs:?} and {ours:?}"
-            )));
-        }
-        self.facts.position = contents.position.clone();
-        let longest_statement_bytes = contents.longest_statement_bytes;
-        let evidence = Evidence {
-            before: std::mem::take(&mut self.before),
-            after,
-            tables: std::mem::take(&mut self.tables),
-            measured,
-            history: self.history,
-            contents,
-        };
-        let Accepted { objects, tables, sequences, notes } = evidence.judge().map_err(not_whole)?;
-        let mut found: Vec<_> = notes.into_iter().map(Found::Note).collect();
-        if longest_statement_bytes >= PACKET_MAX_BYTES {
-            let text = format!(
-                "a row makes a statement of {longest_statement_bytes} bytes, and no server takes more than {PACKET_MAX_BYTES}: \
-                 it cannot be restored from a dump; capture the server physically as well"
-            );
-            found.push(Found::Problem { path: DATABASES.into(), text });
-        }
-        let truth = Truth {
-            format: TRUTH_FORMAT.into(),
-            version: VERSION,
-            system_identifier: self.facts.system_identifier.clone(),
-            server_version: self.facts.server_version.clone(),
-            taken: self.taken.clone(),
-            coherent: self.coherent,
-            dumps: std::mem::take(&mut self.files),
-            databases: std::mem::take(&mut self.databases),
-            not_dumped: std::mem::take(&mut self.not_dumped),
-            kinds: kinds(&objects),
-            objects,
-            tables,
-            sequences,
-            accounts: std::mem::take(&mut self.accounts),
-            longest_statement_bytes,
-            physical: None,
-        };
-        shared.told.objects("database", truth.databases.len() as u64);
-        for (kind, count) in &truth.kinds {
-            shared.told.objects(kind, *count);
-        }
-        shared.told.objects("account", truth.accounts.len() as u64);
-        let file =
-            |path: &str, bytes| Found::Stream(synthetic::file(path.as_bytes()), synthetic::bytes(bytes));
-        found.push(file(SERVER, text_of(&self.facts)?));
-        found.push(file(SYSTEM, std::mem::take(&mut self.system)));
-        found.push(file(TRUTH, text_of(&truth)?));
-        Ok(found)
-    }
 }
 
 impl Source for MariaDb {

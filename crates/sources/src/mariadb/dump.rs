@@ -1,11 +1,11 @@
 //! A dump as a stream: `mariadb-dump`, begun within the moment, read statement by statement while it flows.
 
 use super::access::Access;
-use super::capture::Shared;
 use super::error::MariaDbError;
 use super::moment::{self, Hold};
 use super::reading::{Contents, Reading};
 use super::session::{Session, Stop};
+use super::shared::Shared;
 use super::tools::{Flavour, Tools};
 use crate::process::{Ended, Running, ToolError, one_line};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

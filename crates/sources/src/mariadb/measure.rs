@@ -107,6 +107,23 @@ pub(crate) fn tables(
 }
 
 impl Table {
+    /// One without columns, for tests of what is made of tables.
+    #[cfg(test)]
+    pub(crate) fn of_test(database: &str, name: &str, engine: &str, made: &str) -> Self {
+        Self {
+            database: database.into(),
+            name: name.into(),
+            engine: engine.into(),
+            transactional: engine == "InnoDB",
+            versioned: false,
+            by_transaction: false,
+            made: made.into(),
+            bytes: 0,
+            columns: Vec::new(),
+            key: Vec::new(),
+        }
+    }
+
     /// The size of its rows in bytes, as the server estimates it.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes

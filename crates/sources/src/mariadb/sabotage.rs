@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::error::MariaDbError;
-use super::prove::{Damage, prove_with};
+use super::prove::{Damage, NoDamage, prove_with};
 use super::session::{Session, Stop};
 use super::sql::{literal, quoted, quoted_name};
 use super::stored::Stored;
@@ -29,7 +29,7 @@ pub(super) fn sabotage(
     }
     if let Some(half) = stored.dump_bytes()?.map(|bytes| bytes / 2) {
         stored.cut_dumps_at = Some(half);
-        let proof = prove_with(stored, ground, &mut Nothing, &[], stop);
+        let proof = prove_with(stored, ground, &mut NoDamage, &[], stop);
         stored.cut_dumps_at = None;
         tried.push(cut(&proof?));
     }
@@ -55,14 +55,6 @@ fn free_session(access: &Access, stop: Stop<'_>) -> Result<Session, MariaDbError
     let mut session = access.session(stop)?;
     session.query("damaging", "SET SESSION foreign_key_checks = 0", stop)?;
     Ok(session)
-}
-
-struct Nothing;
-
-impl Damage for Nothing {
-    fn apply(&mut self, _: &Truth, _: &Access, _: Stop<'_>) -> Result<(), MariaDbError> {
-        Ok(())
-    }
 }
 
 /// One row changed in one table, one lost from another.

@@ -10,10 +10,10 @@ use super::tools::{Flavour, Tools};
 use super::truth::ServerFacts;
 use super::url::Url;
 use crate::adapter::Ground;
-use crate::isolation;
-use crate::process::{Account, Launcher, Running, ToolError};
+use crate::isolation::{self, Throwaway};
+use crate::process::{Account, Launcher, ToolError};
 use crate::template::Template;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,6 @@ use tempfile::TempDir;
 
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(120);
-/// How long it may take to stop.
-const END: Duration = Duration::from_secs(20);
 
 /// The server's number for: it is shutting down.
 const SHUTTING_DOWN: u32 = 1053;
@@ -58,8 +56,7 @@ const SCRATCH_USER: &str = "vow_scratch";
 
 /// The server.
 pub struct Scratch {
-    running: Option<Running>,
-    folder: Option<TempDir>,
+    server: Throwaway,
     /// How to reach it.
     pub(crate) access: Access,
     /// What could not be arranged.
@@ -120,8 +117,7 @@ impl Scratch {
             Err(error) if error.code() == Some(SHUTTING_DOWN) => drop(session),
             Err(error) => return Err(error),
         }
-        let Some(running) = self.running.take() else { return Ok(()) };
-        let ended = running.wait(stop)?;
+        let Some(ended) = self.server.wait(stop)? else { return Ok(()) };
         ended
             .expect_success()
             .map_err(|error| MariaDbError::Scratch(format!("did not end well: {error}")))?;
@@ -161,21 +157,6 @@ fn memory_bytes(meminfo: &str) -> u64 {
 fn pool_bytes(bytes: u64, memory_bytes: u64) -> u64 {
     let most = (memory_bytes / POOL_SHARE).min(POOL_MOST_BYTES);
     bytes.saturating_mul(2).min(most).max(POOL_LEAST_BYTES)
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            if let Some(pid) = i32::try_from(running.id()).ok().and_then(Pid::from_raw) {
-                // Nothing in it is worth keeping.
-                let _ = kill_process(pid, Signal::KILL);
-            }
-            let _ = running.wait_at_most(END);
-        }
-        if let Some(folder) = self.folder.take() {
-            let _ = folder.close();
-        }
-    }
 }
 
 /// A scratch server before it runs.
@@ -293,17 +274,17 @@ impl Preparation {
         let server = self.tools.program("mariadbd")?;
         let (mut command, note) = isolation::isolated(&self.account, &self.launcher, &server);
         command.arg(format!("--defaults-file={}", file.display())).stdout(std::process::Stdio::null());
-        let mut running = self.launcher.start(command)?;
+        let mut server = Throwaway::new(self.launcher.start(command)?, self.folder, Signal::KILL);
         let url = Url::of_socket(&socket, Some(SCRATCH_USER));
         let access = Access::trusted(url, self.tools, self.launcher)?;
-        wait_until_ready(&mut running, &access, &socket, &log, stop)?;
+        wait_until_ready(&mut server, &access, &socket, &log, stop)?;
         let notes = note.map(str::to_owned).into_iter().collect();
-        Ok(Scratch { running: Some(running), folder: Some(self.folder), access, notes })
+        Ok(Scratch { server, access, notes })
     }
 }
 
 fn wait_until_ready(
-    running: &mut Running,
+    server: &mut Throwaway,
     access: &Access,
     socket: &Path,
     log: &Path,
@@ -314,7 +295,7 @@ fn wait_until_ready(
         if socket.exists() && access.session(stop).is_ok() {
             return Ok(());
         }
-        if running.has_ended() {
+        if server.has_ended() {
             let text = fs::read_to_string(log).unwrap_or_default();
             let errors: Vec<_> = text.lines().filter(|line| line.contains("[ERROR]")).take(3).collect();
             return Err(MariaDbError::Scratch(format!("ended while it was starting: {}", errors.join("; "))));

@@ -1,6 +1,8 @@
 //! One table back: through a scratch server, because only a whole database knows what belongs to a table. From there it is dumped
 //! with its indexes, keys and triggers, and loaded.
 
+mod dangling;
+
 use super::access::Access;
 use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
@@ -208,8 +210,8 @@ impl Job<'_, '_> {
         self.make_database(there, &aside)?;
         let remove = format!("DROP DATABASE IF EXISTS {}", quoted(&aside));
         self.sequences(there)?;
-        let loaded =
-            self.copy(&self.database, &self.table, &aside).and_then(|()| self.counted(there, &aside));
+        self.move_in_scratch(&aside)?;
+        let loaded = self.copy(&aside, &self.table, &aside).and_then(|()| self.counted(there, &aside));
         match loaded {
             Ok(true) => {}
             other => {
@@ -370,7 +372,7 @@ impl Job<'_, '_> {
                 self.restorer.out.problems.push(format!("table {name} has other rows than the {rows} it had"))
             }
         }
-        for (key, orphans) in dangling(there, target, &self.table, self.restorer.stop)? {
+        for (key, orphans) in dangling::dangling(there, target, &self.table, self.restorer.stop)? {
             self.restorer.out.problems.push(format!(
                 "the foreign key {key} of {name} does not hold: {orphans} rows refer to what is not there"
             ));
@@ -379,58 +381,4 @@ impl Job<'_, '_> {
         self.restorer.out.databases.push((self.database.clone(), target.to_owned()));
         Ok(())
     }
-}
-
-/// A foreign key: its name, the table it leads to, columns of both.
-type Key = (String, String, Vec<(String, String)>);
-
-/// Foreign keys of a table that do not hold, and how many rows they lack. They were not checked while it was loaded.
-fn dangling(
-    session: &mut Session,
-    database: &str,
-    table: &str,
-    stop: Stop<'_>,
-) -> Result<Vec<(String, String)>, MariaDbError> {
-    let doing = "checking foreign keys";
-    let sql = format!(
-        "SELECT constraint_name, column_name, referenced_table_schema, referenced_table_name, referenced_column_name \
-         FROM information_schema.key_column_usage WHERE table_schema = {} AND table_name = {} AND referenced_table_name IS NOT NULL \
-         ORDER BY constraint_name, ordinal_position",
-        literal(database),
-        literal(table)
-    );
-    let mut keys: Vec<Key> = Vec::new();
-    for row in session.query(doing, &sql, stop)? {
-        let Ok([name, column, schema, parent, parent_column]) = <[String; 5]>::try_from(row) else {
-            continue;
-        };
-        match keys.last_mut().filter(|(last, ..)| *last == name) {
-            Some((_, _, columns)) => columns.push((column, parent_column)),
-            None => keys.push((name, quoted_name(&schema, &parent), vec![(column, parent_column)])),
-        }
-    }
-    let mut out = Vec::new();
-    for (name, parent, columns) in keys {
-        let pairs = |join: &str, one: &dyn Fn(&(String, String)) -> String| {
-            columns.iter().map(one).collect::<Vec<_>>().join(join)
-        };
-        let on = pairs(" AND ", &|(a, b)| format!("c.{} = p.{}", quoted(a), quoted(b)));
-        let set = pairs(" AND ", &|(a, _)| format!("c.{} IS NOT NULL", quoted(a)));
-        let Some((_, first)) = columns.first() else { continue };
-        let missing = format!("p.{} IS NULL", quoted(first));
-        let child = quoted_name(database, table);
-        let sql =
-            format!("SELECT COUNT(*) FROM {child} c LEFT JOIN {parent} p ON {on} WHERE {set} AND {missing}");
-        match session.value(doing, &sql, stop) {
-            Ok(orphans) if orphans == "0" => {}
-            Ok(orphans) => out.push((name, orphans)),
-            Err(error) if error.code() == Some(1146) => {
-                out.push((name, "all".into()));
-                // The session ended with the refusal; the others are not looked at.
-                return Ok(out);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(out)
 }

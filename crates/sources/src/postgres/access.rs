@@ -5,13 +5,12 @@ use super::session::{Session, Stop};
 use super::tools::{Tools, any_psql};
 use super::url::Url;
 use crate::process::{Account, Launcher};
-use crate::secret::PasswordFrom;
+use crate::secret::{PasswordFrom, PrivateFolder};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::process::Command;
-use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 /// How to reach a server.
@@ -43,7 +42,7 @@ pub struct Access {
     pub tools: Tools,
     pub(crate) launcher: Launcher,
     /// Holds the password file.
-    _private: Option<TempDir>,
+    _private: Option<PrivateFolder>,
 }
 
 impl Access {
@@ -125,19 +124,17 @@ fn account(options: &AccessOptions) -> Result<Option<Account>, PostgresError> {
 }
 
 /// The password in a file as libpq reads it, that only the account of the programs can read.
-fn password_folder(launcher: &Launcher, password: &str) -> Result<TempDir, PostgresError> {
-    let folder = tempfile::Builder::new().prefix("vow-").tempdir();
+fn password_folder(launcher: &Launcher, password: &str) -> Result<PrivateFolder, PostgresError> {
+    let folder = PrivateFolder::make(launcher);
     let folder = folder.map_err(PostgresError::io("make a private folder in", &std::env::temp_dir()))?;
     let path = folder.path().join("pgpass");
     let made = (|| {
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         let escaped = Zeroizing::new(password.replace('\\', "\\\\").replace(':', "\\:"));
         file.write_all(b"*:*:*:*:")?;
         file.write_all(escaped.as_bytes())?;
         file.write_all(b"\n")?;
-        launcher.give(&path)?;
-        launcher.give(folder.path())
+        launcher.give(&path)
     })();
     made.map_err(PostgresError::io("write the password file", &path))?;
     Ok(folder)

@@ -50,8 +50,14 @@ struct Open {
     out: ChildStdout,
     data: Reader<DataScript>,
     contents: Reader<Contents>,
-    truth: Option<JoinHandle<Result<(Session, Measured), PostgresError>>>,
-    stop_truth: Arc<AtomicBool>,
+    truth: Truth,
+}
+
+/// The truth, while it is taken. Let go of before, the thread is told to stop and waited for: it has a way to the server, with its
+/// password, which must not outlive the run.
+struct Truth {
+    thread: Option<JoinHandle<Result<(Session, Measured), PostgresError>>>,
+    stop: Arc<AtomicBool>,
 }
 
 /// A `pg_restore` that reads along.
@@ -116,15 +122,16 @@ impl Dump {
             }
             Ok(contents)
         })?;
-        let stop_truth = Arc::new(AtomicBool::new(false));
-        let (plan, stopped, database) = (Arc::clone(plan), Arc::clone(&stop_truth), self.database.clone());
+        let stop = Arc::new(AtomicBool::new(false));
+        let (plan, stopped, database) = (Arc::clone(plan), Arc::clone(&stop), self.database.clone());
         let take = move || {
             let stop = || stopped.load(Ordering::Relaxed);
             let measured = measure_all(&plan, &mut session, &database, objects, sequences, &stop)?;
             // The session goes back: its locks protect the dump for as long as it lives.
             Ok((session, measured))
         };
-        Ok(Open { dump, out, data, contents, truth: Some(std::thread::spawn(take)), stop_truth })
+        let truth = Truth { thread: Some(std::thread::spawn(take)), stop };
+        Ok(Open { dump, out, data, contents, truth })
     }
 
     fn reader<T: Send + 'static>(
@@ -144,8 +151,7 @@ impl Dump {
     fn judge(&mut self, open: Open, stop: &dyn Fn() -> bool) -> Result<Vec<String>, PostgresError> {
         let not_whole =
             |reason: String| PostgresError::Dump { what: format!("database {:?}", self.database), reason };
-        let Open { dump, out, data, contents, mut truth, stop_truth } = open;
-        let _stops = StopsTruth(stop_truth);
+        let Open { dump, out, data, contents, mut truth } = open;
         drop(out);
         // Its own word first: it explains what the others only notice.
         let dumped = dump.wait(stop)?.expect_success().map_err(|e| not_whole(e.to_string()))?;
@@ -163,10 +169,7 @@ impl Dump {
         ended
             .expect_success()
             .map_err(|e| not_whole(format!("its table of contents cannot be read: {e}")))?;
-        let (_session, measured) = match truth.take() {
-            Some(thread) => wait_for(thread, stop)?,
-            None => return Err(not_whole("its truth was not taken".into())),
-        };
+        let (_session, measured) = truth.wait(stop)?;
         let user_mappings =
             measured.objects.iter().filter(|object| object.kind == "user mapping").count() as u64;
         let missing = missing(&measured, &contents, &script);
@@ -250,14 +253,6 @@ impl Stream for Dump {
     }
 }
 
-impl Drop for Dump {
-    fn drop(&mut self) {
-        if let Some(open) = &self.open {
-            open.stop_truth.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 impl Open {
     fn read(&mut self, buffer: &mut [u8], stop: &dyn Fn() -> bool) -> Result<usize, PostgresError> {
         let pipe = |source| ToolError::Pipe { program: "pg_dump".into(), source };
@@ -307,26 +302,27 @@ impl<T> Reader<T> {
     }
 }
 
-/// Tells the thread that takes the truth to end, whatever way its dump is left.
-struct StopsTruth(Arc<AtomicBool>);
-
-impl Drop for StopsTruth {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+impl Truth {
+    fn wait(&mut self, stop: &dyn Fn() -> bool) -> Result<(Session, Measured), PostgresError> {
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            if stop() {
+                return Err(ToolError::Stopped.into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let taken = self.thread.take().and_then(|thread| thread.join().ok());
+        taken.unwrap_or_else(|| Err(ToolError::Lost { program: "psql".into() }.into()))
     }
 }
 
-fn wait_for<T>(
-    thread: JoinHandle<Result<T, PostgresError>>,
-    stop: &dyn Fn() -> bool,
-) -> Result<T, PostgresError> {
-    while !thread.is_finished() {
-        if stop() {
-            return Err(ToolError::Stopped.into());
+impl Drop for Truth {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // What it has to say counts no more.
+            let _ = thread.join();
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
-    thread.join().unwrap_or_else(|_| Err(ToolError::Lost { program: "psql".into() }.into()))
 }
 
 fn measure_all(

@@ -31,7 +31,8 @@ pub(super) trait Damage {
     ) -> Result<(), PostgresError>;
 }
 
-struct NoDamage;
+/// Leaves it as it is.
+pub(super) struct NoDamage;
 
 impl Damage for NoDamage {
     fn apply(&mut self, _: &DatabaseTruth, _: &mut Session, _: Stop<'_>) -> Result<(), PostgresError> {

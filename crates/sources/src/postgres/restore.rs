@@ -98,7 +98,7 @@ impl Restorer<'_> {
             } else if in_the_way.contains(&database.name) {
                 self.replace(session, database)?;
             } else {
-                self.create(database)?;
+                self.create(session, database)?;
             }
         }
         Ok(())
@@ -107,7 +107,7 @@ impl Restorer<'_> {
     fn one_database(&mut self, session: &mut Session, database: &DatabaseTruth) -> Result<(), PostgresError> {
         let there = names(session, self.stop)?;
         if !there.contains(&database.name) {
-            return self.create(database);
+            return self.create(session, database);
         }
         if self.options.replace {
             return self.replace(session, database);
@@ -169,24 +169,23 @@ impl Restorer<'_> {
             &format!("ALTER DATABASE {name} RENAME TO {kept}"),
             self.stop,
         )?;
-        if let Err(error) = self.create(database) {
-            let go_on = || false;
-            let _ =
-                session.query("removing what was begun", &format!("DROP DATABASE IF EXISTS {name}"), &go_on);
-            session.query(
-                "putting the database back",
-                &format!("ALTER DATABASE {kept} RENAME TO {name}"),
-                &go_on,
-            )?;
+        if let Err(error) = self.create(session, database) {
+            let back = format!("ALTER DATABASE {kept} RENAME TO {name}");
+            session.query("putting the database back", &back, &|| false)?;
             return Err(error);
         }
         session.query("removing the replaced database", &format!("DROP DATABASE {kept}"), self.stop)?;
         Ok(())
     }
 
-    fn create(&mut self, database: &DatabaseTruth) -> Result<(), PostgresError> {
+    /// Makes a database that is not there. What was begun is removed when it fails: half of it would stand in the way of the next attempt.
+    fn create(&mut self, session: &mut Session, database: &DatabaseTruth) -> Result<(), PostgresError> {
         let home = self.access.url.get("dbname").unwrap_or("postgres").to_owned();
-        self.load(database, &home, &["-C"])?;
+        if let Err(error) = self.load(database, &home, &["-C"]) {
+            let remove = format!("DROP DATABASE IF EXISTS {}", quoted(&database.name));
+            let _ = session.query("removing what was begun", &remove, &|| false);
+            return Err(self.advised(error));
+        }
         self.out.databases.push((database.name.clone(), database.name.clone()));
         Ok(())
     }
@@ -215,6 +214,18 @@ impl Restorer<'_> {
         let mut session = self.access.session(database, self.stop)?;
         let objects = measure::inventory(&mut session, self.stored.truth.server_version_num, self.stop)?;
         Ok(objects.iter().all(|object| object.kind == "extension"))
+    }
+
+    /// What to do about roles and tablespaces that the server lacks.
+    fn advised(&self, error: PostgresError) -> PostgresError {
+        let text = error.to_string();
+        let is_lacking = ["role \"", "Tablespace \""].iter().any(|word| text.contains(word));
+        match is_lacking && text.contains("does not exist") && !self.options.with_roles {
+            true => PostgresError::Refused(format!(
+                "{text}; --with-roles makes the roles and tablespaces that the snapshot has"
+            )),
+            false => error,
+        }
     }
 
     fn roles(&mut self, session: &mut Session) -> Result<(), PostgresError> {

@@ -3,7 +3,7 @@
 mod definitions;
 
 use super::error::PostgresError;
-use super::prove::{Damage, prove_with};
+use super::prove::{Damage, NoDamage, prove_with};
 use super::session::{Session, Stop};
 use super::sql::{literal, quoted, quoted_name};
 use super::stored::Stored;
@@ -36,7 +36,7 @@ pub(super) fn sabotage(
     }
     let half = stored.dump_bytes(&victim)? / 2;
     stored.cut_dumps_at = Some(half);
-    let proof = prove_with(stored, ground, &mut Nothing, &[], stop);
+    let proof = prove_with(stored, ground, &mut NoDamage, &[], stop);
     stored.cut_dumps_at = None;
     let object = format!("database {:?}", victim.name);
     tried.push(Tried::new("truncated dump", object, "could not be restored", &proof?));
@@ -49,14 +49,6 @@ fn own_tables(database: &DatabaseTruth) -> impl Iterator<Item = &TableTruth> {
         .tables
         .iter()
         .filter(|table| table.relkind == "r" && table.rows > 0 && table.method == Method::Exact)
-}
-
-struct Nothing;
-
-impl Damage for Nothing {
-    fn apply(&mut self, _: &DatabaseTruth, _: &mut Session, _: Stop<'_>) -> Result<(), PostgresError> {
-        Ok(())
-    }
 }
 
 /// What was done, to what, and the words of the problem that must name it.

@@ -8,10 +8,10 @@ use super::tools::Tools;
 use super::truth::ServerFacts;
 use super::url::Url;
 use crate::adapter::Ground;
-use crate::isolation;
+use crate::isolation::{self, Throwaway};
 use crate::process::{Account, Launcher, Running, ToolError, one_line};
 use crate::template::Template;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,6 @@ use tempfile::TempDir;
 
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take to stop.
-const END: Duration = Duration::from_secs(10);
 const SETTINGS: &str = "\
 listen_addresses = ''
 fsync = off
@@ -51,8 +49,7 @@ shared_preload_libraries = ''
 
 /// The server.
 pub struct Scratch {
-    running: Option<Running>,
-    folder: Option<TempDir>,
+    server: Throwaway,
     /// How to reach it.
     pub(crate) access: Access,
     /// What could not be arranged.
@@ -120,22 +117,7 @@ impl Scratch {
 
     /// Its private folder.
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.as_ref().map_or(Path::new("/nonexistent"), |folder| folder.path())
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            if let Some(pid) = i32::try_from(running.id()).ok().and_then(Pid::from_raw) {
-                // Immediate shutdown: nothing in it is worth keeping.
-                let _ = kill_process(pid, Signal::QUIT);
-            }
-            let _ = running.wait_at_most(END);
-        }
-        if let Some(folder) = self.folder.take() {
-            let _ = folder.close();
-        }
+        self.server.folder()
     }
 }
 
@@ -186,17 +168,18 @@ impl Room {
         limit: Option<Duration>,
         stop: Stop<'_>,
     ) -> Result<Scratch, PostgresError> {
-        let mut running = start_server(&mut self, data, options)?;
+        let running = start_server(&mut self, data, options)?;
         let url = Url::of_socket(&self.socket(), 5432, Some(superuser)).with_database("template1");
         let access = Access::trusted(url, self.tools, self.launcher);
-        if let Err(error) = wait_until_ready(&mut running, &access, limit, stop) {
-            if !running.has_ended() {
+        // Immediate shutdown.
+        let mut server = Throwaway::new(running, self.folder, Signal::QUIT);
+        if let Err(error) = wait_until_ready(&mut server, &access, limit, stop) {
+            if !server.has_ended() {
                 return Err(error);
             }
-            let said = running.wait_at_most(END).map(|ended| ended.said).unwrap_or_default();
-            return Err(PostgresError::Scratch(format!("did not start: {}", last_words(&said))));
+            return Err(PostgresError::Scratch(format!("did not start: {}", last_words(&server.said()))));
         }
-        Ok(Scratch { running: Some(running), folder: Some(self.folder), access, notes: self.notes })
+        Ok(Scratch { server, access, notes: self.notes })
     }
 }
 
@@ -301,7 +284,7 @@ fn start_server(room: &mut Room, data: &Path, options: &[String]) -> Result<Runn
 }
 
 fn wait_until_ready(
-    running: &mut Running,
+    server: &mut Throwaway,
     access: &Access,
     limit: Option<Duration>,
     stop: Stop<'_>,
@@ -310,7 +293,7 @@ fn wait_until_ready(
     loop {
         match access.home(stop) {
             Ok(_) => return Ok(()),
-            Err(_) if running.has_ended() => return Err(PostgresError::Scratch("ended".into())),
+            Err(_) if server.has_ended() => return Err(PostgresError::Scratch("ended".into())),
             Err(error) if limit.is_some_and(|limit| began.elapsed() > limit) => return Err(error),
             Err(_) if stop() => return Err(ToolError::Stopped.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),

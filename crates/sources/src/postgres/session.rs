@@ -68,6 +68,8 @@ impl Session {
         let connected = session.query("connecting", "SELECT 1", stop);
         match connected {
             Err(PostgresError::Lost { database, said, .. }) => {
+                // The file that libpq read it from is a private one of ours, which nobody can look into.
+                let said = said.split("; password retrieved from file").next().unwrap_or_default().to_owned();
                 return Err(PostgresError::Connect { place: url.to_string(), database, said });
             }
             other => drop(other?),

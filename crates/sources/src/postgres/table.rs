@@ -1,7 +1,10 @@
 //! One table back: through a scratch server, because only a whole database knows what belongs to a table. From there it is dumped
 //! with its indexes, keys, sequences, triggers and partitions, and loaded in one transaction.
 
+mod copy;
+
 use super::access::{Access, AccessOptions};
+use super::belongings;
 use super::error::PostgresError;
 use super::globals::{Existing, Tablespaces, fitted};
 use super::measure;
@@ -12,10 +15,9 @@ use super::sql::{identifier, literal, quoted, quoted_name};
 use super::stored::Stored;
 use super::truth::DatabaseTruth;
 use crate::adapter::{Ground, Request, Restored};
-use crate::process::{Input, Launcher, Running, ToolError};
+use crate::process::Launcher;
+use copy::{Target, copy};
 use serde::Deserialize;
-use std::io::{Read, Write};
-use std::process::Stdio;
 
 /// A scratch server with the roles of the snapshot.
 pub(crate) fn scratch(
@@ -64,9 +66,16 @@ pub(crate) fn load_scratch(
 }
 
 #[derive(Deserialize)]
-struct Found {
-    schema: String,
-    name: String,
+pub(super) struct Found {
+    pub(super) schema: String,
+    pub(super) name: String,
+}
+
+impl Found {
+    /// As a text in SQL that `regclass` reads.
+    pub(super) fn literal(&self) -> String {
+        literal(&quoted_name(&self.schema, &self.name))
+    }
 }
 
 /// One table to be brought from a scratch server into a running one.
@@ -91,9 +100,12 @@ pub(crate) fn restore(restorer: &mut Restorer<'_>, wanted: &str) -> Result<(), P
         (Some(name), _) => stored.database(name)?,
         (None, [only]) => only,
         (None, _) => {
-            return Err(PostgresError::Refused(
-                "the snapshot has several databases: say which with --database".into(),
-            ));
+            let names: Vec<_> =
+                stored.truth.databases.iter().map(|database| database.name.as_str()).collect();
+            return Err(PostgresError::Refused(format!(
+                "the snapshot has several databases: {}; say which with --database",
+                names.join(", ")
+            )));
         }
     };
     // Whether it can get there shows before the work begins.
@@ -152,12 +164,26 @@ pub(crate) fn bring(mut job: Job<'_>, wanted: &str) -> Result<(), PostgresError>
         })
         .collect();
     let moved = Found { schema, name: table.name.clone() };
+    let in_its_place = moved.schema == table.schema;
+    if !in_its_place {
+        belongings::move_statistics(&mut session, &tree, &moved.schema, stop)?;
+    }
     let mut prelude = format!("CREATE SCHEMA IF NOT EXISTS {};\n", quoted(&moved.schema));
     if job.options.replace {
-        // Without CASCADE: what depends on it is named by the server, and nothing happens.
+        let depending = belongings::dependants(&mut there, &moved, stop)?;
+        if !depending.is_empty() {
+            return Err(PostgresError::Refused(format!(
+                "{} cannot be replaced while something depends on it: {}; drop that first, or leave --replace out to have the table restored \
+                 beside",
+                quoted_name(&moved.schema, &moved.name),
+                depending.join(", ")
+            )));
+        }
+        // Without CASCADE: when there is something all the same, nothing happens.
         prelude.push_str(&format!("DROP TABLE IF EXISTS {};\n", quoted_name(&moved.schema, &moved.name)));
     }
-    let postlude = privileges(&mut session, &tree, stop)?;
+    let postlude = belongings::privileges(&mut session, &tree, stop)?
+        + &belongings::statistics(&mut session, &tree, stop)?;
     let target = Target { access: job.access, database: &target, prelude: &prelude, postlude: &postlude };
     let first = copy(job.scratch, job.database, &tree, &target, stop);
     if let Err(error) = first {
@@ -168,6 +194,10 @@ pub(crate) fn bring(mut job: Job<'_>, wanted: &str) -> Result<(), PostgresError>
         without_foreign_keys(&mut job, &mut session, &mut there, (&moved, &tree), &target)?;
     }
     count(&mut job, &mut there, &mut session, &tree)?;
+    if in_its_place {
+        let notes = belongings::lost_around(&mut session, &mut there, &moved, stop)?;
+        job.out.notes.extend(notes);
+    }
     job.out.table = Some(quoted_name(&moved.schema, &moved.name));
     job.out.databases.push((job.database.to_owned(), target.database.to_owned()));
     Ok(())
@@ -257,118 +287,6 @@ fn destination(
         .notes
         .push(format!("{name} is there already, so it was restored beside it in the schema {schema}"));
     Ok(schema)
-}
-
-/// Where a table goes.
-struct Target<'t> {
-    access: &'t Access,
-    database: &'t str,
-    prelude: &'t str,
-    postlude: &'t str,
-}
-
-/// Default privileges of the target would give a new table more than the old one had: SQL that takes away what is too much, and gives
-/// privileges on columns again, which go with those on the table.
-fn privileges(session: &mut Session, tree: &[Found], stop: Stop<'_>) -> Result<String, PostgresError> {
-    let mut out = String::new();
-    for part in tree {
-        let table = quoted_name(&part.schema, &part.name);
-        let grantee = "CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END";
-        let had: Vec<String> = session.documents(
-            "reading the privileges",
-            &format!(
-                "SELECT to_json({grantee} || ' ' || privilege_type) FROM pg_class c, \
-                 aclexplode(coalesce(relacl, acldefault('r', relowner))) WHERE c.oid = {}::regclass",
-                literal(&table)
-            ),
-            stop,
-        )?;
-        let columns: Vec<String> = session.documents(
-            "reading the privileges",
-            &format!(
-                "SELECT to_json(format('GRANT %s (%I) ON TABLE %s TO %s%s;', privilege_type, attname, attrelid::regclass, {grantee}, \
-                 CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)) \
-                 FROM pg_attribute a, aclexplode(attacl) WHERE attrelid = {}::regclass AND NOT attisdropped",
-                literal(&table)
-            ),
-            stop,
-        )?;
-        let had: Vec<_> = had.iter().map(|entry| literal(entry)).collect();
-        let body = format!(
-            "DECLARE r record; BEGIN FOR r IN SELECT {grantee} AS who, privilege_type AS what FROM pg_class c, aclexplode(c.relacl) \
-             WHERE c.oid = {}::regclass AND {grantee} || ' ' || privilege_type <> ALL (ARRAY[{}]::text[]) \
-             LOOP EXECUTE format('REVOKE %s ON TABLE %s FROM %s', r.what, {}, r.who); END LOOP; END",
-            literal(&table),
-            had.join(", "),
-            literal(&table)
-        );
-        out.push_str(&format!("DO {};\n{}\n", literal(&body), columns.join("\n")));
-    }
-    Ok(out)
-}
-
-/// Dumps the tables from the scratch server into one transaction of the target.
-fn copy(
-    scratch: &Access,
-    database: &str,
-    tree: &[Found],
-    target: &Target<'_>,
-    stop: Stop<'_>,
-) -> Result<(), PostgresError> {
-    let mut dump = scratch.command("pg_dump");
-    dump.args(["-Fp", "--no-password", "--strict-names"]);
-    for part in tree {
-        dump.arg("-t").arg(quoted_name(&part.schema, &part.name));
-    }
-    dump.arg("-d").arg(scratch.url.with_database(database).conninfo()).stdout(Stdio::piped());
-    let mut dump = scratch.launcher.start(dump)?;
-    let mut from = dump.stdout()?;
-    let mut load = target.access.command("psql");
-    load.args([
-        "-X",
-        "-q",
-        "-w",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-v",
-        "VERBOSITY=terse",
-        "--single-transaction",
-        "-d",
-    ]);
-    load.arg(target.access.url.with_database(target.database).conninfo());
-    load.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut running = target.access.launcher.start(load)?;
-    let input = running.input(stop)?;
-    let mut load = Load { running, input };
-    let mut buffer = vec![0; 256 << 10];
-    let mut written = load.input.write_all(target.prelude.as_bytes());
-    while written.is_ok() {
-        let read =
-            from.read(&mut buffer).map_err(|source| ToolError::Pipe { program: "pg_dump".into(), source })?;
-        if read == 0 {
-            break;
-        }
-        written = load.input.write_all(&buffer[..read]);
-    }
-    if stop() {
-        return Err(ToolError::Stopped.into());
-    }
-    if written.is_ok() {
-        // It must not commit before the dump is known to be whole.
-        dump.wait(stop)?.expect_success()?;
-        // When psql has ended already, its status says why.
-        let _ = load.input.write_all(target.postlude.as_bytes());
-    }
-    let Load { running, input } = load;
-    drop(input);
-    running.wait(stop)?.expect_success()?;
-    Ok(())
-}
-
-/// A `psql` that commits when its input ends. Let go of before, it is killed first, in the order of these fields, and the server rolls back.
-struct Load<'l> {
-    running: Running,
-    input: Input<'l>,
 }
 
 #[derive(Deserialize)]

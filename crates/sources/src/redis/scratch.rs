@@ -11,28 +11,25 @@ use super::prove::{Damage, Unharmed};
 use super::truth::{DUMP, TRUTH, TRUTH_FORMAT, Truth, USERS, VERSION};
 use super::url::Url;
 use crate::adapter::Stop;
-use crate::isolation;
-use crate::process::{Launcher, Running, ToolError};
+use crate::isolation::{self, Throwaway};
+use crate::process::{Launcher, ToolError};
 use crate::stored;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
 use vow_store::archive::Snapshot;
 
 /// How long it may take to answer at all; loading may take longer.
 const START: Duration = Duration::from_secs(60);
-const END: Duration = Duration::from_secs(10);
 /// Room for databases that were not there before the dump or after it.
 const DATABASES_MIN: u32 = 1024;
 
 /// The server.
 pub(crate) struct Scratch {
-    running: Option<Running>,
-    folder: Option<TempDir>,
+    server: Throwaway,
     url: Url,
 }
 
@@ -75,9 +72,9 @@ impl Scratch {
         }
         let mut command = launcher.command(&server);
         command.arg(&config).stdout(Stdio::null()).current_dir(&path);
-        let running = launcher.start(command)?;
-        let mut scratch =
-            Self { running: Some(running), folder: Some(folder), url: Url::of_socket(&path.join("s")) };
+        // It has nothing to save.
+        let server = Throwaway::new(launcher.start(command)?, folder, Signal::TERM);
+        let mut scratch = Self { server, url: Url::of_socket(&path.join("s")) };
         scratch.wait(&path.join("log"), stop)?;
         Ok(scratch)
     }
@@ -103,28 +100,13 @@ impl Scratch {
             } else if began.elapsed() > START {
                 return Err(RedisError::Scratch("does not answer".into()));
             }
-            if self.running.as_mut().is_none_or(Running::has_ended) {
+            if self.server.has_ended() {
                 return Err(why_not(&fs::read_to_string(log).unwrap_or_default()));
             }
             if stop() {
                 return Err(ToolError::Stopped.into());
             }
             std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            if let Some(pid) = i32::try_from(running.id()).ok().and_then(Pid::from_raw) {
-                // It has nothing to save.
-                let _ = kill_process(pid, Signal::TERM);
-            }
-            let _ = running.wait_at_most(END);
-        }
-        if let Some(folder) = self.folder.take() {
-            let _ = folder.close();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::SqliteError;
 use super::find;
-use super::prove::{Unharmed, prove};
+use super::prove::{Unharmed, prove, truth_of};
 use super::sabotage::sabotage;
 use crate::adapter::{
     self, AdapterError, Discovered, Ground, Part, Proof, Request, Restored, Stop, Tried, Within,
@@ -63,6 +63,19 @@ impl adapter::Adapter for Adapter {
         sabotage(snapshot, ground.place, stop).map_err(stopped)
     }
 
+    fn check_place(
+        &self,
+        snapshot: &Snapshot,
+        place: &dyn Fn(&[u8]) -> Option<PathBuf>,
+    ) -> Result<(), AdapterError> {
+        let truth = truth_of(snapshot).map_err(stopped)?;
+        let places = truth.databases.iter().filter_map(|database| place(&database.stored_path()?));
+        match places.flat_map(|path| with_content(&path)).next() {
+            None => Ok(()),
+            Some(path) => Err(stopped(SqliteError::InTheWay { path: path.display().to_string() })),
+        }
+    }
+
     fn instructions(&self) -> &'static [&'static str] {
         &[
             "the databases are below files/, with their whole paths. To put one back in place: stop the program that uses it, remove \
@@ -94,7 +107,7 @@ fn described(name: impl Into<String>) -> Discovered {
 
 fn describe(path: PathBuf) -> Discovered {
     let bytes = std::fs::metadata(&path).ok().map(|meta| meta.len());
-    let running = is_in_use(&path);
+    let running = !with_content(&path).is_empty();
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let parts = vec![Part { name, bytes, problem: None }];
     Discovered {
@@ -105,12 +118,12 @@ fn describe(path: PathBuf) -> Discovered {
     }
 }
 
-/// Whether a log or a journal beside it has something that is not in the file.
-fn is_in_use(path: &Path) -> bool {
-    let beside = |end: &str| {
+/// A log or a journal beside a database that has something which is not in the file.
+fn with_content(path: &Path) -> Vec<PathBuf> {
+    let beside = ["-wal", "-journal"].into_iter().map(|end| {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
-        std::fs::metadata(name).is_ok_and(|meta| meta.len() > 0)
-    };
-    beside("-wal") || beside("-journal")
+        PathBuf::from(name)
+    });
+    beside.filter(|path| std::fs::metadata(path).is_ok_and(|meta| meta.len() > 0)).collect()
 }

@@ -3,7 +3,7 @@
 use super::SqliteError;
 use super::ask::Asked;
 use super::helper;
-use super::truth::{DatabaseTruth, FILES, TRUTH, TRUTH_FORMAT, Truth, VERSION};
+use super::truth::{DatabaseTruth, TRUTH, TRUTH_FORMAT, Truth, VERSION};
 use crate::adapter::{Proof, Stop};
 use crate::process::ToolError;
 use crate::question::Question;
@@ -53,12 +53,9 @@ pub(super) fn prove(
         let folder = tempfile::Builder::new().prefix("vow-sqlite-").tempdir_in(place);
         let folder = folder.map_err(SqliteError::io("make a private folder in", place))?;
         let file = folder.path().join("database");
-        let path = match &before.path_hex {
-            Some(digits) => stored::unhex(digits).ok_or_else(|| bad(before))?,
-            None => before.path.as_bytes().to_vec(),
-        };
+        let path = before.stored_path().ok_or_else(|| bad(before))?;
         let began = Instant::now();
-        proof.bytes += stored::write_to(snapshot, &[FILES.as_bytes(), &path].concat(), &file, stop)?;
+        proof.bytes += stored::write_to(snapshot, &path, &file, stop)?;
         proof.restore_secs += began.elapsed().as_secs_f64();
         let launcher = helper::limited()?;
         let given = launcher.give(&file).and_then(|()| launcher.give(folder.path()));

@@ -1,5 +1,6 @@
 //! What databases said about themselves.
 
+use crate::stored::unhex;
 use serde::{Deserialize, Serialize};
 
 /// The format of `truth.json`.
@@ -73,4 +74,15 @@ pub struct TableTruth {
     pub rows: u64,
     /// The sum over all rows of the first 8 bytes of the SHA-256 of a row, in hexadecimal digits; none in large databases.
     pub checksum: Option<String>,
+}
+
+impl DatabaseTruth {
+    /// Its path in the snapshot; none when the truth writes it in a way that cannot be.
+    pub(crate) fn stored_path(&self) -> Option<Vec<u8>> {
+        let path = match &self.path_hex {
+            Some(digits) => unhex(digits)?,
+            None => self.path.as_bytes().to_vec(),
+        };
+        Some([FILES.as_bytes(), &path].concat())
+    }
 }

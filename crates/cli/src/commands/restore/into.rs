@@ -135,12 +135,20 @@ fn print_human(cx: &Context, snapshot: &Snapshot, restored: &Restored, secs: f64
     restored.notes.iter().for_each(|note| cx.ui.note(note));
     restored.problems.iter().for_each(|problem| cx.ui.warn(problem));
     cx.ui.say(&format!("restored from {}", snapshot_line(snapshot.info())));
+    let kind = snapshot.info().manifest.source_type.as_str();
     for (from, to) in &restored.databases {
         match &restored.table {
+            _ if kind == "command" => cx.ui.say(&format!("  given to {to}, which ended well")),
             Some(table) => cx.ui.say(&format!("  table {table} in database {to}")),
             None if from == to => cx.ui.say(&format!("  database {from}")),
             None => cx.ui.say(&format!("  database {from} as {to}")),
         }
     }
-    cx.ui.say(&format!("  {} counted and right; {}", ui::plural(restored.rows, "row"), ui::duration(secs)));
+    let counted = match kind {
+        // What the program made of it only the program knows.
+        "command" => String::new(),
+        "redis" => format!("{} counted and right; ", ui::plural(restored.rows, "key")),
+        _ => format!("{} counted and right; ", ui::plural(restored.rows, "row")),
+    };
+    cx.ui.say(&format!("  {counted}{}", ui::duration(secs)));
 }

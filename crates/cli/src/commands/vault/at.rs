@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::level::open_vault;
 use crate::owner;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use vow_vault::Vault;
 use vow_vault::server::Config as Settings;
@@ -51,7 +52,7 @@ impl At {
         open_vault(&store, None)
     }
 
-    /// Whether this user can write there. That of a server in another user's name is asked through its socket.
+    /// Whether this user can, and may, write there. That of a server in another user's name is asked through its socket, by root as well.
     ///
     /// Into a bucket whoever has the vault's key can write.
     pub(super) fn is_writable(&self) -> Outcome<bool> {
@@ -61,6 +62,9 @@ impl At {
             true => (self.absolute()?.join(&settings.key), Access::READ_OK),
             false => (self.store()?, Access::WRITE_OK),
         };
+        if !settings.is_in_bucket() && other_owner(&path).is_some() {
+            return Ok(false);
+        }
         match rustix::fs::access(&path, needed) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS) => Ok(false),
@@ -112,6 +116,12 @@ impl At {
     fn absolute(&self) -> Outcome<PathBuf> {
         std::path::absolute(&self.dir).map_err(|e| Failure::io("find", &self.dir, e))
     }
+}
+
+/// To root, the other user whose vault this is: what root writes into it, that user's server could not go on with.
+fn other_owner(store: &Path) -> Option<u32> {
+    let owner = std::fs::metadata(store).ok()?.uid();
+    (owner != 0 && rustix::process::geteuid().is_root()).then_some(owner)
 }
 
 impl From<&Path> for At {

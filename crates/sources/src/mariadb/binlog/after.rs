@@ -56,7 +56,7 @@ impl After {
     }
 }
 
-/// When the first and the last event of a file were.
+/// What a file says.
 fn look_into(folder: &Path, name: &LogName) -> Result<Ending, MariaDbError> {
     let path = folder.join(name.to_string());
     let file = fs::File::open(&path).map_err(MariaDbError::io("open", &path))?;
@@ -89,8 +89,20 @@ impl LogAfter for After {
     fn reaches(&self, folder: &Path) -> Result<Option<i64>, AdapterError> {
         let failed = super::super::adapter::stopped;
         let names = names_in(folder).map_err(failed)?;
-        let Some(last) = names.iter().filter(|name| self.has(name)).max() else { return Ok(None) };
-        let begun = look_into(folder, &self.from).map_err(failed)?.first_secs;
+        let mut before: Option<(&LogName, Ending)> = None;
+        let mut begun = None;
+        for name in names.iter().filter(|name| self.has(name)) {
+            let now = look_into(folder, name).map_err(failed)?;
+            begun = begun.or(Some(now.first_secs));
+            if let Some((last, _)) = before.as_ref().filter(|(_, last)| !last.is_followed_by(&now)) {
+                return Err(failed(MariaDbError::Refused(format!(
+                    "{name} in the vaults does not go on where {last} ends: the server has begun its binary log anew (RESET MASTER); no \
+                     moment after {last} can be gone back to from this snapshot"
+                ))));
+            }
+            before = Some((name, now));
+        }
+        let (Some((_, last)), Some(begun)) = (before, begun) else { return Ok(None) };
         if self.taken_secs.is_some_and(|taken| begun > taken + SLACK_SECS) {
             return Err(failed(MariaDbError::Refused(format!(
                 "{} in the vaults was begun after the snapshot, so it is another one than that in which the snapshot stands: the server has \
@@ -100,6 +112,6 @@ impl LogAfter for After {
         }
         // Events have whole seconds: the last one is told whole.
         let whole = |secs: i64| (secs + 1) * instant::MICROS - 1;
-        look_into(folder, last).map(|ending| Some(whole(ending.last_secs))).map_err(failed)
+        Ok(Some(whole(last.last_secs)))
     }
 }

@@ -88,11 +88,11 @@ impl Receiver {
             )));
         }
         let log = LogSpool { folder: spool, identifier: facts.system_identifier };
-        log.prepare(&access.launcher, "binreceiving")?;
-        let spool = Spool::new(log);
+        log.prepare(&access.launcher, "binlog_spool")?;
         let before = files(&mut session, stop)?;
         flush(&mut session, stop)?;
         let now = files(&mut session, stop)?;
+        let spool = Spool::new(log, now.last().map(|(name, _)| name.base.clone()).unwrap_or_default());
         let (first, problems) = begin_with(&spool, &now)?;
         let program = access.tools.program("mariadb-binlog")?;
         let mut command = access.launcher.ending_with_us(&program);
@@ -204,9 +204,10 @@ fn begin_with(spool: &Spool, server: &[(LogName, u64)]) -> Result<(LogName, Vec<
             )],
         ));
     }
-    if let Some((broken, _)) = spool.look(&closed(server))?.broken {
+    while let Some((broken, _)) = spool.look(&closed(server))?.broken {
         // What comes after it can be had again, or is worth nothing.
-        for name in spool.names()?.iter().filter(ours).filter(|name| name.number >= broken.number) {
+        let after = |name: &&LogName| name.base == broken.base && name.number >= broken.number;
+        for name in spool.names()?.iter().filter(after) {
             if name.number == broken.number || there.contains(name) {
                 spool.remove(name)?;
             }

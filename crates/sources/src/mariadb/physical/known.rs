@@ -23,7 +23,8 @@ pub(super) struct Seen {
     pub(super) databases: Vec<String>,
     pub(super) objects: Objects,
     pub(super) tables: Vec<Table>,
-    /// Those without transactions, measured.
+    /// Those without transactions, measured. One that was dropped and made again with the same rows is not the same: in the copy there may
+    /// be none.
     still: BTreeMap<(String, String), TableTruth>,
     sequences: BTreeMap<(String, String), i64>,
     pub(super) accounts: Vec<Account>,
@@ -112,9 +113,10 @@ impl Comparison<'_> {
             }
             out.tables.push(table);
         }
+        let is_new = |database: &str, table: &str| made_anew.contains(&(database, table));
         for (key, measured) in &before.still {
             match after.still.get(key) {
-                Some(now) if now == measured => out.tables.push(measured.clone()),
+                Some(now) if now == measured && !is_new(&key.0, &key.1) => out.tables.push(measured.clone()),
                 Some(_) => {
                     out.restless
                         .push(format!("{}.{} ({})", measured.database, measured.name, measured.engine));
@@ -123,7 +125,7 @@ impl Comparison<'_> {
             }
         }
         for table in before.tables.iter().filter(|table| table.engine.eq_ignore_ascii_case("MEMORY")) {
-            if self.is_same(&table.database, &table.name) {
+            if self.is_same(&table.database, &table.name) && !is_new(&table.database, &table.name) {
                 let empty = table.dumped(0, false);
                 out.tables.push(TableTruth { method: Method::Count, ..empty });
             }
@@ -181,4 +183,48 @@ fn is_of_table((kind, in_database, name): &Key, database: &str, table: &str) -> 
             "column" | "index" | "foreign key" | "partition" | "check" => part(),
             _ => false,
         }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, engine: &str, made: &str) -> Table {
+        Table::of_test("d", name, engine, made)
+    }
+
+    fn seen(made: &str, rows: u64) -> Seen {
+        let tables =
+            [table("old", "MyISAM", made), table("kept", "MyISAM", "1"), table("mem", "MEMORY", made)];
+        let key = |table: &Table| ("table".to_owned(), table.database.clone(), table.name.clone());
+        let still = tables.iter().take(2).map(|table| {
+            let rows = if table.name == "old" { rows } else { 3 };
+            ((table.database.clone(), table.name.clone()), table.dumped(rows, false))
+        });
+        Seen {
+            databases: vec!["d".into()],
+            objects: tables.iter().map(|table| (key(table), "digest".to_owned())).collect(),
+            still: still.collect(),
+            tables: tables.to_vec(),
+            sequences: BTreeMap::new(),
+            accounts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_table_that_was_made_anew_is_not_expected_back() {
+        let before = seen("1", 3);
+        let names = |must: &MustBe| must.tables.iter().map(|table| table.name.clone()).collect::<Vec<_>>();
+        let same = Comparison { before: &before, after: &seen("1", 3) }.truth(None);
+        assert_eq!((names(&same), same.restless.len()), (vec!["kept".into(), "old".into(), "mem".into()], 0));
+        let more = Comparison { before: &before, after: &seen("1", 4) }.truth(None);
+        assert_eq!(
+            (names(&more), more.restless),
+            (vec!["kept".into(), "mem".into()], vec!["d.old (MyISAM)".to_owned()])
+        );
+        // With the same rows as well.
+        let anew = Comparison { before: &before, after: &seen("2", 3) }.truth(None);
+        assert_eq!((names(&anew), anew.restless), (vec!["kept".into()], vec!["d.old (MyISAM)".to_owned()]));
+        assert!(anew.objects.iter().all(|object| object.name == "kept"), "{:?}", anew.objects);
+    }
 }

@@ -39,6 +39,8 @@ pub(crate) fn unpack(
     reading.finish().map_err(|why| MariaDbError::content(STREAM, format!("the stream {why}")))?;
     let mut command = launcher.command(&tools.program(tool::PROGRAM)?);
     command.args(["--no-defaults", "--prepare"]).arg(format!("--target-dir={}", data.display()));
+    // The folder for temporary files of the machine may be full, or closed to this account.
+    command.arg(format!("--tmpdir={}", data.display()));
     command.stdout(Stdio::null());
     let ended = launcher.start_watched(command, |_| {})?.wait(stop)?;
     tool::ended_well(&ended)

@@ -240,7 +240,7 @@ impl Capture for Segments {
         let last =
             names.iter().rev().find(|name| Segment::parse(name, self.spool.segment_bytes).is_some()).cloned();
         let problem = missing(&self.spool, before.as_ref(), &names);
-        Ok(self.spool.log.begin(names, last, problem))
+        Ok(self.spool.log.begin(names, last.map(|last| (last, None)), problem))
     }
 
     fn covers(&self, _found: &Discovered) -> bool {

@@ -242,9 +242,9 @@ fn a_loosened_vault(world: &mut World) {
     world.machine.sh("cp /etc/vow/keys/host.key /out/host.key");
     let host_key = world.machine.shared("host.key");
     let before = objects(&world.vault);
-    let everything = "packs|manifests|index";
+    let everything = "packs|lists|manifests|index";
     let mut loosened = Loosened::before(&mut world.vault, (&world.lab, VAULT), &host_key, everything);
-    for (kinds, kind) in [(everything, "pack"), ("manifests", "manifest")] {
+    for (kinds, kind) in [(everything, "pack list"), ("manifests", "manifest")] {
         loosened.now(kinds);
         let found = world.audit(&[]);
         for attack in [format!("delete a {kind}"), format!("overwrite a {kind} with other bytes")] {

@@ -115,6 +115,19 @@ fn a_database_is_put_back_in_its_place() {
     assert_eq!(sql(&path, "SELECT count(*) FROM people"), "2000");
     // Folders on the way are nobody's business.
     assert_eq!(fs::metadata(place.path().join("srv")).unwrap().mode() & 0o777, 0o750);
+
+    // What stands in a log beside it belongs to another content, and would be played over this one.
+    sql(&path, "DELETE FROM people");
+    let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap().to_string_lossy()));
+    fs::write(&log, "something that was not written back").unwrap();
+    let done = open(&host, &["restore", "db@latest:/files", "--target", "/"]).expect(1);
+    assert!(done.stderr.contains("-wal") && done.stderr.contains("stop the program"), "{}", done.story());
+    let elsewhere = host.dir().join("elsewhere").display().to_string();
+    let _ = open(&host, &["restore", "db@latest:/files", "--target", &elsewhere]).expect(0);
+    fs::remove_file(&log).unwrap();
+    assert_eq!(sql(&path, "SELECT count(*) FROM people"), "0", "nothing was written");
+    let _ = open(&host, &["restore", "db@latest:/files", "--target", "/"]).expect(0);
+    assert_eq!(sql(&path, "SELECT count(*) FROM people"), "2000");
 }
 
 #[test]

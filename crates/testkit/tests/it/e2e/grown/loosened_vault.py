@@ -2,7 +2,7 @@
 the host; but objects of some kinds can be deleted, and other bytes written over whatever is there.
 
 loosened_vault.py LISTEN REAL STORE VAULT_KEY HOST_KEY KINDS: two addresses, the folder of the vault's objects, two files with Ed25519
-seeds, and for which kinds ("packs|manifests|index")
+seeds, and for which kinds ("packs|lists|manifests|index")
 """
 
 import datetime

@@ -264,6 +264,36 @@ fn a_log_that_was_begun_anew_is_no_log_of_an_older_snapshot() {
     assert_eq!(server.sql("shop", "select count(*) from t where a > 4000"), "1");
 }
 
+/// The receiver was away while the server began its log anew, and went on until it had a file of the number that is awaited.
+#[test]
+fn numbers_that_come_again_are_not_taken_for_those_of_before() {
+    let server = shop("");
+    let (host, _folder) = host_of(&server, "binlog = true");
+    let first = back_up(&host).expect(0).summary()["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    server.sql("shop", "insert into t values (5001, 'received'); flush binary logs");
+    let _ = receive(&host).expect(0);
+    let newest = || server.sql("", "show master status").split('\t').next().unwrap().to_owned();
+    let number = |file: &str| file.rsplit('.').next().unwrap().parse::<u64>().unwrap();
+    let reached = number(&newest());
+    server.sql("shop", "insert into t values (5002, 'lost')");
+    until("the log is in use", || server.try_sql("", "reset master").code == Some(0));
+    server.sql("shop", "insert into t values (5003, 'after')");
+    while number(&newest()) <= reached + 1 {
+        server.sql("shop", "flush binary logs");
+    }
+    let done = receive(&host).expect(3);
+    assert!(
+        done.said().contains("begins anew") && done.said().contains("make a new one"),
+        "{}",
+        done.story()
+    );
+    let one =
+        ["restore", &first, "--into", &server.url(), "--table", "shop.t", "--replace", "--time", "latest"];
+    let done = open(&host, &one).expect(1);
+    assert!(done.stderr.contains("does not go on where"), "{}", done.story());
+    assert_eq!(server.sql("shop", "select count(*) from t where a > 5000"), "3", "nothing was changed");
+}
+
 #[test]
 fn what_cannot_be_received_is_refused() {
     let server = shop("skip-log-bin");

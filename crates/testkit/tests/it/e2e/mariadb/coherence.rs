@@ -15,6 +15,7 @@ fn counters() -> Server {
         "",
         "create database d; use d; create table a_inno (n int) engine = InnoDB; create table m_aria (n int) engine = Aria; \
          create table n_isam (n int) engine = MyISAM; create table o_mem (n int) engine = MEMORY; create table z_inno (n int) engine = InnoDB; \
+         create view c_view as select a_inno.n as a, m_aria.n as m from a_inno join m_aria; \
          create table b_large as select seq, repeat(md5(seq), 10) as x from seq_1_to_60000; \
          create table m_large engine = Aria as select seq, repeat(md5(seq), 10) as x from seq_1_to_20000",
     );

@@ -91,6 +91,10 @@ fn another_server_in_its_place_is_refused() {
     }
     let _ = host.run(["backup", "db", "--accept-server"]).expect(0);
     let _ = back_up(&host).expect(0);
+    // A replica that follows nobody any more.
+    other.sql("", "change master to master_host = '127.0.0.1', master_port = 1, master_user = 'x', master_password = 'y'");
+    let done = back_up(&host).expect(3);
+    assert!(done.said().contains("a replica that lies behind"), "{}", done.story());
 }
 
 #[test]

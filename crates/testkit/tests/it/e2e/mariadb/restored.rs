@@ -115,6 +115,20 @@ fn a_dropped_table_comes_back_with_everything_that_is_its_own() {
     let _ = open(&host, &[&restore[..], &["--replace", "--json"]].concat()).expect(3);
     assert_eq!(server.sql("shop", "select count(*) from child"), "203");
     assert_eq!(server.sql("", "select count(*) from information_schema.triggers where trigger_schema = 'shop' and event_object_table = 'child'"), "1");
+    // Its key leads to the table of its own database, and new rows can be written.
+    let made = server.sql("shop", "show create table child");
+    assert!(made.contains("REFERENCES `parent`"), "{made}");
+    server.sql("shop", "insert into child (parent_id, t) values (1, 'new')");
+    // One that others refer to, as well.
+    server.sql("shop", "set foreign_key_checks = 0; delete from parent where id = 8");
+    let parent = ["restore", "db@latest", "--into", &url, "--table", "shop.parent", "--replace", "--json"];
+    assert_eq!(open(&host, &parent).expect(0).summary()["problems"], serde_json::json!([]));
+    assert_eq!(server.sql("shop", "select count(*) from parent where id = 8"), "1");
+    server.sql("shop", "insert into child (parent_id, t) values (8, 'new')");
+    assert_ne!(
+        server.try_sql("shop", "insert into child (parent_id, t) values (100000, 'no')").code,
+        Some(0)
+    );
     let wrong = ["restore", "db@latest", "--into", &url, "--database", "shop", "--table", "nosuch"];
     assert!(open(&host, &wrong).expect(1).stderr.contains("no table nosuch"));
     let dirty =
@@ -211,4 +225,48 @@ fn a_second_dump_adds_little() {
     let second = back_up(&host).expect(0).summary()["snapshots"][0].clone();
     let (bytes, added) = (first["bytes"].as_u64().unwrap(), second["added_bytes"].as_u64().unwrap());
     assert!(bytes > 20_000_000 && added < bytes / 20, "{added} of {bytes}");
+}
+
+/// A role whose administrator is gone is in no output of `mariadb-dump --system`, which grants it all the same; and how it installs plugins no
+/// server understands.
+#[test]
+fn roles_and_plugins_come_back() {
+    let server = Server::start_with("log-bin=bin");
+    server.sql(
+        "",
+        "create database shop; create table shop.t (a int); create role led; create role chief; create role alone with admin chief; \
+         drop role chief; create user bob@localhost identified by 'bobs-password'; grant select on shop.* to alone, led; \
+         grant led to bob@localhost; set default role led for bob@localhost; \
+         install soname 'auth_ed25519'; create user ed@localhost identified via ed25519 using password('x'); \
+         insert into mysql.roles_mapping (host, user, role, admin_option) values ('localhost', 'bob', 'alone', 'N'); flush privileges",
+    );
+    let (host, _folder) = host_of(&server, "binlog = true");
+    let _ = back_up(&host).expect(0);
+    let _ = host.run(["binlog-receive", "db", "--once"]).expect(0);
+    let proof = prove(&host);
+    assert_eq!(proof.problems, Vec::<String>::new());
+    // As it was captured, and by way of a scratch server at a moment after that.
+    for more in [&[][..], &["--time", "latest"]] {
+        let other = Server::start();
+        let url = other.url();
+        let restore = [&["restore", "db@latest", "--into", &url, "--json"][..], more].concat();
+        let done = open(&host, &restore).expect(0).summary();
+        assert_eq!(done["problems"], serde_json::json!([]), "{more:?}");
+        let roles = "select group_concat(user order by user) from mysql.user where is_role = 'Y'";
+        assert_eq!(other.sql("", roles), "alone,led", "{more:?}");
+        let plugin = "select plugin_status from information_schema.plugins where plugin_name = 'ed25519'";
+        assert_eq!(other.sql("", plugin), "ACTIVE", "{more:?}");
+        for role in ["alone", "led"] {
+            let grants = other.sql("", &format!("show grants for {role}"));
+            assert!(grants.contains("`shop`.*"), "{more:?} {grants}");
+            let members =
+                format!("select count(*) from mysql.roles_mapping where role = '{role}' and user = 'bob'");
+            assert_eq!(other.sql("", &members), "1", "{more:?} {role}");
+            // Somebody can go on granting it.
+            other.sql(
+                "",
+                &format!("create user new@localhost; grant {role} to new@localhost; drop user new@localhost"),
+            );
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vow_testkit::mariadb::Server;
+use vow_testkit::shell;
 
 const PASSWORD: &str = "s3:cr\\et-\"of'the #user";
 
@@ -83,6 +84,19 @@ fn a_password_is_used_and_seen_nowhere() {
     for arguments in [["config", "show"], ["snapshots", "--json"], ["backup", "--dry-run"]] {
         assert!(!host.run(arguments).said().contains(PASSWORD));
     }
+    // What a receiver was given goes away with it.
+    let private = vow_testkit::host::scratch();
+    let inside = || fs::read_dir(private.path()).unwrap().count();
+    let mut receiver =
+        shell::start(host.command(["binlog-receive", "files-of-db"]).env("TMPDIR", private.path()));
+    let began = std::time::Instant::now();
+    while inside() == 0 && !receiver.has_ended() && began.elapsed() < std::time::Duration::from_secs(120) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(inside() > 0, "no option file was made");
+    receiver.signal("TERM");
+    let done = receiver.wait();
+    assert_eq!(inside(), 0, "{}", done.story());
     // A wrong one fails, and is not repeated either.
     fs::write(host.dir().join("password"), "wrong-hunter2\n").unwrap();
     let ran = host.run(["backup", "db"]).expect(1);

@@ -59,20 +59,40 @@ fn a_server_that_was_destroyed_comes_back_whole() {
     assert!(refused.stderr.contains("shop") && refused.stderr.contains("--replace"), "{}", refused.stderr);
 }
 
+/// Views that select from a table, without their schemas.
+fn views_on(server: &Server, table: &str) -> String {
+    let sql = "select distinct c.relname from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class c on c.oid = r.ev_class \
+        where d.classid = 'pg_rewrite'::regclass and c.relkind in ('v', 'm') and d.refobjid = ";
+    server.sql("shop", &format!("{sql}'{table}'::regclass"))
+}
+
 #[test]
 fn a_dropped_table_comes_back_with_everything_that_is_its_own() {
     let server = filled();
+    server.sql(
+        "shop",
+        "create statistics app.pair on id, t from app.child; create view app.on_child as select t from app.child; \
+         create publication of_child for table app.child",
+    );
     let (host, _folder) = host_of(&server, "");
     let _ = back_up(&host).expect(0);
     let url = server.url();
     for table in ["app.child", "app.part"] {
         let parts = format!("{table}*");
         let before = server.script("shop", &["-t", &parts]);
+        let statistics =
+            "select string_agg(pg_get_statisticsobjdef(oid), ';' order by oid) from pg_statistic_ext";
+        let (counted, views) = (server.sql("shop", statistics), views_on(&server, table));
         server.sql("shop", &format!("drop table {table} cascade"));
         let restore =
             ["restore", "db@latest", "--into", &url, "--database", "shop", "--table", table, "--json"];
         let done = open(&host, &restore).expect(0).summary();
         assert_eq!(done["problems"], serde_json::json!([]));
+        assert_eq!(server.sql("shop", statistics), counted, "{table}");
+        let notes = done["notes"].to_string();
+        for view in views.lines() {
+            assert!(notes.contains(view), "{view} is not said to be gone: {notes}");
+        }
         same_script(&server.script("shop", &["-t", &parts]), &before, table);
     }
     // The identity goes on where it was.
@@ -103,6 +123,30 @@ fn a_dropped_table_comes_back_with_everything_that_is_its_own() {
     assert_eq!(server.sql("shop", "select count(*) from app.child"), "203");
     let wrong = ["restore", "db@latest", "--into", &url, "--database", "shop", "--table", "nosuch"];
     assert!(open(&host, &wrong).expect(1).stderr.contains("no table nosuch"));
+    // Not under a view.
+    server.sql("shop", "create view app.leans as select t from app.child");
+    let done = open(&host, &replaced).expect(1);
+    assert!(done.said().contains("view app.leans"), "{}", done.story());
+    let unsaid = ["restore", "db@latest", "--into", &url, "--table", "app.child"];
+    assert!(
+        open(&host, &unsaid).expect(1).stderr.contains("postgres, shop"),
+        "which databases there are is said"
+    );
+}
+
+#[test]
+fn a_database_that_cannot_be_loaded_leaves_nothing_behind() {
+    let server = filled();
+    let (host, _folder) = host_of(&server, "");
+    let _ = back_up(&host).expect(0);
+    // Its tablespace can lie in one place only.
+    drop(server);
+    let other = Server::start();
+    let url = other.url();
+    // Its owner is not there.
+    let done = open(&host, &["restore", "db@latest", "--into", &url, "--database", "shop"]).expect(1);
+    assert!(done.stderr.contains("--with-roles"), "{}", done.story());
+    assert_eq!(other.sql("postgres", "select count(*) from pg_database where datname = 'shop'"), "0");
 }
 
 #[test]
