@@ -149,6 +149,7 @@ impl MariaDb {
         if let Some(text) = server.behind(options.max_lag_secs) {
             problem(SERVER, text);
         }
+        found.extend(server.unasked().map(|text| Found::Note(text.into())));
         if options.dry_run {
             drop(session);
             found.extend(self.announce(&access, &server));

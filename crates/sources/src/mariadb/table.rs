@@ -92,6 +92,13 @@ pub(crate) fn restore(
             quoted_name(&target, &table)
         )));
     }
+    if is_there && target != home && restorer.options.schema_as.is_none() {
+        restorer.out.notes.push(format!(
+            "{} is there already, so it was restored beside it in the database {}",
+            quoted_name(&home, &table),
+            quoted(&target)
+        ));
+    }
     let own;
     let access = match stored.server() {
         Some(server) => server,
