@@ -232,9 +232,11 @@ const REPLICA: &[&str] = &[
 ];
 
 type Replica = BTreeMap<String, String>;
+/// What it is a replica of, and how far behind in seconds, when anybody knows.
+type Following = (Vec<Replica>, Option<u64>);
 
 /// What it is a replica of, and how far behind; none when it may not be asked. The status has dozens of columns that differ between versions, so it is read upright.
-fn replication(access: &Access, stop: Stop<'_>) -> Result<Option<(Vec<Replica>, Option<u64>)>, MariaDbError> {
+fn replication(access: &Access, stop: Stop<'_>) -> Result<Option<Following>, MariaDbError> {
     let sql = match access.tools.flavour {
         Flavour::MariaDb => "SHOW ALL SLAVES STATUS",
         Flavour::MySql => "SHOW REPLICA STATUS",
