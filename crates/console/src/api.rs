@@ -10,7 +10,7 @@ mod work;
 
 pub(crate) use figures::metrics;
 pub use ping::{NewPing, add_ping, revoke_ping};
-pub(crate) use work::quiet_host;
+pub(crate) use work::{quiet_host, snooze_hours};
 
 use crate::server::App;
 use axum::Router;

@@ -1,6 +1,7 @@
 //! Serving: a listener for hosts, in which both sides prove a key, and one for browsers and programs. What is due by the clock is done beside.
 
 pub mod app;
+mod asking;
 pub mod caller;
 mod chores;
 mod client_address;

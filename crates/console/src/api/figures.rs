@@ -27,10 +27,12 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, who: Known) -> Result<i
         all.iter().filter_map(|vault| Some((vault.name.clone(), value(vault)?))).collect()
     };
     let waiting = outbox::backlog(&mut conn).await?;
+    let unheard = hosts::unheard(&mut conn, Scope::All).await?;
+    let [none, notice, warning, critical] = hosts::severities(&mut conn, Scope::All).await?;
     let stand = Stand {
         hosts: named(
-            &["well", "notice", "warning", "critical"],
-            &hosts::severities(&mut conn, Scope::All).await?,
+            &["well", "unheard", "notice", "warning", "critical"],
+            &[none - unheard, unheard, notice, warning, critical],
         ),
         tickets: named(
             &["notice", "warning", "critical"],

@@ -97,7 +97,7 @@ pub(super) async fn post_ping(
     Sent(new): Sent<NewPing>,
 ) -> Answer<Value> {
     let uuid = add_ping(&app, &who, &new).await?;
-    let base = app.config.web_address.clone().unwrap_or_default();
+    let base = app.config.web_base();
     Ok(Json(json!({"uuid": uuid, "url": format!("{base}/ping/{uuid}")})))
 }
 
@@ -145,34 +145,55 @@ async fn take(app: &App, uuid: &str, what: &str, request: Request) -> Result<(),
     let output = captured(request.into_body()).await?;
     let now = app.now();
     let end = match what {
-        "start" => {
-            let mut conn = app.db.write().await?;
-            rows::pinged(&mut conn, ping.id, Some(now), now).await?;
-            return Ok(conn.commit().await?);
-        }
-        "log" => None,
-        "" => Some(End::Done),
-        "fail" => Some(End::Failed),
-        status => Some(End::Exit(status.parse().map_err(|_| Error::Malformed(String::new()))?)),
+        "start" => return start(app, &ping, now).await,
+        "log" => return log(app, &ping, output, now).await,
+        "" => End::Done,
+        "fail" => End::Failed,
+        status => End::Exit(status.parse().map_err(|_| Error::Malformed(String::new()))?),
     };
-    if let Some(end) = end {
-        let report = report(&ping, end, &output, now)?;
-        let output = last_part(output);
-        let known = KnownHost {
-            host_id: ping.host_id,
-            tenant_id: ping.tenant_id,
-            tenant: ping.tenant.clone(),
-            host: ping.host.clone(),
-        };
-        let stored = app.queue.put(Arrived { known, report, output: Some(output) }).await;
-        stored.map_err(|error| match error {
-            crate::ingest::IngestError::Db(error) => Error::Db(error),
-            other => Error::Internal(other.to_string()),
-        })?;
-    }
+    let logged = rows::log(&mut app.read().await?, ping.id).await?;
+    // A tool whose output came while it ran has none left for the end.
+    let said = if output.trim().is_empty() { &logged } else { &output };
+    let report = report(&ping, end, said, now)?;
+    let known = KnownHost {
+        host_id: ping.host_id,
+        tenant_id: ping.tenant_id,
+        tenant: ping.tenant.clone(),
+        host: ping.host.clone(),
+    };
+    let output = Some(last_part(format!("{logged}{output}")));
+    let stored = app.queue.put(Arrived { known, report, output }).await;
+    stored.map_err(|error| match error {
+        crate::ingest::IngestError::Db(error) => Error::Db(error),
+        other => Error::Internal(other.to_string()),
+    })?;
     let mut conn = app.db.write().await?;
-    let started = if end.is_some() { None } else { ping.started_secs };
-    rows::pinged(&mut conn, ping.id, started, now).await?;
+    rows::ended(&mut conn, ping.id, &logged, now).await?;
+    Ok(conn.commit().await?)
+}
+
+/// A run begins. What was logged by one that never ended is not its own.
+async fn start(app: &App, ping: &Ping, now: i64) -> Result<(), Error> {
+    let mut conn = app.db.write().await?;
+    rows::pinged(&mut conn, ping.id, Some(now), now).await?;
+    if ping.started_secs.is_some() {
+        rows::keep_log(&mut conn, ping.id, "").await?;
+    }
+    Ok(conn.commit().await?)
+}
+
+/// Something to be kept with the run that ends next. It says nothing of how that run does.
+async fn log(app: &App, ping: &Ping, mut text: String, now: i64) -> Result<(), Error> {
+    let mut conn = app.db.write().await?;
+    // Takes the row: of two that log at once none is lost.
+    rows::pinged(&mut conn, ping.id, ping.started_secs, now).await?;
+    if !text.is_empty() {
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let before = rows::log(&mut conn, ping.id).await?;
+        rows::keep_log(&mut conn, ping.id, &last_part(before + &text)).await?;
+    }
     Ok(conn.commit().await?)
 }
 

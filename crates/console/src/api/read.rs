@@ -71,6 +71,8 @@ pub(super) async fn me(who: Known) -> Answer<Me> {
 pub(super) struct Overview {
     /// None, notice, warning, critical.
     hosts: [i64; 4],
+    /// Those without a ticket that were never heard of.
+    unheard: i64,
     /// Notices, warnings, critical ones.
     tickets: [i64; 3],
     proven: db::sources::Proven,
@@ -81,6 +83,7 @@ pub(super) async fn overview(State(app): State<Arc<App>>, who: Known) -> Answer<
     let mut conn = app.read().await?;
     Ok(Json(Overview {
         hosts: host_rows::severities(&mut conn, who.scope).await?,
+        unheard: host_rows::unheard(&mut conn, who.scope).await?,
         tickets: db::tickets::severities(&mut conn, who.scope).await?,
         proven: db::sources::proven(&mut conn, who.scope, app.now() - 35 * 86_400).await?,
     }))

@@ -42,10 +42,22 @@ pub(super) async fn quiet(
     Ok(done())
 }
 
+/// How long nothing is heard of a ticket: ninety days at most.
+pub(crate) fn snooze_hours(hours: i64) -> Result<i64, Error> {
+    let sane = Some(hours).filter(|hours| (1..=HOURS_MAX).contains(hours));
+    sane.ok_or_else(|| Error::Malformed(format!("a snooze lasts from 1 to {HOURS_MAX} hours")))
+}
+
+/// Ninety days.
+const HOURS_MAX: i64 = 2160;
+
 /// Nothing is expected of a host for some hours; 0 ends that.
 pub(crate) async fn quiet_host(app: &App, who: &Caller, id: i64, hours: i64) -> Result<(), Error> {
     who.need(Right::Work)?;
-    let (hours, now) = (hours.clamp(0, 2160), app.now());
+    if !(0..=HOURS_MAX).contains(&hours) {
+        return Err(Error::Malformed(format!("nothing is expected for 0 to {HOURS_MAX} hours")));
+    }
+    let now = app.now();
     let mut conn = app.db.write().await?;
     let host = known_host(&mut conn, who, id).await?;
     hosts::quiet(&mut conn, id, (hours > 0).then_some(now + hours * 3600)).await?;
@@ -154,7 +166,7 @@ pub(super) async fn act(
         Wanted::Assign { owner } => Action::Assign { by, owner },
         Wanted::Comment { text } => Action::Comment { by, text },
         Wanted::Snooze { hours } => {
-            Action::Snooze { by, until_secs: app.now() + hours.clamp(1, 2160) * 3600 }
+            Action::Snooze { by, until_secs: app.now() + snooze_hours(hours)? * 3600 }
         }
         Wanted::Close { reason } => Action::Close { by, reason },
         Wanted::Expect { reason } => Action::Expect { by, reason },

@@ -26,6 +26,8 @@ pub fn host_judged(tenant: &str, host: &str, audit: &HostAudit, now_secs: i64) -
         .findings
         .iter()
         .filter(|one| !one.is_waived(now_secs))
+        // One cause, one ticket: the rule `failed` has judged that run already.
+        .filter(|one| !one.finding.starts_with("run:"))
         .map(|one| {
             let mut evidence = Vec::new();
             let mut put = |label: &str, value: &str| {

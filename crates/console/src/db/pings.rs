@@ -87,6 +87,22 @@ pub async fn pinged(conn: &mut Conn, id: i64, started: Option<i64>, now: i64) ->
     conn.run(sql, args![id, started, now]).await.map(|_| ())
 }
 
+/// What was logged since the last run ended.
+pub async fn log(conn: &mut Conn, id: i64) -> Result<String, DbError> {
+    conn.one("SELECT log FROM pings WHERE id = $1", args![id]).await?.text("log")
+}
+
+/// Keeps that: what belongs to the run that ends next.
+pub async fn keep_log(conn: &mut Conn, id: i64, log: &str) -> Result<(), DbError> {
+    conn.run("UPDATE pings SET log = $2 WHERE id = $1", args![id, log]).await.map(|_| ())
+}
+
+/// A run has ended, and has what was logged; what was logged since that was read belongs to the next.
+pub async fn ended(conn: &mut Conn, id: i64, log: &str, now: i64) -> Result<(), DbError> {
+    let sql = "UPDATE pings SET started_secs = NULL, pinged_secs = $2, log = CASE WHEN log = $3 THEN '' ELSE log END WHERE id = $1";
+    conn.run(sql, args![id, now, log]).await.map(|_| ())
+}
+
 /// Ends an address; gives whether there was one in scope.
 pub async fn revoke(conn: &mut Conn, scope: Scope, id: i64, now: i64) -> Result<bool, DbError> {
     let sql = "UPDATE pings SET revoked_secs = $3 WHERE id = $1 AND ($2 IS NULL OR tenant_id = $2) AND revoked_secs IS NULL";

@@ -61,6 +61,8 @@ pub struct Level {
     pub vault_fingerprint: Option<String>,
     /// Whether the plan still has it.
     pub planned: bool,
+    /// Whether its vault is watched: otherwise no receipt is ever seen of it.
+    pub watched: bool,
     /// The newest snapshot that the vault has, by its own receipt.
     pub snapshot: Option<String>,
     /// When the vault received it.
@@ -204,7 +206,9 @@ pub async fn levels(conn: &mut Conn, sources: &[i64]) -> Result<Vec<Level>, DbEr
     }
     let list = sources.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let sql = sqlx::AssertSqlSafe(format!(
-        "SELECT * FROM source_levels WHERE source_id IN ({list}) ORDER BY source_id, level"
+        "SELECT l.*, CAST(CASE WHEN v.id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS watched FROM source_levels l \
+         LEFT JOIN vaults v ON v.fingerprint = l.vault_fingerprint AND v.removed_secs IS NULL \
+         WHERE l.source_id IN ({list}) ORDER BY l.source_id, l.level"
     ));
     let rows = conn.rows(sql, args![]).await?;
     rows.iter()
@@ -214,6 +218,7 @@ pub async fn levels(conn: &mut Conn, sources: &[i64]) -> Result<Vec<Level>, DbEr
                 name: row.text("level")?,
                 vault_fingerprint: row.opt_text("vault_fingerprint")?,
                 planned: row.flag("planned")?,
+                watched: row.flag("watched")?,
                 snapshot: row.opt_text("snapshot")?,
                 received_secs: row.opt_int("received_secs")?,
                 reported_received: row.opt_flag("reported_received")?,
@@ -228,10 +233,10 @@ pub async fn levels(conn: &mut Conn, sources: &[i64]) -> Result<Vec<Level>, DbEr
         .collect()
 }
 
-/// What a vault of ours says of each level of a source.
+/// What the vaults that are watched say of the levels of a source. Of a level whose vault nobody watches nothing is known, however long that lasts.
 pub async fn level_facts(conn: &mut Conn, source_id: i64) -> Result<Vec<LevelFacts>, DbError> {
-    let sql = "SELECT l.level, l.vault_fingerprint, l.snapshot, l.sequence, l.received_secs, v.answered_secs \
-        FROM source_levels l LEFT JOIN vaults v ON v.fingerprint = l.vault_fingerprint AND v.removed_secs IS NULL \
+    let sql = "SELECT l.level, l.vault_fingerprint, l.snapshot, l.sequence, l.received_secs, v.answered_secs, v.error \
+        FROM source_levels l JOIN vaults v ON v.fingerprint = l.vault_fingerprint AND v.removed_secs IS NULL \
         WHERE l.source_id = $1 AND l.planned = 1 ORDER BY l.level";
     let rows = conn.rows(sql, args![source_id]).await?;
     rows.iter()
@@ -248,6 +253,7 @@ pub async fn level_facts(conn: &mut Conn, source_id: i64) -> Result<Vec<LevelFac
                 vault: row.opt_text("vault_fingerprint")?,
                 newest,
                 asked_secs: row.opt_int("answered_secs")?,
+                away: row.opt_text("error")?.is_some(),
             })
         })
         .collect()

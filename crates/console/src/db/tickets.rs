@@ -348,6 +348,17 @@ pub struct Leads {
     pub source_id: Option<i64>,
 }
 
+/// The ids that begin like this, two at most: whoever types one need not type all of it.
+pub async fn beginning(conn: &mut Conn, prefix: &str) -> Result<Vec<String>, DbError> {
+    if prefix.is_empty() || !prefix.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Ok(Vec::new());
+    }
+    let rows = conn
+        .rows("SELECT id FROM tickets WHERE id LIKE $1 ORDER BY id LIMIT 2", args![format!("{prefix}%")])
+        .await?;
+    rows.iter().map(|row| row.text("id")).collect()
+}
+
 /// One ticket, and where it leads.
 pub async fn get(conn: &mut Conn, scope: Scope, id: &str) -> Result<Option<(Ticket, Leads)>, DbError> {
     let sql = "SELECT body, tenant_id, host_id, source_id FROM tickets WHERE id = $1 AND ($2 IS NULL OR tenant_id = $2)";

@@ -31,6 +31,12 @@ pub async fn act(
 ) -> Result<Ticket, ActError> {
     let found = tickets::get(&mut *store.lock().await, scope, id).await?;
     let (ticket, leads) = found.ok_or(ActError::Absent)?;
+    if matches!(action, Action::Expect { .. }) && !ticket.key.rule.learns() {
+        return Err(ActError::Refused(format!(
+            "the rule `{}` compares with nothing, so nothing can be expected of it: mend what it says, snooze the ticket, or close it with a reason",
+            ticket.key.rule.word()
+        )));
+    }
     if let (Action::Expect { by, reason }, Some(host_id), Some(source_id)) =
         (action, leads.host_id, leads.source_id)
     {

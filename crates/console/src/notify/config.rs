@@ -19,6 +19,7 @@ use super::smtp::SmtpSettings;
 use super::webhook::WebhookSettings;
 use crate::records::{RuleName, Severity};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// One channel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct ChannelSettings {
     /// Only these rules; empty is all.
     #[serde(default)]
     pub rules: Vec<RuleName>,
+    /// Not these rules.
+    #[serde(default)]
+    pub except: Vec<RuleName>,
     /// What it is.
     #[serde(flatten)]
     pub kind: Kind,
@@ -59,6 +63,36 @@ pub enum Kind {
     RequestTracker(RequestTrackerSettings),
 }
 
+impl Kind {
+    /// The files that it names: what is relative is meant from the folder of the console.
+    pub(crate) fn files(&mut self) -> Vec<&mut PathBuf> {
+        fn some(files: [Option<&mut PathBuf>; 5]) -> Vec<&mut PathBuf> {
+            files.into_iter().flatten().collect()
+        }
+        match self {
+            Self::Smtp(its) => some([its.ca_file.as_mut(), its.password_file.as_mut(), None, None, None]),
+            Self::Webhook(its) => some([
+                its.url_file.as_mut(),
+                its.secret_file.as_mut(),
+                its.token_file.as_mut(),
+                its.ca_file.as_mut(),
+                its.template_file.as_mut(),
+            ]),
+            Self::Slack(its) => some([Some(&mut its.url_file), its.ca_file.as_mut(), None, None, None]),
+            Self::Pagerduty(its) => {
+                some([Some(&mut its.routing_key_file), its.ca_file.as_mut(), None, None, None])
+            }
+            Self::Alertmanager(its) => {
+                some([its.token_file.as_mut(), its.ca_file.as_mut(), None, None, None])
+            }
+            Self::Redmine(its) => some([Some(&mut its.key_file), its.ca_file.as_mut(), None, None, None]),
+            Self::RequestTracker(its) => {
+                some([Some(&mut its.token_file), its.ca_file.as_mut(), None, None, None])
+            }
+        }
+    }
+}
+
 fn least() -> Severity {
     Severity::Notice
 }
@@ -71,6 +105,7 @@ impl ChannelSettings {
             least: self.least,
             tenants: self.tenants.clone(),
             rules: self.rules.clone(),
+            except: self.except.clone(),
         }
     }
 }
@@ -90,6 +125,9 @@ mod tests {
         let file: File = toml::from_str(good).expect("good settings");
         let route = file.channel[0].route();
         assert_eq!((route.channel.as_str(), route.least), ("duty", Severity::Critical));
+        let file: File =
+            toml::from_str(&format!("{good}except = ['audit', 'policy']\n")).expect("good settings");
+        assert_eq!(file.channel[0].route().except, [RuleName::Audit, RuleName::Policy]);
         for (bad, word) in [("webhok_file = 'x'", "webhok_file"), ("tennants = []", "tennants")] {
             let error =
                 toml::from_str::<File>(&format!("{good}{bad}\n")).err().map(|error| error.to_string());

@@ -18,6 +18,9 @@ pub struct Route {
     /// Only these rules; empty is all.
     #[serde(default)]
     pub rules: Vec<RuleName>,
+    /// Not these rules: a host's first audit, for one, has a ticket for everything that it finds.
+    #[serde(default)]
+    pub except: Vec<RuleName>,
 }
 
 /// Who is told what.
@@ -36,7 +39,8 @@ fn least() -> Severity {
 impl Route {
     /// Everything goes to a channel.
     pub fn all(channel: &str) -> Self {
-        Self { channel: channel.to_owned(), least: Severity::Notice, tenants: vec![], rules: vec![] }
+        let (tenants, rules, except) = (vec![], vec![], vec![]);
+        Self { channel: channel.to_owned(), least: Severity::Notice, tenants, rules, except }
     }
 
     fn wants(&self, ticket: &Ticket) -> bool {
@@ -53,6 +57,7 @@ impl Route {
         ticket.severity >= self.least
             && (self.tenants.is_empty() || self.tenants.contains(&ticket.key.tenant))
             && (self.rules.is_empty() || self.rules.contains(&ticket.key.rule))
+            && !self.except.contains(&ticket.key.rule)
     }
 }
 

@@ -48,9 +48,12 @@ pub(super) fn plain(message: &Message) -> String {
             text += &format!("  {label}: {value}\n");
         }
     }
-    let tenant = if message.key.tenant.is_empty() { "-" } else { &message.key.tenant };
+    let whose = match message.key.tenant.as_str() {
+        "" => String::new(),
+        tenant => format!("Tenant {tenant}, "),
+    };
     text += &format!(
-        "\nTicket {} ({}), since {}\nTenant {tenant}, {}, rule {}\n",
+        "\nTicket {} ({}), since {}\n{whose}{}, rule {}\n",
         message.ticket,
         label(message),
         words::moment(message.since_secs, &TimeZone::UTC),

@@ -26,6 +26,9 @@ pub struct LevelFacts {
     pub newest: Option<Held>,
     /// When the console last read the receipts of this vault; `None` when it never could: then nothing is known.
     pub asked_secs: Option<i64>,
+    /// Whether the vault did not answer the console when it was last asked.
+    #[serde(default)]
+    pub away: bool,
 }
 
 /// Something a person has said to be expected: from that run on it is usual.
@@ -138,7 +141,7 @@ pub struct Around {
     pub usual_gap_secs: Option<i64>,
     /// What the plan promises; `None` when no plan was reported (another tool's backup, for example).
     pub expected: Option<Expected>,
-    /// Every level, with what its vault says. Empty when its vaults are not known: then reports are all there is.
+    /// The levels whose vaults are watched, with what these say. Empty when none is: then reports are all there is.
     #[serde(default)]
     pub levels: Vec<LevelFacts>,
     /// The newest run.

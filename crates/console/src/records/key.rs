@@ -106,6 +106,22 @@ impl RuleName {
         Self::Policy,
     ];
 
+    /// Whether it compares with what was before: then a person can say that a change is how it is from now on.
+    pub fn learns(self) -> bool {
+        matches!(
+            self,
+            Self::ZeroLength
+                | Self::Duration
+                | Self::Size
+                | Self::NewBytes
+                | Self::Trees
+                | Self::Changed
+                | Self::Types
+                | Self::Entropy
+                | Self::Objects
+        )
+    }
+
     /// The word, as in keys and settings.
     pub fn word(self) -> &'static str {
         match self {

@@ -326,6 +326,7 @@ fn level(name: &str, sequence: u64, received_secs: i64, asked_secs: i64) -> Leve
         vault: None,
         newest: Some(Held { snapshot: "a".repeat(64), sequence, received_secs }),
         asked_secs: Some(asked_secs),
+        away: false,
     }
 }
 
@@ -364,6 +365,40 @@ fn late_and_missing_go_by_receipts_and_not_by_the_word_of_the_host() {
     around.last_run.as_mut().into_iter().for_each(|run| run.outcome = Outcome::Failed);
     assert!(at(&mut around, MONDAY + DAY + 4 * 3600).is_empty());
     assert_eq!(at(&mut around, MONDAY + 3 * DAY + 4 * 3600).len(), 1);
+}
+
+#[test]
+fn a_vault_that_does_not_answer_has_its_own_ticket_and_not_one_for_each_source() {
+    let mut told = Told::days(20, |_| 100 * MB);
+    let mut partial = run(20, 100 * MB);
+    partial.body.outcome = Outcome::Partial;
+    let absent = |name: &str| LevelReport {
+        name: name.into(),
+        vault: None,
+        received: Some(false),
+        error: Some("connection refused".into()),
+    };
+    partial.body.levels = vec![absent("remote")];
+    let now = partial.received_secs;
+    let mut levels = vec![level("local", 20, now, now), level("remote", 19, now - DAY, now)];
+    told.around.levels.clone_from(&levels);
+    assert_eq!(told.judge(&partial).spoke(), [RuleName::Partial], "this host alone does not reach it");
+    levels[1].away = true;
+    told.around.levels = levels;
+    let silent = told.judge(&partial);
+    assert!(silent.spoke().is_empty(), "{:?}", sentences(&silent.judged));
+    assert!(!silent.judged.rules.contains(&RuleName::Partial), "and that heals nothing");
+    // What is missing besides is said, and that alone.
+    partial.body.levels.push(absent("third"));
+    assert_eq!(
+        told.sentences(&partial),
+        ["orders is not whole: not received by third (connection refused)."]
+    );
+    partial.body.levels.pop();
+    (partial.body.errors, partial.body.problems) = (1, vec!["/srv/a: permission denied".into()]);
+    assert!(
+        told.sentences(&partial)[0].contains("/srv/a") && !told.sentences(&partial)[0].contains("remote")
+    );
 }
 
 #[test]

@@ -49,12 +49,12 @@ pub(super) struct Usual {
 }
 
 impl Usual {
-    /// ` on Tuesdays`, ` around 14 h`, or nothing.
+    /// ` on Tuesdays`, ` around 14:00`, or nothing.
     pub(super) fn when(&self) -> String {
         match self.alike {
             Alike::All => String::new(),
             Alike::Weekday(day) => format!(" on {}", plural(day)),
-            Alike::Hour(hour) => format!(" around {hour:02} h"),
+            Alike::Hour(hour) => format!(" around {hour:02}:00"),
         }
     }
 }

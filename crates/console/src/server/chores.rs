@@ -1,24 +1,22 @@
 //! What is due by the clock: vaults are asked, hosts and sources are looked at, tickets grow older, what is over goes.
 
 use super::app::App;
+use super::asking::Asking;
 use super::deliver;
 use super::error::Error;
 use crate::apart::apart;
 use crate::db::prune::{self, Terms};
 use crate::db::tickets::InTransaction;
-use crate::db::{DbError, Scope, audits, lease, vaults};
+use crate::db::{DbError, audits, lease};
+use crate::ingest;
 use crate::tickets::Desk;
-use crate::{fetch, ingest};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
 use vow_base::sign::SigningKey;
 
 /// How often something may be due.
 const TICK: Duration = Duration::from_secs(10);
-/// So long the others wait for the vaults' answers, on which they rest. A vault that is gone is asked on, and holds nobody up.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// A tenant is held against its policy this often.
 const AUDIT_SECS: i64 = 3600;
 /// Tenants in one go: a lease must not end meanwhile.
@@ -30,27 +28,17 @@ const LEASE_SECS: i64 = 180;
 /// Does what is due until told to stop.
 pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Receiver<bool>) {
     let holder = crate::auth::secret::random_id().unwrap_or_default();
-    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut asking = Asking::new(app.clone(), key, holder.clone());
     let mut tick =
         tokio::time::interval(TICK.min(app.config.ask_vaults_every.0).min(app.config.look_every.0));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut asking: Option<tokio::task::JoinHandle<()>> = None;
     loop {
         tokio::select! {
             _ = tick.tick() => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
         let work = async {
-            let asked = asking.get_or_insert_with(|| {
-                let (app, key, holder, cancelled) =
-                    (app.clone(), key.clone(), holder.clone(), cancelled.clone());
-                tokio::spawn(async move {
-                    note(&app, "asking vaults", ask(&app, &key, &holder, &cancelled).await);
-                })
-            });
-            if tokio::time::timeout(PATIENCE, asked).await.is_ok() {
-                asking = None;
-            }
+            asking.round().await;
             chore(&app, "looking at hosts", look(app.clone(), holder.clone())).await;
             chore(&app, "auditing", audit(app.clone(), holder.clone())).await;
             chore(&app, "testing the alarm path", deliver::test(app.clone(), holder.clone())).await;
@@ -61,10 +49,7 @@ pub(super) async fn run(app: Arc<App>, key: Arc<SigningKey>, mut stop: watch::Re
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
-    cancelled.store(true, std::sync::atomic::Ordering::SeqCst);
-    if let Some(asking) = asking {
-        asking.abort();
-    }
+    asking.stop();
 }
 
 /// One that stumbles must not end the others, for ever and without a word.
@@ -73,7 +58,7 @@ async fn chore(app: &App, what: &str, work: impl Future<Output = Result<(), Erro
     note(app, what, done);
 }
 
-fn note(app: &App, what: &str, done: Result<(), Error>) {
+pub(super) fn note(app: &App, what: &str, done: Result<(), Error>) {
     if let Err(error) = done {
         app.figures.chores_failed.inc();
         match &error {
@@ -83,12 +68,18 @@ fn note(app: &App, what: &str, done: Result<(), Error>) {
     }
 }
 
+/// Takes the lease of a piece of work, or takes it again; gives whether it is ours.
+pub(super) async fn renew(app: &App, name: &str, holder: &str) -> Result<bool, DbError> {
+    let now = app.now();
+    lease::take(&app.db, name, holder, now, now + LEASE_SECS).await
+}
+
 /// Whether a piece of work is ours now, and not done by anybody for `every` seconds.
 pub(super) async fn is_ours(app: &App, name: &str, holder: &str, every: i64) -> Result<bool, DbError> {
-    let now = app.now();
-    if !lease::take(&app.db, name, holder, now, now + LEASE_SECS).await? {
+    if !renew(app, name, holder).await? {
         return Ok(false);
     }
+    let now = app.now();
     let done = format!("done/{name}");
     let mut conn = app.db.write().await?;
     let last: Option<i64> = crate::db::settings::get(&mut conn, &done).await?;
@@ -99,34 +90,6 @@ pub(super) async fn is_ours(app: &App, name: &str, holder: &str, every: i64) -> 
     crate::db::settings::set(&mut conn, &done, &now).await?;
     conn.commit().await?;
     Ok(true)
-}
-
-async fn ask(
-    app: &Arc<App>,
-    key: &Arc<SigningKey>,
-    holder: &str,
-    cancelled: &Arc<AtomicBool>,
-) -> Result<(), Error> {
-    let every = app.config.ask_vaults_every.secs();
-    let all = vaults::list(&mut app.read().await?, Scope::All).await?;
-    let mut asking = tokio::task::JoinSet::new();
-    for vault in all {
-        if !is_ours(app, &format!("vault/{}", vault.id), holder, every).await? {
-            continue;
-        }
-        let (app, key, cancelled) = (app.clone(), key.clone(), cancelled.clone());
-        asking.spawn(async move {
-            let asked = async {
-                let remote = fetch::remote(&vault, &key, cancelled).map_err(fetch::FetchError::Vault)?;
-                fetch::sync(&app.db, &app.judge, &vault, &remote, app.now()).await
-            };
-            if let Err(error) = asked.await {
-                tracing::warn!(vault = %vault.name, %error, "a vault could not be asked");
-            }
-        });
-    }
-    while asking.join_next().await.is_some() {}
-    Ok(())
 }
 
 async fn look(app: Arc<App>, holder: String) -> Result<(), Error> {

@@ -187,6 +187,14 @@ impl Config {
         Ok(())
     }
 
+    /// What addresses of this console begin with, as far as it knows how browsers reach it.
+    pub fn web_base(&self) -> String {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        let listening = || self.listen_web.first().map(|address| format!("{scheme}://{address}"));
+        let base = self.web_address.clone().or_else(listening).unwrap_or_default();
+        base.trim_end_matches('/').to_owned()
+    }
+
     /// Whether browsers reach it by HTTPS, here or at a proxy: cookies are marked so.
     pub fn is_secure(&self) -> bool {
         self.certificate.is_some()

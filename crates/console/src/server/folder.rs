@@ -92,7 +92,10 @@ impl Folder {
             &mut config.database_password_file,
             &mut config.database_ca_file,
         ];
-        for path in files.into_iter().flatten() {
+        let of_ping =
+            config.ping.iter_mut().flat_map(|ping| [Some(&mut ping.url_file), ping.ca_file.as_mut()]);
+        let of_channels = config.channel.iter_mut().flat_map(|channel| channel.kind.files());
+        for path in files.into_iter().map(Option::as_mut).chain(of_ping).flatten().chain(of_channels) {
             *path = dir.join(&*path);
         }
         Ok(Self { dir: dir.to_owned(), config })
@@ -139,5 +142,27 @@ impl Folder {
         let app = App::new(db, Arc::new(judge), clock, self.config.clone(), key.public(), channels);
         app.sign_with(key);
         Ok(app)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_meant_from_the_folder_of_the_console() {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("hook.secret"), "sesame\n").expect("written");
+        std::fs::write(dir.path().join("check.url"), "https://hc.example.net/x\n").expect("written");
+        let settings = "certificate = 'web.pem'\nkey = '/etc/web.key'\n[ping]\nurl_file = 'check.url'\n\
+            [[channel]]\nname = 'hook'\ntype = 'webhook'\nurl = 'https://hook.example.net'\nsecret_file = 'hook.secret'\n";
+        let config = Folder::create(dir.path(), settings).expect("made").config;
+        assert_eq!(config.certificate, Some(dir.path().join("web.pem")));
+        assert_eq!(config.key.as_deref(), Some(Path::new("/etc/web.key")));
+        assert_eq!(
+            config.ping.as_ref().map(|ping| ping.url_file.clone()),
+            Some(dir.path().join("check.url"))
+        );
+        assert!(Channel::open(&config.channel[0]).is_ok(), "its secret is found");
     }
 }

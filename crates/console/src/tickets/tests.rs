@@ -281,8 +281,9 @@ fn judged(problems: Vec<Problem>) -> Judged {
 fn routes() -> Routes {
     let duty = Route { least: Severity::Critical, ..Route::all("duty") };
     let other = Route { tenants: vec!["umbrella".into()], ..Route::all("other") };
+    let deaf = Route { except: vec![RuleName::Size, RuleName::Failed], ..Route::all("deaf") };
     Routes {
-        routes: vec![Route::all("mail"), duty, other],
+        routes: vec![Route::all("mail"), duty, other, deaf],
         web_address: Some("https://console.example.net/".into()),
     }
 }

@@ -1,7 +1,7 @@
 //! The audit of a tenant: what was agreed, whether it is kept, how that went, and what people wrote down.
 
 use super::charts::Chart;
-use super::draw::{chip, count, date, maybe_ago, plain, stamp};
+use super::draw::{chip, count, date, maybe_ago, plain, prose, several, stamp};
 use super::forms::Posted;
 use super::guard::{Done, Page, Who};
 use super::layout;
@@ -41,7 +41,7 @@ pub(super) async fn tenant(State(app): State<Arc<App>>, who: Who, Path(id): Path
         }
         (trend(&days))
         section.card {
-            h2 { "Reports" small { "signed by this console; `vow report verify` checks them" } }
+            h2 { "Reports" small { "signed by this console; " code { "vow report verify" } " checks them" } }
             (super::reports::links(id, now))
         }
         section.card {
@@ -49,14 +49,14 @@ pub(super) async fn tenant(State(app): State<Arc<App>>, who: Who, Path(id): Path
             @if who.role.may(Right::Work) {
                 form.inline method="post" { (layout::token(&who)) input type="hidden" name="do" value="audit"; button.second type="submit" { "Audit now" } }
             }
-            div.scroll tabindex="0" { table {
+            div.scroll tabindex="0" { table.wrap {
                 thead { tr { th { "Check" } th { "What it asks" } th.number { "Passed" } th.number { "Open" } th.number { "Unknown" } th.number { "Accepted" } } }
                 tbody { @for (name, asks) in CHECKS {
                     @let of = |answer| result.checked.iter().filter(|one| one.check == name && one.answer == answer).count();
                     tr {
-                        td { (name) } td { (asks) }
-                        td.number { (of(Answer::Pass)) } td.number { (of(Answer::Finding)) }
-                        td.number { (of(Answer::Unknown)) } td.number { (of(Answer::Waived)) }
+                        td.keep { (name) } td.all { (asks) }
+                        td.number data-label="Passed" { (of(Answer::Pass)) } td.number data-label="Open" { (of(Answer::Finding)) }
+                        td.number data-label="Unknown" { (of(Answer::Unknown)) } td.number data-label="Accepted" { (of(Answer::Waived)) }
                     }
                 } }
             } }
@@ -66,6 +66,7 @@ pub(super) async fn tenant(State(app): State<Arc<App>>, who: Who, Path(id): Path
         }
         section.card {
             h2 { "Hosts" small { "points, 0 to 100; one that vanished counts as 0" } }
+            @if result.points.is_empty() { p.none { "None was judged yet: a host has points after its first audit." } }
             ul.list { @for (host, points) in &result.points { li { (plain(host)) ": " (points) } } }
         }
         section.card {
@@ -76,7 +77,7 @@ pub(super) async fn tenant(State(app): State<Arc<App>>, who: Who, Path(id): Path
             } }
         }
         (records(&who, &seen))
-        (policy(&who, &seen.policy))
+        (policy(&who, &seen.policy, seen.agreed))
     };
     Ok(layout::page("Audit", "/tenants", &who, body))
 }
@@ -115,8 +116,8 @@ fn trend(days: &[AuditDay]) -> Markup {
             h2 { "Trend" small { (TREND_DAYS) " days" } }
             (chart.draw())
             @if let (Some(first), Some(last)) = (days.first(), days.last()) {
-                p { (date(first.day)) ": " (first.found) " findings, " (first.critical) " of them critical. "
-                    (date(last.day)) ": " (last.found) " findings, " (last.critical) " critical." }
+                @let said = |day: &AuditDay| format!("{}: {}, {} critical", date(day.day), several(usize::try_from(day.found).unwrap_or(0), "finding", "findings"), day.critical);
+                p { @if first.day < last.day { (said(first)) ". " } (said(last)) "." }
             }
         }
     }
@@ -144,7 +145,7 @@ fn answers(who: &Who, title: &str, checked: &[Checked], answer: Answer) -> Marku
                     li {
                         (state(one)) " " code { (plain(&one.name())) } " " (plain(&one.sentence))
                         @if let Some(waiver) = &one.waiver { " " span.soft { (plain(waiver)) } }
-                        @if !one.next_step.is_empty() { p.soft { "Next step: " (plain(&one.next_step)) } }
+                        @if !one.next_step.is_empty() { p.soft { "Next step: " (prose(&one.next_step)) } }
                         @if !one.evidence.is_empty() { details { summary { "What it rests on" }
                             ul.list { @for fact in &one.evidence { li { (plain(&fact.label)) ": " (plain(&fact.value)) } } } } }
                         @if who.role.may(Right::Work) && answer != Answer::Pass { details { summary { "Accept it" }
@@ -168,9 +169,9 @@ fn records(who: &Who, seen: &Seen) -> Markup {
         section.card {
             h2 { "Records" }
             (layout::facts(&[
-                ("Owner", html! { (plain(&records.owner)) }),
-                ("Contact", html! { (plain(&records.contact)) }),
-                ("Reviewed", html! { (plain(&records.reviewed)) " " (plain(&records.reviewed_by)) }),
+                ("Owner", layout::written(&records.owner)),
+                ("Contact", layout::written(&records.contact)),
+                ("Reviewed", html! { @if records.reviewed.is_empty() { span.none { "never" } } @else { (plain(&records.reviewed)) " by " (plain(&records.reviewed_by)) } }),
             ]))
             @if who.role.may(Right::Work) {
                 form.inline method="post" {
@@ -233,7 +234,7 @@ const NUMBERS: [(&str, &str, bool); 15] = [
 const FLAGS: [(&str, &str); 2] =
     [("proven", "No drill may find anything wrong"), ("approved_plans", "Plans must be approved")];
 
-fn policy(who: &Who, policy: &Policy) -> Markup {
+fn policy(who: &Who, policy: &Policy, agreed: bool) -> Markup {
     let values = serde_json::to_value(policy).unwrap_or_default();
     let text = |name: &str| {
         values.get(name).filter(|value| !value.is_null()).map(ToString::to_string).unwrap_or_default()
@@ -241,9 +242,9 @@ fn policy(who: &Who, policy: &Policy) -> Markup {
     let is = |name: &str| values.get(name).and_then(serde_json::Value::as_bool).unwrap_or(false);
     html! {
         section.card {
-            h2 { "Policy" small { "what was agreed" } }
+            h2 { "Policy" small { @if agreed { "what was agreed" } @else { "nothing was agreed yet; this is 3-2-1-1-0" } } }
             @if who.role.may(Right::Administer) {
-                form method="post" {
+                form.stack.whole method="post" {
                     (layout::token(who)) input type="hidden" name="do" value="policy";
                     div.row { @for (name, label, optional) in NUMBERS {
                         label { (label) input type="number" name=(name) min="0" max="100000" required[!optional] value=(text(name)); }
@@ -252,7 +253,7 @@ fn policy(who: &Who, policy: &Policy) -> Markup {
                     label { "Channels that must be there, separated by blanks" input type="text" name="told" maxlength="500" value=(plain(&policy.told.join(" "))); }
                     button type="submit" { "Agree on this" }
                 }
-                form.inline method="post" { (layout::token(who)) input type="hidden" name="do" value="no-policy"; button.quiet type="submit" { "No policy" } }
+                @if agreed { form.inline method="post" { (layout::token(who)) input type="hidden" name="do" value="no-policy"; button.quiet type="submit" { "No policy any more" } } }
             } @else {
                 ul.list { @for (name, label, _) in NUMBERS { @if !text(name).is_empty() { li { (label) ": " (text(name)) } } } }
             }

@@ -33,7 +33,8 @@ impl Chart<'_> {
         };
         let all = || self.points.iter().chain(&self.ahead);
         let first = self.points[0].0;
-        let end = all().map(|(day, _)| *day).max().unwrap_or(*last_day).max(first + 1);
+        let newest = all().map(|(day, _)| *day).max().unwrap_or(*last_day);
+        let end = newest.max(first + 1);
         let top = all().map(|(_, value)| *value).chain(self.limit).fold(0.0, f64::max);
         let top = if top > 0.0 { top } else { 1.0 };
         let x = |day: i64| LEFT + (day - first) as f64 / (end - first) as f64 * (WIDTH - 2.0 * LEFT);
@@ -70,11 +71,13 @@ impl Chart<'_> {
                     line.axis x1=(LEFT) x2=(WIDTH - LEFT) y1=(TOP) y2=(TOP) {}
                     path.area d=(area) {}
                     path.line d=(line) {}
+                    // A line of one point is not seen.
+                    circle.dot cx=(format!("{:.1}", x(*last_day))) cy=(format!("{:.1}", y(*last))) r="3" {}
                     @if !self.ahead.is_empty() { path.ahead d=(path(&ahead)) {} }
                     @if let Some(limit) = self.limit { line.limit x1=(LEFT) x2=(WIDTH - LEFT) y1=(y(limit)) y2=(y(limit)) {} }
                     text x=(LEFT) y="12" { ((self.write)(top)) }
                     text x=(LEFT) y=(HEIGHT - 5.0) { (date(first)) }
-                    text x=(WIDTH - LEFT) y=(HEIGHT - 5.0) text-anchor="end" { (date(end)) }
+                    @if newest > first { text x=(WIDTH - LEFT) y=(HEIGHT - 5.0) text-anchor="end" { (date(end)) } }
                 }
             }
         }
@@ -112,6 +115,7 @@ mod tests {
     #[test]
     fn little_or_nothing_is_drawn_too() {
         assert!(chart(vec![]).contains("Nothing to draw yet"));
-        assert!(!chart(vec![(5, 0.0)]).contains("NaN"));
+        let one = chart(vec![(5, 0.0)]);
+        assert!(!one.contains("NaN") && one.contains("class=\"dot\""), "{one}");
     }
 }

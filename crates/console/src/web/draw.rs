@@ -1,5 +1,7 @@
 //! How times, sizes and states are shown.
 
+use crate::db::hosts::Host;
+use crate::db::sources::Source;
 use crate::records::Severity;
 use maud::{Markup, html};
 
@@ -87,12 +89,40 @@ pub(super) fn ago(secs: i64, now: i64) -> Markup {
     html! { time datetime=(format!("{}Z", stamp(secs).replace(' ', "T"))) title=(format!("{} UTC", stamp(secs))) { (text) } }
 }
 
+/// Since when something is as it is: `for 3 minutes`; the exact time is under it.
+pub(super) fn lasting(since_secs: i64, now: i64) -> Markup {
+    let text = match now - since_secs {
+        ..60 => "just now".to_owned(),
+        past => format!("for {}", span(past)),
+    };
+    html! { time datetime=(format!("{}Z", stamp(since_secs).replace(' ', "T"))) title=(format!("{} UTC", stamp(since_secs))) { (text) } }
+}
+
+/// A time in full, and how long ago it was: where somebody compares it with a log.
+pub(super) fn dated(secs: i64, now: i64) -> Markup {
+    html! { (stamp(secs)) ", " (ago(secs, now)) }
+}
+
 /// The same, or a dash.
 pub(super) fn maybe_ago(secs: Option<i64>, now: i64) -> Markup {
     match secs {
         Some(secs) => ago(secs, now),
         None => html! { span.none { "never" } },
     }
+}
+
+/// A sentence in which commands and names stand between backticks.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (at, part) in plain(text).split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+/// `1 copy`, `3 copies`.
+pub(super) fn several(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 /// The first characters of an id.
@@ -122,6 +152,24 @@ pub(super) fn severity(rank: i64) -> Markup {
         2 => chip("warn", "warning"),
         1 => chip("note", "notice"),
         _ => chip("good", "well"),
+    }
+}
+
+/// How a host is. Of one that was never heard of nothing is known, and that is not well.
+pub(super) fn host_state(host: &Host) -> Markup {
+    match (host.closed_secs, host.heard_secs, host.severity) {
+        (Some(_), ..) => chip("idle", "closed"),
+        (None, None, 0) => chip("idle", "never heard"),
+        (None, _, rank) => severity(rank),
+    }
+}
+
+/// How a source is. One that has not run yet is not well.
+pub(super) fn source_state(source: &Source) -> Markup {
+    match (source.gone_secs, source.last_started_secs, source.severity) {
+        (Some(_), ..) => chip("idle", "no longer in the plan"),
+        (None, None, 0) => chip("idle", "no run yet"),
+        (None, _, rank) => severity(rank),
     }
 }
 
@@ -161,6 +209,18 @@ mod tests {
         assert_eq!(span(7200), "2 hours");
         assert_eq!(stamp(0), "1970-01-01 00:00");
         assert_eq!(date(1), "1970-01-02");
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_a_command() {
+        let said = prose("run `vow backup <b>` there").into_string();
+        assert_eq!(said, "run <code>vow backup &lt;b&gt;</code> there");
+        assert!(lasting(0, 59).into_string().contains(">just now<"));
+        assert!(lasting(0, 180).into_string().contains(">for 3 minutes<"));
+        assert_eq!(
+            (several(1, "copy", "copies"), several(2, "copy", "copies")),
+            ("1 copy".into(), "2 copies".into())
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The audit of a host: what it found about itself, what nobody covers, what patterns hide, what was accepted; and what people wrote down about it.
 
-use super::draw::{bytes, chip, count, maybe_ago, plain, short, stamp};
+use super::draw::{ago, bytes, chip, count, lasting, maybe_ago, plain, prose, short, stamp};
 use super::forms::Posted;
 use super::guard::{Done, Page, Who};
 use super::layout;
@@ -55,9 +55,9 @@ fn list(findings: &[&Finding], now: i64) -> Markup {
         ul.list { @for one in findings {
             li {
                 (super::draw::severity(one.severity)) " " code { (plain(&one.name)) } " " (plain(&one.sentence))
-                " " span.soft { "since " (maybe_ago(Some(one.since_secs), now)) @if let Some(at) = one.closed_secs { ", over " (maybe_ago(Some(at), now)) } }
+                " " span.soft { @match one.closed_secs { None => (lasting(one.since_secs, now)), Some(at) => { "from " (stamp(one.since_secs)) ", over " (ago(at, now)) } } }
                 @if let Some(waiver) = text(one, "waiver") { p.soft { (waiver) } }
-                @if let Some(step) = text(one, "next_step").filter(|step| !step.is_empty()) { p.soft { "Next step: " (step) } }
+                @if let Some(step) = text(one, "next_step").filter(|step| !step.is_empty()) { p.soft { "Next step: " (prose(&step)) } }
                 @if let Some(offer) = text(one, "offer") { details { summary { "Lines for vow.toml that would close it" } pre { (offer) } } }
             }
         } }
@@ -134,7 +134,7 @@ fn written(who: &Who, host: &Host, record: &HostRecord, plan: Option<&str>) -> M
             (layout::facts(&[
                 ("Plan now", html! { code { (plain(&short(plan.unwrap_or("—")))) } }),
                 ("Plan approved", html! { @match &record.plan { Some(plan) => { code { (short(plan)) } " by " (plain(&record.plan_by)) " on " (date_of(record.plan_secs)) } None => "never" } }),
-                ("Place", html! { (plain(&record.place.name)) " " (degrees(record.place.latitude)) " " (degrees(record.place.longitude)) }),
+                ("Place", html! { (layout::written(&record.place.name)) " " (degrees(record.place.latitude)) " " (degrees(record.place.longitude)) }),
             ]))
             @if let Some(at) = record.gone_secs { p { (chip("idle", "decommissioned")) " on " (date_of(at)) " by " (plain(&record.gone_by)) ": " (plain(&record.gone_reason)) } }
             @if who.role.may(Right::Work) {
@@ -206,20 +206,21 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
         h1 { "What " (plain(&vault.name)) " is" }
         section.card {
             p { "Policies of tenants are judged by this: whether a copy is at another place, on another medium, and cannot be changed." }
-            (layout::facts(&[
-                ("Place", html! { (plain(&record.place.name)) }),
-                ("Medium", html! { (plain(&record.medium)) }),
-                ("Cannot be changed", html! { @if record.immutable { "yes" } @else { "no" } }),
-                ("Locks for", html! { @match record.lock_days { Some(days) => { (days) " days" } None => "not written down" } }),
-            ]))
-            @if who.role.may(Right::Administer) {
-                form method="post" {
+            @if !who.role.may(Right::Administer) {
+                (layout::facts(&[
+                    ("Place", layout::written(&record.place.name)),
+                    ("Medium", layout::written(&record.medium)),
+                    ("Cannot be changed", html! { @if record.immutable { "yes" } @else { "no" } }),
+                    ("Locks for", html! { @match record.lock_days { Some(days) => { (days) " days" } None => (layout::written("")) } }),
+                ]))
+            } @else {
+                form.stack method="post" {
                     (layout::token(&who))
                     label { "Place" input type="text" name="place" maxlength="200" value=(plain(&record.place.name)); }
                     label { "Latitude" input type="number" step="any" min="-90" max="90" name="latitude" value=(degrees(record.place.latitude)); }
                     label { "Longitude" input type="number" step="any" min="-180" max="180" name="longitude" value=(degrees(record.place.longitude)); }
                     label { "Medium (disk, object store, tape, …)" input type="text" name="medium" maxlength="100" value=(plain(&record.medium)); }
-                    label { "Days for which it locks, from `lock` of its rules" input type="number" name="lock_days" min="0" max="100000" value=(record.lock_days.map(|days| days.to_string()).unwrap_or_default()); }
+                    label { "Days for which it locks: lock of its rules" input type="number" name="lock_days" min="0" max="100000" value=(record.lock_days.map(|days| days.to_string()).unwrap_or_default()); }
                     label.tick { input type="checkbox" name="immutable" value="yes" checked[record.immutable]; "Nobody can change it before its time: locked storage, or not connected" }
                     button type="submit" { "Write it down" }
                 }

@@ -1,6 +1,6 @@
 //! One host: its sources, its last days, its tickets, its keys, what was found on it.
 
-use super::draw::{chip, maybe_ago, outcome, plain, severity, short, stamp};
+use super::draw::{chip, host_state, maybe_ago, outcome, plain, several, short, source_state, stamp};
 use super::forms::Posted;
 use super::grid::{DAYS, legend, strip};
 use super::guard::{Done, Page, Who};
@@ -34,8 +34,8 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
     let alive = facts.alive.unwrap_or_default();
     let body = html! {
         (layout::trail(&[("/".into(), "Fleet".into()), (format!("/tenants/{}", host.tenant_id), host.tenant.clone())]))
-        h1 { (plain(&host.name)) " " @if host.closed_secs.is_some() { (chip("idle", "closed")) } @else { (severity(host.severity)) } }
-        @if !open.is_empty() { section.card id="tickets" { h2 { "Open tickets" } (tickets::items(&open, now)) } }
+        h1 { (plain(&host.name)) " " (host_state(&host)) }
+        @if !open.is_empty() { section.card id="tickets" { h2 { "Open tickets" } (tickets::some(&open, now)) } }
         section.card {
             (layout::facts(&[
                 ("Last heard", maybe_ago(host.heard_secs, now)),
@@ -58,10 +58,10 @@ pub(super) async fn host(State(app): State<Arc<App>>, who: Who, Path(id): Path<i
                             @let own: Vec<_> = levels.iter().filter(|level| level.source_id == source.id).collect();
                             tr {
                                 td { a href={ "/sources/" (source.id) } { (plain(&source.name)) } " " span.soft { (plain(&source.source_type)) } }
-                                td data-label="State" { @if source.gone_secs.is_some() { (chip("idle", "no longer in the plan")) } @else { (severity(source.severity)) } }
+                                td data-label="State" { (source_state(source)) }
                                 td data-label="Last run" { (outcome(source.last_outcome.as_deref().unwrap_or(""))) " " (maybe_ago(source.last_started_secs, now)) }
                                 td data-label="Next" { @match source.next_secs { Some(next) => (stamp(next)), None => span.none { "by hand" } } }
-                                td data-label="Newest copy" { @for level in &own { div { (plain(&level.name)) ": " (maybe_ago(level.received_secs, now)) } } }
+                                td data-label="Newest copy" { @for level in &own { div { (plain(&level.name)) ": " (super::sources::newest_copy(level, now)) } } }
                                 td data-label="Proven" { (maybe_ago(own.iter().filter_map(|level| level.proven_secs).max(), now)) }
                             }
                         }
@@ -134,8 +134,7 @@ fn audit_card(host_id: i64, at: i64, document: &serde_json::Value, now: i64) -> 
     html! {
         section.card {
             h2 { "Audit" small { (maybe_ago(Some(at), now)) } }
-            p { a href=(format!("/hosts/{host_id}/audit")) { (open.len()) " findings" } ", " (audit.findings.len() - open.len()) " accepted, " (audit.unknown) " things that nobody covers" }
-            ul.list { @for finding in open.iter().take(20) { li { (plain(&finding.text)) } } }
+            p { a href=(format!("/hosts/{host_id}/audit")) { (several(open.len(), "finding", "findings")) } ", " (audit.findings.len() - open.len()) " accepted, " (audit.unknown) " things that nobody covers" }
             details { summary { "The whole document" } pre { (plain(&pretty(document))) } }
         }
     }

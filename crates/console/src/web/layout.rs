@@ -104,6 +104,11 @@ pub(super) fn facts(facts: &[(&str, Markup)]) -> Markup {
     }
 }
 
+/// What people wrote down, if they did.
+pub(super) fn written(text: &str) -> Markup {
+    html! { @if text.is_empty() { span.none { "not written down" } } @else { (super::draw::plain(text)) } }
+}
+
 /// The way here.
 pub(super) fn trail(steps: &[(String, String)]) -> Markup {
     html! {

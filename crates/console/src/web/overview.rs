@@ -1,6 +1,6 @@
 //! The fleet: every host, the worst first; tenants, and one of them.
 
-use super::draw::{chip, count, maybe_ago, plain, severity};
+use super::draw::{count, host_state, maybe_ago, plain, severity};
 use super::grid::{DAYS, legend, strip};
 use super::guard::{Page, Who};
 use super::{layout, tickets};
@@ -43,15 +43,17 @@ pub(super) async fn fleet(State(app): State<Arc<App>>, who: Who, Query(asked): Q
 /// The numbers that matter first.
 async fn numbers(conn: &mut Conn, scope: Scope, at: &str, now: i64) -> Result<Markup, Error> {
     let hosts = hosts::severities(conn, scope).await?;
+    let unheard = hosts::unheard(conn, scope).await?;
     let open = rows::severities(conn, scope).await?;
     let proven = sources::proven(conn, scope, now - PROVEN_SECS).await?;
     let debt = proven.sources - proven.proven;
+    let board = scope.tenant().map_or_else(|| "/tickets".to_owned(), |id| format!("/tickets?tenant={id}"));
     Ok(html! {
         ul.numbers {
             li.bad { a href={ (at) "?least=3" } { b { (count(hosts[3])) } span { "hosts critical" } } }
             li.warn { a href={ (at) "?least=2" } { b { (count(hosts[2])) } span { "hosts with warnings" } } }
-            li.good { b { (count(hosts[0] + hosts[1])) } span { "hosts well" } }
-            li.note { a href="/tickets" { b { (count(open.iter().sum())) } span { "open tickets" } } }
+            li.good { b { (count(hosts[0] + hosts[1] - unheard)) } span { "hosts well" @if unheard > 0 { ", " (count(unheard)) " never heard" } } }
+            li.note { a href=(board) { b { (count(open.iter().sum())) } span { "open tickets" } } }
             li class=(if debt > 0 { "warn" } else { "good" }) {
                 a href="/proofs" { b { (count(proven.proven)) " of " (count(proven.sources)) } span { "sources proven in 35 days" } }
             }
@@ -125,13 +127,11 @@ async fn hosts_card(
                     @let own: Vec<&HostDay> = days.iter().filter(|day| day.host_id == host.id).collect();
                     li {
                         div.name { a href={ "/hosts/" (host.id) } { (plain(&host.name)) } small { (plain(&host.tenant)) } }
-                        div {
-                            @if host.closed_secs.is_some() { (chip("idle", "closed")) } @else { (severity(host.severity)) }
-                        }
+                        div { (host_state(host)) }
                         div.strip { (strip(&own, today)) }
                         div.when {
-                            @if host.open_tickets > 0 { a href={ "/hosts/" (host.id) "#tickets" } { (host.open_tickets) " open" } ", " }
-                            "heard " (maybe_ago(host.heard_secs, now))
+                            @if host.open_tickets > 0 { a href={ "/hosts/" (host.id) "#tickets" } { (host.open_tickets) " open" } @if host.heard_secs.is_some() { ", " } }
+                            @if host.heard_secs.is_some() { "heard " (maybe_ago(host.heard_secs, now)) }
                         }
                     }
                 }
@@ -198,14 +198,14 @@ pub(super) async fn tenant(
     let mut conn = app.read().await?;
     let scope = Scope::Tenant(id);
     let tenant = hosts::tenants(&mut conn, scope).await?.pop().ok_or(Error::Absent)?;
-    let open = rows::list(&mut conn, scope, &rows::Wanted::default(), 20, 0).await?;
+    let open = rows::list(&mut conn, scope, &rows::Wanted::default(), 50, 0).await?;
     let at = format!("/tenants/{id}");
     let body = html! {
         (layout::trail(&[("/tenants".into(), "Tenants".into())]))
         h1 { (plain(&tenant.name)) }
         (numbers(&mut conn, scope, &at, app.now()).await?)
         p { a href=(format!("/tenants/{id}/audit")) { "Audit, policy and reports" } }
-        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, app.now())) } }
+        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::some(&open, app.now())) } }
         (hosts_card(&mut conn, &who, scope, &asked, &at, app.now()).await?)
     };
     Ok(layout::page(&tenant.name, "/tenants", &who, body))

@@ -26,7 +26,7 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
     let addresses = pings::list(&mut conn, who.scope).await?;
     let tenants = hosts::tenants(&mut conn, who.scope).await?;
     let administers = who.role.may(Right::Administer);
-    let base = app.config.web_address.clone().unwrap_or_default();
+    let base = app.config.web_base();
     let tenant_field = html! {
         label { "Tenant" select name="tenant" {
             @if who.scope == Scope::All { option value="" { "all" } }
@@ -72,7 +72,7 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
             }
             section.card {
                 h2 { "Pings of other tools" }
-                p.soft { "An address to ping when a backup ends; add /start, /fail or the exit status. What is posted is kept and judged." }
+                p.soft { "An address to ping when a backup ends; add /start, /log, /fail or the exit status. What is posted is kept and judged." }
                 (form("ping", html! {
                     label { "Tenant" input name="tenant" maxlength="63" required; }
                     label { "Host" input name="host" maxlength="63" required; }
@@ -80,10 +80,11 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
                     label { "Tool" select name="parser" { @for parser in crate::import::Parser::WORDS { option value=(parser) { (parser) } } } }
                     button type="submit" { "Make an address" }
                 }))
-                @for ping in &addresses {
-                    p { (plain(&ping.tenant)) " / " (plain(&ping.host)) " / " a href={ "/sources/" (ping.source_id) } { (plain(&ping.source)) } ", pinged " (maybe_ago(ping.pinged_secs, now)) br; code { (base) "/ping/" (ping.uuid) } }
+                @if !addresses.is_empty() { ul.list { @for ping in &addresses { li {
+                    (plain(&ping.tenant)) " / " (plain(&ping.host)) " / " a href={ "/sources/" (ping.source_id) } { (plain(&ping.source)) } ", " @match ping.pinged_secs { Some(_) => { "pinged " (maybe_ago(ping.pinged_secs, now)) } None => "never pinged" }
+                    br; code { (base) "/ping/" (ping.uuid) }
                     (form("ping-revoke", html! { input type="hidden" name="id" value=(ping.id); button.quiet type="submit" { "End it" } }))
-                }
+                } } } }
             }
         }
         @if administers {

@@ -2,7 +2,8 @@
 
 use super::charts::Chart;
 use super::draw::{
-    ago, bytes, chip, count, duration, maybe_ago, outcome, plain, severity, short, stamp, verdict,
+    ago, bytes, chip, count, duration, maybe_ago, outcome, plain, several, short, source_state, stamp,
+    verdict,
 };
 use super::forms::Posted;
 use super::guard::{Done, Page, Who};
@@ -20,6 +21,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is asked of a source.
@@ -64,8 +66,8 @@ pub(super) async fn source(
             (format!("/hosts/{}", source.host_id), source.host.clone()),
         ]))
         h1 { (plain(&source.name)) " " small { (plain(&source.source_type)) } " "
-            @if source.gone_secs.is_some() { (chip("idle", "no longer in the plan")) } @else { (severity(source.severity)) } }
-        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, now)) } }
+            (source_state(&source)) }
+        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::some(&open, now)) } }
         @if let Some(newest) = kept.first() {
             section.card {
                 h2 { "The newest snapshot" small { code { (short(&newest.manifest)) } } }
@@ -109,7 +111,9 @@ pub(super) async fn source(
 
 /// How far a snapshot has come.
 fn ladder(snapshot: &Snapshot, levels: &[Level], now: i64) -> Markup {
-    let planned: Vec<_> = levels.iter().filter(|level| level.planned).collect();
+    // Of a level whose vault is not watched there is no receipt, however good it is.
+    let planned: Vec<_> = levels.iter().filter(|level| level.planned && level.watched).collect();
+    let unwatched = levels.iter().filter(|level| level.planned && !level.watched).count();
     let there: Vec<_> = snapshot.copies.iter().filter(|copy| copy.gone_secs.is_none()).collect();
     let has = |level: &&&Level| {
         there.iter().any(|copy| level.vault_fingerprint.as_deref() == Some(&copy.fingerprint))
@@ -128,7 +132,7 @@ fn ladder(snapshot: &Snapshot, levels: &[Level], now: i64) -> Markup {
             (rung(snapshot.captured_secs.is_some(), false, "captured", maybe_ago(snapshot.captured_secs, now)))
             (rung(snapshot.first_received_secs.is_some(), false, "received", html! { @if snapshot.first_received_secs.is_some() { (maybe_ago(snapshot.first_received_secs, now)) } @else { "no receipt yet" } }))
             (rung(snapshot.healthy == Some(true), snapshot.healthy == Some(false), "judged", html! { @match snapshot.healthy { Some(true) => "healthy", Some(false) => "doubted", None => "not yet" } }))
-            (rung(!planned.is_empty() && copied == planned.len(), false, "on every level", html! { (copied) " of " (planned.len()) }))
+            (rung(!planned.is_empty() && copied == planned.len(), false, "on every level", html! { (copied) " of " (planned.len()) @if unwatched > 0 { ", " (unwatched) " not watched" } }))
             (rung(scrubbed.is_some(), false, "scrubbed", html! { @match scrubbed { Some(at) => (ago(at, now)), None => "not yet" } }))
             (rung(snapshot.proven.is_some(), false, "proven", html! { @match &snapshot.proven { Some((at, level)) => { (ago(*at, now)) " from " (plain(level)) } None => "not yet" } }))
         }
@@ -147,7 +151,7 @@ fn levels_card(levels: &[Level], now: i64) -> Markup {
                         @for level in levels {
                             tr {
                                 td { (plain(&level.name)) @if !level.planned { " " (chip("idle", "not in the plan")) } }
-                                td data-label="Newest copy" { (maybe_ago(level.received_secs, now)) @if let Some(snapshot) = &level.snapshot { " " code { (short(snapshot)) } } }
+                                td data-label="Newest copy" { (newest_copy(level, now)) @if let Some(snapshot) = &level.snapshot { " " code { (short(snapshot)) } } }
                                 td data-label="The host says" {
                                     @match level.reported_received { Some(true) => (chip("good", "received")), Some(false) => (chip("bad", "not received")), None => span.none { "nothing" } }
                                     @if let Some(error) = &level.reported_error { div.soft { (plain(error)) } }
@@ -164,13 +168,26 @@ fn levels_card(levels: &[Level], now: i64) -> Markup {
     }
 }
 
+/// When the newest copy came, by the vault's receipt.
+pub(super) fn newest_copy(level: &Level, now: i64) -> Markup {
+    match (level.received_secs, level.watched) {
+        (None, false) => html! { span.none { "its vault is not watched" } },
+        (received_secs, _) => maybe_ago(received_secs, now),
+    }
+}
+
 fn charts(days: &[SourceDay], proven: &[ProofRow], target: Option<u64>, span: i64) -> Markup {
     let of = |value: fn(&SourceDay) -> f64| days.iter().map(|day| (day.day, value(day))).collect::<Vec<_>>();
     let made: Vec<_> =
         days.iter().filter(|day| day.ok + day.partial > 0).map(|day| (day.day, day.bytes as f64)).collect();
     let in_bytes = |value: f64| bytes(value as i64);
-    let restores: Vec<_> =
-        proven.iter().rev().map(|proof| (day_of(proof.body.started_secs), proof.body.restore_secs)).collect();
+    // Of a day the slowest: that is what somebody would have waited for.
+    let mut restores: BTreeMap<i64, f64> = BTreeMap::new();
+    for proof in proven {
+        let slowest = restores.entry(day_of(proof.body.started_secs)).or_default();
+        *slowest = slowest.max(proof.body.restore_secs);
+    }
+    let restores: Vec<_> = restores.into_iter().collect();
     let chart = |title, points, write, limit| Chart { title, points, ahead: vec![], limit, write }.draw();
     html! {
         section.card {
@@ -221,7 +238,7 @@ fn snapshots_card(who: &Who, kept: &[Snapshot], levels: &[Level], now: i64) -> M
             @for snapshot in kept.iter().take(12) {
                 details {
                     summary { code { (short(&snapshot.manifest)) } " " (maybe_ago(snapshot.captured_secs, now)) " · " @match snapshot.bytes { Some(size) => (bytes(size)), None => "?" } " · "
-                        (snapshot.copies.iter().filter(|copy| copy.gone_secs.is_none()).count()) " copies"
+                        (several(snapshot.copies.iter().filter(|copy| copy.gone_secs.is_none()).count(), "copy", "copies"))
                         @if snapshot.proven.is_some() { " · proven" } }
                     (ladder(snapshot, levels, now))
                     ul.list { @for copy in &snapshot.copies { li { (super::vaults::link(who, copy.vault_id, &copy.vault)) ": received " (ago(copy.received_secs, now)) @if let Some(gone) = copy.gone_secs { ", gone " (ago(gone, now)) } } } }

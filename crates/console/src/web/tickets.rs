@@ -1,12 +1,12 @@
 //! Tickets: the board, and one of them with its history and what can be done.
 
-use super::draw::{ago, count, plain, stamp, ticket_severity};
+use super::draw::{ago, count, dated, lasting, plain, prose, several, stamp, ticket_severity};
 use super::forms::Posted;
 use super::guard::{Done, Page, Who};
 use super::layout;
 use crate::auth::Right;
 use crate::db::tickets::{InTransaction, Leads};
-use crate::db::{hosts, outbox, runs, tickets as rows, vaults};
+use crate::db::{Scope, hosts, outbox, runs, tickets as rows, vaults};
 use crate::ingest::{self, ActError};
 use crate::records::{Action, Outgoing, State as Standing, Status, Subject, Ticket, TicketEvent};
 use crate::server::App;
@@ -35,6 +35,22 @@ pub(super) struct Asked {
     closed: bool,
     mine: bool,
     page: i64,
+    /// Of this tenant alone.
+    tenant: Option<i64>,
+}
+
+impl Asked {
+    /// The way to the same board, otherwise looked at.
+    fn other(&self, closed: bool, mine: bool, page: i64) -> String {
+        let words = [
+            closed.then(|| "closed=true".to_owned()),
+            mine.then(|| "mine=true".to_owned()),
+            self.tenant.map(|id| format!("tenant={id}")),
+            (page > 0).then(|| format!("page={page}")),
+        ];
+        let words: Vec<_> = words.into_iter().flatten().collect();
+        format!("/tickets{}{}", if words.is_empty() { "" } else { "?" }, words.join("&"))
+    }
 }
 
 const PAGE_TICKETS: i64 = 60;
@@ -43,13 +59,22 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     who.need(Right::See)?;
     let now = app.now();
     let mut conn = app.read().await?;
+    let scope = match asked.tenant {
+        None => who.scope,
+        Some(id) if who.scope.has(id) => Scope::Tenant(id),
+        Some(_) => return Err(Error::Absent.into()),
+    };
+    let tenant = match asked.tenant {
+        Some(_) => Some(hosts::tenants(&mut conn, scope).await?.pop().ok_or(Error::Absent)?),
+        None => None,
+    };
     let owner = asked.mine.then(|| who.name.clone());
     let wanted = rows::Wanted { closed: asked.closed, owner, ..rows::Wanted::default() };
     let page = asked.page.clamp(0, 100_000);
-    let found = rows::list(&mut conn, who.scope, &wanted, PAGE_TICKETS, page * PAGE_TICKETS).await?;
-    let number = rows::count(&mut conn, who.scope, &wanted).await?;
-    let hosts = hosts::count(&mut conn, who.scope, &hosts::Wanted::default()).await?;
-    let view = |href: &str, word: &str, at: bool| html! { a href=(href) aria-current=[at.then_some("true")] { (word) } };
+    let found = rows::list(&mut conn, scope, &wanted, PAGE_TICKETS, page * PAGE_TICKETS).await?;
+    let number = rows::count(&mut conn, scope, &wanted).await?;
+    let hosts = hosts::count(&mut conn, scope, &hosts::Wanted::default()).await?;
+    let view = |href: String, word: &str, at: bool| html! { a href=(href) aria-current=[at.then_some("true")] { (word) } };
     let column = |ticket: &Ticket| match (is_snoozed(ticket, now), &ticket.acknowledged_by) {
         (true, _) => "Snoozed",
         (false, Some(_)) => "Someone looks into it",
@@ -57,11 +82,12 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
     };
     let columns = ["Nobody has looked yet", "Someone looks into it", "Snoozed"];
     let body = html! {
-        h1 { "Tickets" small { (count(number)) " " @if asked.closed { "closed" } @else { "open" } } }
+        @if let Some(tenant) = &tenant { (layout::trail(&[("/tickets".into(), "Tickets".into()), (format!("/tenants/{}", tenant.id), tenant.name.clone())])) }
+        h1 { "Tickets" @if let Some(tenant) = &tenant { " of " (plain(&tenant.name)) } small { (count(number)) " " @if asked.closed { "closed" } @else { "open" } } }
         p.legend {
-            (view("/tickets", "open", !asked.closed && !asked.mine))
-            (view("/tickets?mine=true", "mine", asked.mine))
-            (view("/tickets?closed=true", "closed", asked.closed))
+            (view(asked.other(false, false, 0), "open", !asked.closed && !asked.mine))
+            (view(asked.other(false, true, 0), "mine", asked.mine))
+            (view(asked.other(true, false, 0), "closed", asked.closed))
         }
         @if app.channels.is_empty() && who.role.may(Right::SeeAudit) {
             section.card { p { "Nobody is told of tickets: there is no " code { "[[channel]]" } " in " code { "console.toml" } " (docs/rules.md, \"Channels\")." } }
@@ -81,8 +107,8 @@ pub(super) async fn board(State(app): State<Arc<App>>, who: Who, Query(asked): Q
             }
         }
         div.pages {
-            @if page > 0 { a href={ "?closed=" (asked.closed) "&mine=" (asked.mine) "&page=" (page - 1) } { "← before" } }
-            @if (page + 1) * PAGE_TICKETS < number { a href={ "?closed=" (asked.closed) "&mine=" (asked.mine) "&page=" (page + 1) } { "more →" } }
+            @if page > 0 { a href=(asked.other(asked.closed, asked.mine, page - 1)) { "← before" } }
+            @if (page + 1) * PAGE_TICKETS < number { a href=(asked.other(asked.closed, asked.mine, page + 1)) { "more →" } }
         }
     };
     Ok(layout::page("Tickets", "/tickets", &who, body))
@@ -101,16 +127,32 @@ pub(super) fn items(tickets: &[Ticket], now: i64) -> Markup {
                     div { (ticket_severity(ticket.severity)) }
                     div.said {
                         a href={ "/tickets/" (ticket.id) } { (plain(&ticket.sentence)) }
-                        small { (plain(&ticket.key.tenant)) " · " (plain(&ticket.key.subject.to_string())) " · " (ticket.key.rule.word()) @if ticket.flapping { " · opens and closes again and again" } }
-                        @if ticket.status == Status::Open { small.next { b { "Next step: " } (plain(&ticket.next_step)) } }
+                        small { (about(ticket)) " · " (ticket.key.rule.word()) @if ticket.flapping { " · opens and closes again and again" } }
+                        @if ticket.status == Status::Open { small.next { b { "Next step: " } (prose(&ticket.next_step)) } }
                     }
                     div.side.soft {
-                        @match ticket.status { Status::Open => { "since " (ago(ticket.since_secs, now)) } Status::Closed => { "closed " @match ticket.closed_secs { Some(at) => (ago(at, now)), None => "" } } }
+                        @match ticket.status { Status::Open => (lasting(ticket.since_secs, now)), Status::Closed => { "closed " @match ticket.closed_secs { Some(at) => (ago(at, now)), None => "" } } }
                         @if let Some(owner) = ticket.owner.as_ref().or(ticket.acknowledged_by.as_ref()) { small { (plain(owner)) } }
                     }
                 }
             }
         }
+    }
+}
+
+/// Whose it is and what it is about. What is shared, a vault or this console, has no tenant.
+fn about(ticket: &Ticket) -> Markup {
+    let (tenant, subject) = (plain(&ticket.key.tenant), plain(&ticket.key.subject.to_string()));
+    html! { @if !tenant.is_empty() { (tenant) " · " } (subject) }
+}
+
+/// The first of many, and the others where they are not in the way of what is below.
+pub(super) fn some(tickets: &[Ticket], now: i64) -> Markup {
+    const FIRST: usize = 8;
+    let (first, rest) = tickets.split_at(tickets.len().min(FIRST));
+    html! {
+        (items(first, now))
+        @if !rest.is_empty() { details { summary { (several(rest.len(), "ticket more", "tickets more")) } (items(rest, now)) } }
     }
 }
 
@@ -128,6 +170,7 @@ pub(super) async fn ticket(State(app): State<Arc<App>>, who: Who, Path(id): Path
                 shown.push((run_id, run.body.started_secs));
             }
         }
+        shown.sort_by_key(|(_, started)| *started);
     }
     let vault = match &ticket.key.subject {
         Subject::Vault { vault } if who.role.may(Right::SeeVaults) => {
@@ -140,12 +183,12 @@ pub(super) async fn ticket(State(app): State<Arc<App>>, who: Who, Path(id): Path
         h1.sentence { (plain(&ticket.sentence)) }
         section.card {
             p { (ticket_severity(ticket.severity)) " " @if ticket.status == Status::Closed { (super::draw::chip("idle", "closed")) } " " @if ticket.flapping { (super::draw::chip("warn", "opens and closes again and again")) } }
-            p { b { "Next step: " } (plain(&ticket.next_step)) }
+            p { b { "Next step: " } (prose(&ticket.next_step)) }
             (layout::facts(&[
-                ("About", html! { (plain(&ticket.key.tenant)) " · " (plain(&ticket.key.subject.to_string())) }),
+                ("About", about(&ticket)),
                 ("Rule", html! { (ticket.key.rule.word()) }),
-                ("Since", ago(ticket.since_secs, now)),
-                ("Last seen", html! { (ago(ticket.seen_secs, now)) ", " (ticket.seen) " times" }),
+                ("Since", dated(ticket.since_secs, now)),
+                ("Last seen", html! { (dated(ticket.seen_secs, now)) @if ticket.seen > 1 { ", " (ticket.seen) " times" } }),
                 ("Owner", html! { (plain(ticket.owner.as_deref().unwrap_or("nobody"))) }),
                 ("Acknowledged by", html! { (plain(ticket.acknowledged_by.as_deref().unwrap_or("nobody"))) }),
                 ("Snoozed until", html! { @match ticket.snoozed_until_secs.filter(|until| *until > now) { Some(until) => (stamp(until)), None => "—" } }),
@@ -155,7 +198,7 @@ pub(super) async fn ticket(State(app): State<Arc<App>>, who: Who, Path(id): Path
             section.card {
                 h2 { "Evidence" }
                 dl.facts { @for evidence in &ticket.evidence { div { dt { (plain(&evidence.label)) } dd { (plain(&evidence.value)) } } } }
-                @if !shown.is_empty() { p { "Runs that show it: " @for (run_id, started) in &shown { a href={ "/runs/" (run_id) } { (stamp(*started)) } " " } } }
+                @if !shown.is_empty() { p { "Runs that it rests on: " @for (run_id, started) in &shown { a href={ "/runs/" (run_id) } { (stamp(*started)) } " " } } }
             }
         }
         @if who.role.may(Right::Work) && ticket.status == Status::Open { (work(&who, &ticket)) }
@@ -201,7 +244,7 @@ fn work(who: &Who, ticket: &Ticket) -> Markup {
                 (form("assign", html! { label { "Owner" input name="owner" value=(plain(ticket.owner.as_deref().unwrap_or(&who.name))) maxlength="100"; } button.second type="submit" { "Hand over" } }))
                 (form("snooze", html! { label { "Hours" input type="number" name="hours" min="1" max="2160" value="8"; } button.second type="submit" { "Snooze" } }))
                 (form("comment", html! { label { "Comment" textarea name="text" rows="2" maxlength="8000" {} } button.second type="submit" { "Say it" } }))
-                (form("expect", html! { label { "From now on this is expected, because" input name="text" maxlength="2000"; } button.second type="submit" { "Mark as expected" } }))
+                @if ticket.key.rule.learns() { (form("expect", html! { label { "From now on this is expected, because" input name="text" maxlength="2000"; } button.second type="submit" { "Mark as expected" } })) }
                 (form("close", html! { label { "It is over, because" input name="text" maxlength="2000"; } button.danger type="submit" { "Close" } }))
             }
         }
@@ -212,7 +255,7 @@ fn history(events: &[TicketEvent], now: i64) -> Markup {
     html! {
         ul.events {
             @for event in events {
-                li { (plain(&said(&event.action))) small { (ago(event.at_secs, now)) } }
+                li { (plain(&said(&event.action))) small { (dated(event.at_secs, now)) } }
             }
         }
     }
@@ -225,9 +268,9 @@ fn deliveries(told: &[Outgoing], now: i64) -> Markup {
             ul.list { @for message in told {
                 li { (plain(&message.channel)) ": "
                     @match &message.state {
-                        Standing::Delivered { at_secs, delivery } => { "delivered " (ago(*at_secs, now)) @if delivery.confirmed { ", confirmed" } }
+                        Standing::Delivered { at_secs, delivery } => { "delivered " (dated(*at_secs, now)) @if delivery.confirmed { ", confirmed" } }
                         Standing::Refused { error, .. } => { "refused: " (plain(error)) }
-                        Standing::Waiting | Standing::Leased { .. } => { "waits, tried " (message.attempts) " times" @if let Some(error) = &message.error { ": " (plain(error)) } }
+                        Standing::Waiting | Standing::Leased { .. } => { "waits, tried " (several(message.attempts as usize, "time", "times")) @if let Some(error) = &message.error { ": " (plain(error)) } }
                     }
                 }
             } }
@@ -251,7 +294,7 @@ pub(super) async fn act(State(app): State<Arc<App>>, Path(id): Path<String>, pos
         "snooze" => {
             let hours: i64 =
                 posted.field("hours").parse().map_err(|_| Error::Malformed("hours are a number".into()))?;
-            Action::Snooze { by, until_secs: now + hours.clamp(1, 2160) * 3600 }
+            Action::Snooze { by, until_secs: now + crate::api::snooze_hours(hours)? * 3600 }
         }
         "close" => Action::Close { by, reason: text() },
         "expect" => Action::Expect { by, reason: text() },

@@ -108,7 +108,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
     let body = html! {
         (layout::trail(&[("/vaults".into(), "Vaults".into())]))
         h1 { (plain(&vault.name)) " " (state(&vault)) }
-        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::items(&open, now)) } }
+        @if !open.is_empty() { section.card { h2 { "Open tickets" } (tickets::some(&open, now)) } }
         @if let Some(how) = vault.set_back.as_ref().or(vault.error.as_ref()) {
             section.card { h2 { "What is wrong" } p { (plain(how)) }
                 @if vault.set_back.is_some() { p { b { "Next step: " } "find out who restored or changed it before anything is removed anywhere. When you know why: " code { "vow console vault read-anew " (plain(&vault.name)) } } }
@@ -118,7 +118,7 @@ pub(super) async fn vault(State(app): State<Arc<App>>, who: Who, Path(id): Path<
             (layout::facts(&[
                 ("Address", html! { (plain(&vault.address)) }),
                 ("Fingerprint", html! { code { (plain(&vault.fingerprint)) } }),
-                ("Only for", html! { @if tenant.is_empty() { "shared by all tenants" } @else { (plain(&tenant)) } }),
+                ("For", html! { @if tenant.is_empty() { "all tenants" } @else { (plain(&tenant)) } }),
                 ("Answered", maybe_ago(vault.answered_secs, now)),
                 ("Program", html! { (plain(&status.software)) }),
                 ("Ledger read to", html! { (count(vault.position)) " " code { (short(vault.head.as_deref().unwrap_or("—"))) } }),

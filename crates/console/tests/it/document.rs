@@ -129,7 +129,7 @@ async fn figures_are_for_whoever_sees_everything() {
     let all = stand.token(Role::Auditor, None).await;
     let metrics = crate::stand::get(web, "/metrics", &all).await.expect(200).body;
     assert!(
-        metrics.contains("vow_console_hosts{what=\"well\"} 1") && metrics.ends_with("# EOF\n"),
+        metrics.contains("vow_console_hosts{what=\"unheard\"} 1") && metrics.ends_with("# EOF\n"),
         "{metrics}"
     );
     for role in [Role::Customer, Role::Auditor] {

@@ -9,7 +9,7 @@ use vow_console::db::{Scope, audit, people};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-async fn form(web: SocketAddr, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+pub(crate) async fn form(web: SocketAddr, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
     let (target, body) = (target.to_owned(), body.to_owned());
     let headers: Vec<_> = headers.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
     tokio::task::spawn_blocking(move || {
@@ -21,21 +21,21 @@ async fn form(web: SocketAddr, target: &str, headers: &[(&str, &str)], body: &st
     .unwrap()
 }
 
-async fn page(web: SocketAddr, target: &str, cookie: &str) -> Reply {
+pub(crate) async fn page(web: SocketAddr, target: &str, cookie: &str) -> Reply {
     let (target, cookie) = (target.to_owned(), cookie.to_owned());
     tokio::task::spawn_blocking(move || ask(web, "GET", &target, &[("cookie", &cookie)], b"")).await.unwrap()
 }
 
-async fn login(web: SocketAddr, name: &str, password: &str, code: &str) -> Reply {
+pub(crate) async fn login(web: SocketAddr, name: &str, password: &str, code: &str) -> Reply {
     let password = password.replace(' ', "+");
     form(web, "/login", &[], &format!("name={name}&password={password}&code={code}")).await
 }
 
-fn cookie(reply: &Reply) -> String {
+pub(crate) fn cookie(reply: &Reply) -> String {
     reply.header("set-cookie").unwrap_or_default().split(';').next().unwrap_or_default().to_owned()
 }
 
-fn hidden(page: &Reply, name: &str) -> String {
+pub(crate) fn hidden(page: &Reply, name: &str) -> String {
     let mark = format!("name=\"{name}\" value=\"");
     page.body.split(&mark).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default().to_owned()
 }

@@ -40,4 +40,43 @@ on_both! {
         drop(conn);
         stand.stop().await;
     }
+
+    what_is_logged_belongs_to_the_run_that_ends_next(stand) {
+        let new = NewPing { tenant: "acme".into(), host: "old-1".into(), source: "nightly".into(), parser: None };
+        let uuid = admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
+        let (_, web) = stand.serve();
+        let sends = async |what: &'static str, body: &'static str| {
+            let target = format!("/ping/{uuid}{what}");
+            let sent = tokio::task::spawn_blocking(move || ask(web, "POST", &target, &[], body.as_bytes()));
+            sent.await.unwrap().expect(200);
+        };
+        // One that began, logged and was never heard of again leaves nothing to the next.
+        sends("/start", "").await;
+        sends("/log", "of another run").await;
+        sends("/start", "").await;
+        sends("/log", "reading the disk").await;
+        sends("/log", "disk read\n").await;
+        sends("/0", "").await;
+        // It says nothing of how a run does, and comes without one as well.
+        sends("/log", "before it begins").await;
+        sends("/start", "").await;
+        sends("/log", "the tape is torn").await;
+        sends("/fail", "").await;
+        sends("/2", "by itself").await;
+        let mut conn = stand.app.read().await.unwrap();
+        let host = hosts::list(&mut conn, Scope::All, &Default::default(), 1, 0).await.unwrap()[0].id;
+        let source = sources::of_host(&mut conn, host).await.unwrap().remove(0);
+        let mut listed = runs::of_source(&mut conn, source.id, i64::MAX, 10).await.unwrap();
+        listed.sort_by_key(|run| run.id);
+        assert_eq!(listed.iter().map(|run| &*run.outcome).collect::<Vec<_>>(), ["ok", "failed", "failed"]);
+        let mut kept = Vec::new();
+        for run in &listed {
+            kept.push(runs::details(&mut conn, run.id).await.unwrap().unwrap());
+        }
+        let outputs: Vec<_> = kept.iter().map(|(_, output)| output.as_deref().unwrap()).collect();
+        assert_eq!(outputs, ["reading the disk\ndisk read\n", "before it begins\nthe tape is torn\n", "by itself"]);
+        assert!(kept[1].0.error.as_ref().unwrap().contains("the tape is torn"), "its last line is the reason");
+        drop(conn);
+        stand.stop().await;
+    }
 }

@@ -1,9 +1,11 @@
 //! Every route is asked for another tenant by id, with every role: it is as if nothing were there.
 
-use crate::stand::{NOW, Stand, failed, get, on_both, post, report, run};
+use crate::login::{cookie, form, hidden, login, page};
+use crate::stand::{NOW, PASSWORD, Stand, failed, get, on_both, post, report, run};
 use serde_json::json;
+use vow_console::admin::{self, NewPing};
 use vow_console::auth::Role;
-use vow_console::db::{Scope, proofs, runs, sources, tickets};
+use vow_console::db::{Scope, pings, proofs, runs, sources, tickets};
 use vow_protocol::report::{Body, ProofReport, Verdict};
 
 /// The ids of what one tenant has.
@@ -14,6 +16,7 @@ struct Owned {
     run: i64,
     proof: i64,
     ticket: String,
+    ping: i64,
 }
 
 async fn owned(stand: &Stand, tenant: &str, id: u64) -> Owned {
@@ -51,12 +54,17 @@ async fn owned(stand: &Stand, tenant: &str, id: u64) -> Owned {
     let proof = proofs::list(&mut conn, scope, 1).await.unwrap()[0].id;
     let run = runs::of_source(&mut conn, source, i64::MAX, 1).await.unwrap()[0].id;
     let open = tickets::list(&mut conn, scope, &tickets::Wanted::default(), 1, 0).await.unwrap();
-    Owned { tenant: host.tenant_id, host: host.host_id, source, run, proof, ticket: open[0].id.clone() }
+    let ticket = open[0].id.clone();
+    drop(conn);
+    let new = NewPing { tenant: tenant.into(), host: "old-1".into(), source: "nightly".into(), parser: None };
+    admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
+    let ping = pings::list(&mut stand.app.read().await.unwrap(), scope).await.unwrap()[0].id;
+    Owned { tenant: host.tenant_id, host: host.host_id, source, run, proof, ticket, ping }
 }
 
 /// Every route that names something of a tenant. The one place where a new route is added.
 fn reads(of: &Owned) -> Vec<String> {
-    let Owned { tenant, host, source, run, proof, ticket } = of;
+    let Owned { tenant, host, source, run, proof, ticket, .. } = of;
     let mut all = vec![
         format!("/tenants/{tenant}"),
         format!("/hosts/{host}"),
@@ -71,6 +79,7 @@ fn reads(of: &Owned) -> Vec<String> {
         format!("/sources/{source}"),
         format!("/runs/{run}"),
         format!("/tickets/{ticket}"),
+        format!("/tickets?tenant={tenant}"),
         format!("/proofs/{proof}"),
     ];
     all.extend(
@@ -106,6 +115,7 @@ fn writes(of: &Owned) -> Vec<(String, serde_json::Value)> {
         (format!("/api/v1/hosts/{host}/audit"), json!({"step": "place", "place": {"name": "here"}})),
         (format!("/api/v1/tenants/{}/records", of.tenant), json!({"owner": "ann"})),
         (format!("/api/v1/tenants/{}/audit", of.tenant), json!({})),
+        (format!("/api/v1/pings/{}/revoke", of.ping), json!({})),
         (format!("/api/v1/tickets/{ticket}"), json!({"action": "comment", "text": "hello"})),
     ]
 }
@@ -145,6 +155,39 @@ on_both! {
         }
         let untouched = tickets::get(&mut stand.app.read().await.unwrap(), Scope::All, &foreign.ticket).await.unwrap().unwrap().0;
         assert_eq!(untouched.key.tenant, "rival");
+        stand.stop().await;
+    }
+
+    no_form_of_a_page_reaches_another_tenant(stand) {
+        let own = owned(&stand, "acme", 10).await;
+        let foreign = owned(&stand, "rival", 20).await;
+        stand.user("ann", Role::Operator, Some("acme")).await;
+        let (_, web) = stand.serve();
+        let cookie = cookie(&login(web, "ann", PASSWORD, "").await);
+        let token = hidden(&page(web, "/", &cookie).await.expect(200), "form_token");
+        // The last of them makes its host the past.
+        let forms = |of: &Owned| {
+            [
+                (format!("/sources/{}", of.source), "adjusted=".to_owned()),
+                (format!("/tickets/{}", of.ticket), "do=acknowledge".into()),
+                (format!("/tickets/{}", of.ticket), "do=comment&text=hello".into()),
+                (format!("/tenants/{}/audit", of.tenant), "do=review&owner=ann&contact=ann".into()),
+                (format!("/tenants/{}/audit", of.tenant), "do=audit".into()),
+                (format!("/hosts/{}/audit", of.host), "do=place&place=here".into()),
+                (format!("/hosts/{}", of.host), "do=quiet&hours=4".into()),
+                ("/users".into(), format!("do=ping-revoke&id={}", of.ping)),
+                (format!("/hosts/{}", of.host), "do=close&reason=gone".into()),
+            ]
+        };
+        for (target, body) in forms(&foreign) {
+            let body = format!("form_token={token}&{body}");
+            assert_eq!(form(web, &target, &[("cookie", &cookie)], &body).await.status, 404, "{target} {body}");
+        }
+        for (target, body) in forms(&own) {
+            let body = format!("form_token={token}&{body}");
+            let status = form(web, &target, &[("cookie", &cookie)], &body).await.status;
+            assert!(matches!(status, 200 | 303), "the same of one's own: {target} {body}: {status}");
+        }
         stand.stop().await;
     }
 

@@ -1,9 +1,14 @@
 //! What vaults tell: receipts before and after reports, copies that go.
 
-use crate::stand::{NOW, Stand, on_both, report, run};
+use crate::stand::{Kind, NOW, Stand, on_both, report, run};
 use std::collections::BTreeSet;
-use vow_console::db::{Scope, snapshots, sources, vaults};
-use vow_protocol::report::{Body, LevelReport};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+use vow_console::db::{Scope, settings, snapshots, sources, tickets, vaults};
+use vow_console::ingest::look;
+use vow_console::server::config::Term;
+use vow_protocol::report::{Alive, Body, Expected, LevelReport};
 
 const PRINT: &str = "SHA256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -83,4 +88,73 @@ on_both! {
         let other = sources::find(&mut conn, host.host_id, "other").await.unwrap().unwrap();
         assert_eq!(vow_console::db::runs::of_source(&mut conn, other, i64::MAX, 10).await.unwrap().len(), 1);
     }
+
+    a_level_whose_vault_nobody_watches_is_left_to_the_hosts_word(stand) {
+        let host = stand.host("acme", "web-1").await;
+        let expected = Expected {
+            source: "system".into(),
+            source_type: "files".into(),
+            schedule: Some("0 * * * *".into()),
+            time_zone: None,
+            next_secs: None,
+            levels: vec!["local".into()],
+            restore_target_secs: None,
+            drill_within_secs: None,
+        };
+        let alive = |id, at| {
+            let mut told = report(&host, id, Body::Alive(Alive { sources: vec![expected.clone()], ..Alive::default() }));
+            told.made_secs = at;
+            told
+        };
+        stand.put(&host, alive(1, NOW)).await.unwrap();
+        let mut body = run("system", NOW - 600);
+        body.levels = vec![LevelReport { name: "local".into(), vault: Some(PRINT.replace('a', "b")), received: Some(true), error: None }];
+        stand.put(&host, report(&host, 2, Body::Run(Box::new(body)))).await.unwrap();
+        let rules = async |at: i64, id: u64| {
+            stand.set_time(at);
+            stand.put(&host, alive(id, at)).await.unwrap();
+            look(&stand.app.db, &stand.app.judge, at, at).await.unwrap();
+            let open = tickets::list(&mut stand.app.read().await.unwrap(), Scope::All, &Default::default(), 10, 0).await.unwrap();
+            open.iter().map(|ticket| ticket.key.rule.word()).collect::<Vec<_>>()
+        };
+        assert!(rules(NOW + 60, 3).await.is_empty());
+        assert_eq!(rules(NOW + 8 * 3600, 4).await, ["missing"], "the folder of a host has no receipts: its silence counts");
+    }
+}
+
+/// A vault that takes the connection and says nothing more must not keep the console from asking the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_vault_is_asked_by_its_own_clock() {
+    let mut stand = Stand::new(Kind::Sqlite).await;
+    let hung = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = &mut Arc::get_mut(&mut stand.app).expect("nobody else has it yet").config;
+    config.ask_vaults_every = Term(Duration::from_secs(1));
+    let (hosts, _) = stand.serve();
+    let mut conn = stand.app.db.write().await.unwrap();
+    let silent = format!("https://{}", hung.local_addr().unwrap());
+    let hanging = vaults::add(&mut conn, "hung", None, &silent, PRINT, NOW).await.unwrap();
+    // Nobody who has the key that is expected here: an answer at once, and a bad one.
+    let refusing = vaults::add(
+        &mut conn,
+        "refusing",
+        None,
+        &format!("https://{hosts}"),
+        &PRINT.replace("aaaa", "bbbb"),
+        NOW,
+    )
+    .await
+    .unwrap();
+    conn.commit().await.unwrap();
+    let asked = async |id: i64| {
+        let name = format!("done/vault/{id}");
+        settings::get::<i64>(&mut stand.app.read().await.unwrap(), &name).await.unwrap()
+    };
+    for at in [NOW, NOW + 100, NOW + 200] {
+        stand.set_time(at);
+        while asked(refusing).await != Some(at) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(asked(hanging).await, Some(NOW), "it still is asked for the first time");
+    }
+    stand.stop().await;
 }

@@ -40,6 +40,14 @@ impl At {
     }
 }
 
+/// Names what is not there.
+pub(super) fn naming(what: String) -> impl FnOnce(Error) -> Failure {
+    move |error| match error {
+        Error::Absent => Failure::new(Exit::NotFound, format!("there is no {what} in this console")),
+        other => other.into(),
+    }
+}
+
 /// What a console runs on.
 pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("vow-console").build();

@@ -39,7 +39,7 @@ pub(crate) struct PolicyArgs {
     records: Option<PathBuf>,
 }
 
-async fn tenant_id(app: &Arc<App>, name: &str) -> Outcome<i64> {
+pub(super) async fn tenant_id(app: &Arc<App>, name: &str) -> Outcome<i64> {
     let id = hosts::find_tenant(&mut app.read().await?, name).await?;
     id.ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no tenant {name:?} in this console")))
 }

@@ -1,6 +1,6 @@
 //! `vow console ping`.
 
-use super::at::At;
+use super::at::{At, naming};
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -51,7 +51,7 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
                 source: source.clone(),
                 parser: Some(parser.clone()),
             };
-            let base = at.folder()?.config.web_address.unwrap_or_default();
+            let base = at.folder()?.config.web_base();
             let uuid =
                 at.with(
                     |app| async move { Ok(admin::add_ping(&app, &admin::at_the_machine(), &new).await?) },
@@ -59,8 +59,10 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
             let url = format!("{base}/ping/{uuid}");
             cx.ui.json(&json!({"message_type": "ping", "uuid": uuid, "url": url}));
             cx.ui.line(&url);
+            cx.ui.note(&format!("when the backup ends: curl -fsS -m 30 --data-binary @OUTPUT {url}/$?"));
         }
         Command::List { at } => {
+            let base = at.folder()?.config.web_base();
             let all =
                 at.with(|app| async move { Ok(pings::list(&mut app.read().await?, Scope::All).await?) })?;
             cx.ui.json(&json!({"message_type": "pings", "pings": all}));
@@ -75,13 +77,16 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
                     ping.parser.clone(),
                     ping.pinged_secs
                         .map_or_else(|| "never".into(), |at| rfc3339(at.saturating_mul(1_000_000_000))),
-                    format!("/ping/{}", ping.uuid),
+                    format!("{base}/ping/{}", ping.uuid),
                 ]);
             }
             table.lines().iter().for_each(|line| cx.ui.line(line));
         }
         Command::Revoke { at, id } => {
-            at.with(|app| async move { Ok(admin::revoke_ping(&app, &admin::at_the_machine(), *id).await?) })?;
+            at.with(|app| async move {
+                let done = admin::revoke_ping(&app, &admin::at_the_machine(), *id).await;
+                done.map_err(naming(format!("address number {id}")))
+            })?;
             cx.ui.json(&json!({"message_type": "summary", "status": "ok", "id": id}));
             cx.ui.say("the address is ended");
         }

@@ -7,8 +7,9 @@ use crate::failure::{Failure, Outcome};
 use crate::ui::{Table, plain, rfc3339};
 use serde_json::json;
 use vow_console::admin;
-use vow_console::db::{Scope, tickets};
+use vow_console::db::{Conn, Scope, tickets};
 use vow_console::records::{Action, Status, Ticket};
+use vow_console::rules::words;
 use vow_console::tickets::said;
 
 /// List tickets, worst and oldest first. Exit code 4 when one is open
@@ -19,6 +20,9 @@ pub(crate) struct ListArgs {
     /// Closed ones instead of open ones
     #[arg(long)]
     closed: bool,
+    /// Only those of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
 }
 
 /// Show a ticket with its history
@@ -26,7 +30,7 @@ pub(crate) struct ListArgs {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     at: At,
-    /// The ticket
+    /// The ticket, or how its number begins
     ticket: String,
 }
 
@@ -60,8 +64,8 @@ pub(crate) struct TextArgs {
 pub(crate) struct SnoozeArgs {
     #[command(flatten)]
     one: One,
-    /// For how long
-    #[arg(long, default_value_t = 8)]
+    /// For how long, ninety days at most
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(i64).range(1..=2160))]
     hours: i64,
 }
 
@@ -88,7 +92,7 @@ pub(crate) struct CloseArgs {
 struct One {
     #[command(flatten)]
     at: At,
-    /// The ticket
+    /// The ticket, or how its number begins
     ticket: String,
     /// Who you are [default: $USER]
     #[arg(long, value_name = "NAME")]
@@ -100,16 +104,25 @@ const LIST_MAX: i64 = 100_000;
 /// Lists.
 pub(crate) fn list(cx: &Context, args: &ListArgs) -> Outcome<Exit> {
     let wanted = tickets::Wanted { closed: args.closed, ..tickets::Wanted::default() };
-    let found = args.at.with(|app| async move {
-        Ok(tickets::list(&mut app.read().await?, Scope::All, &wanted, LIST_MAX, 0).await?)
+    let scope = |tenant: Option<i64>| tenant.map_or(Scope::All, Scope::Tenant);
+    let (found, now) = args.at.with(|app| async move {
+        let mut conn = app.read().await?;
+        let tenant = match &args.tenant {
+            Some(name) => Some(super::audit::tenant_id(&app, name).await?),
+            None => None,
+        };
+        Ok((tickets::list(&mut conn, scope(tenant), &wanted, LIST_MAX, 0).await?, app.now()))
     })?;
     cx.ui.json(&json!({"message_type": "tickets", "tickets": found}));
-    let mut table = Table::new(&["ticket", "severity", "tenant", "about", ""], &[]);
+    let mut table = Table::new(&["ticket", "severity", "since", "owner", "tenant", "about", ""], &[]);
     for ticket in &found {
         let key = &ticket.key;
+        let owner = ticket.owner.as_ref().or(ticket.acknowledged_by.as_ref());
         let cells = [
             &*ticket.id,
             ticket.severity.word(),
+            &words::span((now - ticket.since_secs).max(0) as f64),
+            &owner.map_or_else(|| "-".to_owned(), |owner| plain(owner)),
             &plain(&key.tenant),
             &plain(&key.subject.to_string()),
             &plain(&ticket.sentence),
@@ -128,13 +141,17 @@ pub(crate) fn list(cx: &Context, args: &ListArgs) -> Outcome<Exit> {
 pub(crate) fn show(cx: &Context, args: &ShowArgs) -> Outcome<Exit> {
     let (ticket, events) = args.at.with(|app| async move {
         let mut conn = app.read().await?;
-        let found = tickets::get(&mut conn, Scope::All, &args.ticket).await?;
-        let (ticket, _) = found
-            .ok_or_else(|| Failure::new(Exit::NotFound, format!("there is no ticket {:?}", args.ticket)))?;
-        Ok((ticket, tickets::events(&mut conn, &args.ticket, 500).await?))
+        let id = whole_id(&mut conn, &args.ticket).await?;
+        let found = tickets::get(&mut conn, Scope::All, &id).await?;
+        let (ticket, _) = found.ok_or_else(|| none(&args.ticket))?;
+        Ok((ticket, tickets::events(&mut conn, &id, 500).await?))
     })?;
     cx.ui.json(&json!({"message_type": "ticket", "ticket": ticket, "events": events}));
     print(cx, &ticket);
+    for evidence in &ticket.evidence {
+        cx.ui.line(&format!("{}: {}", plain(&evidence.label), plain(&evidence.value)));
+    }
+    cx.ui.line("history:");
     for event in events.iter().rev() {
         let at = rfc3339(event.at_secs.saturating_mul(1_000_000_000));
         cx.ui.line(&format!("  {at}  {}", plain(&said(&event.action))));
@@ -147,10 +164,42 @@ fn print(cx: &Context, ticket: &Ticket) {
         Status::Open => "open",
         Status::Closed => "closed",
     };
+    let time = |secs: i64| rfc3339(secs.saturating_mul(1_000_000_000));
     cx.ui.line(&format!("{} {status} {}: {}", ticket.id, ticket.severity.word(), plain(&ticket.sentence)));
-    cx.ui.line(&format!("next step: {}", plain(&ticket.next_step)));
+    if ticket.status == Status::Open {
+        cx.ui.line(&format!("next step: {}", plain(&ticket.next_step)));
+    }
+    let about = format!("{} {}", ticket.key.tenant, ticket.key.subject);
+    let about = plain(about.trim());
+    cx.ui.line(&format!(
+        "about: {about}, rule {}, since {}",
+        ticket.key.rule.word(),
+        time(ticket.since_secs)
+    ));
     if let Some(owner) = &ticket.owner {
         cx.ui.line(&format!("owner: {}", plain(owner)));
+    }
+    if let Some(by) = &ticket.acknowledged_by {
+        cx.ui.line(&format!("looked into by: {}", plain(by)));
+    }
+    if let Some(until) = ticket.snoozed_until_secs.filter(|_| ticket.status == Status::Open) {
+        cx.ui.line(&format!("snoozed until: {}", time(until)));
+    }
+}
+
+fn none(ticket: &str) -> Failure {
+    Failure::new(Exit::NotFound, format!("there is no ticket {ticket:?}"))
+        .hint("`vow console tickets` has those that are open, with --closed the others")
+}
+
+/// The id of a ticket of which the beginning was typed.
+async fn whole_id(conn: &mut Conn, typed: &str) -> Outcome<String> {
+    match &*tickets::beginning(conn, typed).await? {
+        [] => Err(none(typed)),
+        [id] => Ok(id.clone()),
+        [id, ..] if id == typed => Ok(id.clone()),
+        _ => Err(Failure::new(Exit::Usage, format!("several tickets begin with {typed:?}"))
+            .hint("give more of its number")),
     }
 }
 
@@ -162,7 +211,8 @@ impl One {
         }
         let ticket = self.at.with(|app| async move {
             let action = make(who.name.clone(), app.now());
-            Ok(admin::apply(&app, &who, &self.ticket, &action).await?)
+            let id = whole_id(&mut app.read().await?, &self.ticket).await?;
+            Ok(admin::apply(&app, &who, &id, &action).await?)
         })?;
         cx.ui.json(&json!({"message_type": "ticket", "ticket": ticket}));
         print(cx, &ticket);
@@ -187,7 +237,7 @@ pub(crate) fn comment(cx: &Context, args: &TextArgs) -> Outcome<Exit> {
 
 /// Snoozes.
 pub(crate) fn snooze(cx: &Context, args: &SnoozeArgs) -> Outcome<Exit> {
-    args.one.act(cx, |by, now| Action::Snooze { by, until_secs: now + args.hours.clamp(1, 2160) * 3600 })
+    args.one.act(cx, |by, now| Action::Snooze { by, until_secs: now + args.hours * 3600 })
 }
 
 /// Marks as expected.

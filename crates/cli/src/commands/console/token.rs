@@ -1,6 +1,6 @@
 //! `vow console token`.
 
-use super::at::At;
+use super::at::{At, naming};
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::Outcome;
@@ -57,9 +57,10 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
             cx.ui.note("it is shown once; use it as `Authorization: Bearer TOKEN`");
         }
         Command::Revoke { at, id } => {
-            at.with(
-                |app| async move { Ok(admin::revoke_token(&app, &admin::at_the_machine(), *id).await?) },
-            )?;
+            at.with(|app| async move {
+                let done = admin::revoke_token(&app, &admin::at_the_machine(), *id).await;
+                done.map_err(naming(format!("token number {id}")))
+            })?;
             cx.ui.json(&json!({"message_type": "summary", "status": "ok", "id": id}));
             cx.ui.say("the token is revoked");
         }

@@ -1,6 +1,6 @@
 //! `vow console user`.
 
-use super::at::At;
+use super::at::{At, naming};
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -89,18 +89,19 @@ pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
         Command::Reset { at, name, password_file } => {
             let password = password(password_file.as_ref())?;
             at.with(|app| async move {
-                Ok(admin::reset_user(&app, &admin::at_the_machine(), name, &password).await?)
+                let done = admin::reset_user(&app, &admin::at_the_machine(), name, &password).await;
+                done.map_err(naming(format!("user {name:?}")))
             })?;
             cx.ui.json(&json!({"message_type": "summary", "status": "ok", "name": name}));
             cx.ui.say(&format!("{} has another password and no second factor", plain(name)));
         }
         Command::Link { at, name, minutes } => {
             let (path, base) = at.with(|app| async move {
-                let path = admin::add_login_link(&app, &admin::at_the_machine(), name, minutes * 60).await?;
-                let web = app.config.listen_web.first().map(|address| format!("http://{address}"));
-                Ok((path, app.config.web_address.clone().or(web).unwrap_or_default()))
+                let made = admin::add_login_link(&app, &admin::at_the_machine(), name, minutes * 60).await;
+                let path = made.map_err(naming(format!("user {name:?} who may log in")))?;
+                Ok((path, app.config.web_base()))
             })?;
-            let link = Zeroizing::new(format!("{}{}", base.trim_end_matches('/'), *path));
+            let link = Zeroizing::new(format!("{base}{}", *path));
             cx.ui.json(&json!({"message_type": "login_link", "link": *link, "term_secs": minutes * 60}));
             cx.ui.line(&link);
             cx.ui.note("it is good once; links that were made before are good for nothing any more");

@@ -217,6 +217,7 @@ fn around(host: &HostFacts, source: &Source) -> Around {
         vault: None,
         newest: None,
         asked_secs: None,
+        away: false,
     });
     Around {
         host: host.clone(),
