@@ -160,7 +160,13 @@ impl Levels {
             Ok(opened) => {
                 let at = answers.iter().position(|answer| answer.name == level.plan.name);
                 match at.map(|at| answers.swap_remove(at).outcome) {
-                    Some(Err(error)) if !snapshot.is_some_and(|id| holds(opened, &id)) => Err(error.into()),
+                    Some(Err(error)) if !snapshot.is_some_and(|id| holds(opened, &id)) => {
+                        match level.lags() {
+                            // What it lacks is what it missed before: why it still does says more.
+                            Some(failure) if matches!(error, VaultError::Missing(_)) => Err(failure.clone()),
+                            _ => Err(error.into()),
+                        }
+                    }
                     _ => level.lags().map_or(Ok(()), |failure| Err(failure.clone())),
                 }
             }

@@ -132,7 +132,7 @@ impl From<PlanError> for Failure {
         };
         let exit = match &error {
             PlanError::NoVault { .. } => Exit::NotFound,
-            PlanError::Read { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failed,
+            PlanError::Read { source, .. } if !is_wrong_path(source) => Exit::Failed,
             _ => Exit::Usage,
         };
         let failure = Self::new(exit, error.to_string()).hint(hint);
@@ -141,6 +141,12 @@ impl From<PlanError> for Failure {
             _ => failure,
         }
     }
+}
+
+/// Whether another path would have been right: none of the system's doing.
+fn is_wrong_path(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidData)
 }
 
 impl From<SpecError> for Failure {

@@ -50,6 +50,15 @@ pub(crate) fn local_time(nanos: Nanos) -> String {
     time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// When a midnight is in the machine's time zone; given as if it were one of UTC. People name the days that [`local_time`] shows.
+pub(crate) fn midnight(as_utc: Nanos) -> Nanos {
+    let there = jiff::Timestamp::from_nanosecond(i128::from(as_utc)).ok().and_then(|time| {
+        let civil = time.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+        Some(civil.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+    });
+    there.and_then(|time| Nanos::try_from(time.as_nanosecond()).ok()).unwrap_or(as_utc)
+}
+
 /// A time for programs.
 pub(crate) fn rfc3339(nanos: Nanos) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default().to_string()

@@ -272,7 +272,11 @@ fn what_a_new_snapshot_names_is_locked_as_long_as_the_rules_say_from_then_on() {
     assert!(third.commit(&deposit).is_err());
     assert_eq!(vault.committed(&host.id()).unwrap().len(), 2);
     double.faults.refuse_locks.store(false, SeqCst);
+    // Its manifest is there since the first try, with the lock of that day.
+    let later = Duration::from_secs(40 * 86_400);
+    clock.0.store(40 * DAY, SeqCst);
     third.commit(&deposit).unwrap();
+    assert!(ends(&double, &host, &third).iter().all(|end| *end >= at_least(now + later + lock)));
 }
 
 #[test]
