@@ -157,6 +157,11 @@ pub struct SourcePlan {
     pub settings: Settings,
 }
 
+/// The recovery kit that `vow init` and `vow up` make beside the plan.
+pub const RECOVERY_KEY: &str = "recovery.agekey";
+/// How the names of files with identities end, after a dot.
+const IDENTITY_SUFFIX: &str = "agekey";
+
 impl Config {
     /// Finds, reads and checks the configuration.
     pub fn load(flag: Option<&Path>) -> Result<Self, PlanError> {
@@ -172,10 +177,24 @@ impl Config {
         parse(&text, &absolute, origin)
     }
 
-    /// Every folder of Vow's own that this plan names: none of them is ever captured.
+    /// Everything of Vow's own that lies where this plan names it or beside it: none of it is ever captured.
     pub fn own_paths(&self) -> Vec<PathBuf> {
         let vaults = self.vaults.iter().filter_map(VaultPlan::folder).map(Path::to_owned);
-        vaults.chain([self.state.clone(), self.keys.clone()]).chain(self.own_console()).collect()
+        let folders = vaults.chain([self.state.clone(), self.keys.clone()]).chain(self.own_console());
+        folders.chain(self.identities()).collect()
+    }
+
+    /// The recovery kit that was made with the plan, when nobody has moved it away.
+    pub fn recovery_key(&self) -> Option<PathBuf> {
+        let kit = self.file.parent()?.join(RECOVERY_KEY);
+        kit.exists().then_some(kit)
+    }
+
+    /// Identities that lie beside the plan, known by their names: they open what is sealed, and belong into no backup.
+    fn identities(&self) -> Vec<PathBuf> {
+        let entries = self.file.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+        let paths = entries.into_iter().flatten().flatten().map(|entry| entry.path());
+        paths.filter(|path| path.extension().is_some_and(|name| name == IDENTITY_SUFFIX)).collect()
     }
 
     /// The console that `vow up` made beside the plan.

@@ -43,6 +43,17 @@ pub enum BadAmount {
     WholeSecs,
 }
 
+/// A number of bytes for people, to a tenth: `"3.9 MiB"`. It cannot be read back.
+pub fn readable(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
 /// The words for a unit, the one that is written first, and how much it is.
 type Unit = (&'static [&'static str], u64);
 

@@ -58,8 +58,8 @@ pub trait Disk: Send + Sync {
     fn read_range(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>, DiskError>;
     /// Names in a folder, sorted. An error anywhere is an error, never a shorter list.
     fn list(&self, path: &Path) -> Result<Vec<String>, DiskError>;
-    /// Whether this is a folder.
-    fn is_dir(&self, path: &Path) -> bool;
+    /// Whether this is a folder. What cannot be looked at is an error, not an absence.
+    fn is_dir(&self, path: &Path) -> Result<bool, DiskError>;
     /// Length of a regular file; `None` when there is none.
     fn len(&self, path: &Path) -> Result<Option<u64>, DiskError> {
         Ok(self.stat(path)?.map(|(length, _)| length))

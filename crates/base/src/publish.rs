@@ -181,7 +181,7 @@ impl Drop for Publishing<'_> {
 /// A folder that is there already counts as durable. Where whoever made it may have died before that, or may not have come to
 /// it yet, the caller syncs its parent.
 pub fn create_folders(disk: &dyn Disk, folder: &Path) -> Result<(), DiskError> {
-    if disk.is_dir(folder) {
+    if disk.is_dir(folder)? {
         return Ok(());
     }
     if parent(folder) != folder {

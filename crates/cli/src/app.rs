@@ -20,13 +20,13 @@ use vow_agent::plan::Config;
 #[command(name = "vow", version, after_help = Exit::HELP, disable_help_subcommand = true)]
 struct Cli {
     /// The configuration [default: $VOW_CONFIG, ./vow.toml, ~/.config/vow/vow.toml, /etc/vow/vow.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 1000)]
     config: Option<PathBuf>,
     /// Write JSON for programs: one document, or lines with message_type
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 1001)]
     json: bool,
     /// Print only results, warnings and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = 1002)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,

@@ -222,7 +222,13 @@ impl From<Failure> for NoSnapshot {
 fn lost(name: &str, error: &VaultError) -> Option<(String, Failure)> {
     (name != SPOOL && is_passing(error)).then(|| {
         let failure = Failure::failed(error.to_string());
-        (name.to_owned(), failure.hint("the next run sends it what it lacks"))
+        let hint = match error.is_full() {
+            true => {
+                "make room there, or have its operator raise the quota; the next run sends it what it lacks"
+            }
+            false => "the next run sends it what it lacks",
+        };
+        (name.to_owned(), failure.hint(hint))
     })
 }
 

@@ -103,7 +103,21 @@ fn parse(bytes: &[u8], place: &str) -> Outcome<Identity> {
         return Err(bad("it is empty".into()));
     }
     // What the parser says is not repeated: it may quote a line, and a line may be a secret.
-    let keys = Identities::parse(text)
-        .map_err(|_| bad("it holds no line that starts with AGE-SECRET-KEY-".into()))?;
+    let keys = Identities::parse(text).map_err(|_| bad(reason(text).into()))?;
     Ok(Identity { keys: Arc::new(keys), kit: Arc::new(Kit::parse(text)) })
+}
+
+/// Why a text is no identity, as far as its first words show.
+fn reason(text: &str) -> &'static str {
+    let begins =
+        |what: &str| text.lines().any(|line| line.trim_start().to_ascii_uppercase().starts_with(what));
+    if begins("AGE-SECRET-KEY-") {
+        "its line that starts with AGE-SECRET-KEY- is damaged: a character is wrong, or it was not copied whole"
+    } else if begins("AGE-PLUGIN-") {
+        "it belongs to a plugin of age, such as one for hardware keys: those are not supported in this version"
+    } else if begins("-----BEGIN AGE ENCRYPTED FILE") || begins("AGE-ENCRYPTION.ORG/") {
+        "it is locked with a passphrase: open it with `age -d`, for example by $VOW_IDENTITY_COMMAND"
+    } else {
+        "it holds no line that starts with AGE-SECRET-KEY-"
+    }
 }

@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vow_agent::plan::{Place, quoted};
+use vow_agent::plan::{Place, RECOVERY_KEY, quoted};
 use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::{Disk, RealDisk};
@@ -62,7 +62,7 @@ pub(crate) struct Made {
 
 /// The recovery kit that `init` and `up` make.
 pub(crate) fn recovery_file(dir: &Path) -> PathBuf {
-    dir.join("recovery.agekey")
+    dir.join(RECOVERY_KEY)
 }
 
 /// The console that `up` makes.
@@ -90,7 +90,7 @@ pub(crate) fn create(plan: &NewPlan) -> Outcome<Made> {
         fs::symlink_metadata(path).map_err(|e| {
             Failure::io("look at", path, e)
                 .during("a path to back up is not there")
-                .hint("correct --path; nothing was made")
+                .hint("correct the path; nothing was made")
         })?;
     }
     let text_paths = plan.paths.iter().map(|path| as_text(path)).collect::<Outcome<Vec<_>>>()?;

@@ -16,7 +16,6 @@ use vow_agent::plan::{Place, VaultPlan};
 use vow_base::Fingerprint;
 use vow_base::sign::SigningKey;
 use vow_base::vault::{Deposit, Retrieve, VaultError};
-use vow_protocol::RemoteVault;
 
 /// A vault, opened by a host of its.
 pub(crate) struct HostLevel {
@@ -26,8 +25,8 @@ pub(crate) struct HostLevel {
     pub(crate) retrieve: Option<Arc<dyn Retrieve>>,
     /// What it says of its own ledger.
     pub(crate) notary: Arc<dyn Notary>,
-    /// One that this host has not introduced itself to yet: it joined before there were introductions.
-    pub(crate) unintroduced: Option<RemoteVault>,
+    /// Whether this host has introduced itself there: not in a folder before its first backup, nor where it joined before there were introductions.
+    pub(crate) introduced: bool,
 }
 
 /// What a vault says of its own ledger to a host. Nothing of it is believed before it is verified.
@@ -40,6 +39,8 @@ pub(crate) trait Notary: Send + Sync {
     fn head(&self) -> Result<Option<Vec<u8>>, VaultError>;
     /// Shows it the newest entry of another vault's ledger.
     fn witness(&self, head: &[u8]) -> Result<(), VaultError>;
+    /// Says whose this host is, what it is called and who may read what it sends: signed by it, for vaults that copy from this one.
+    fn introduce(&self, introduction: &[u8]) -> Result<(), VaultError>;
 }
 
 /// Opens a vault of the plan as the host with this key.

@@ -11,7 +11,7 @@ use crate::hostkeys;
 use crate::identity::{self, Identity};
 use crate::level::{self, HostView};
 use crate::sent::Sent;
-use crate::ui::plural;
+use crate::ui::{midnight, plural};
 pub(crate) use chosen::address_and_pin;
 use chosen::chosen;
 use std::path::PathBuf;
@@ -77,8 +77,7 @@ impl Reading {
     pub(crate) fn open(cx: &Context, args: &ReadArgs, need: Need) -> Outcome<Self> {
         let flag = args.identity.as_deref();
         let (config, plans) = chosen(cx, args)?;
-        let nearby =
-            config.as_ref().and_then(|config| config.file.parent()).map(|dir| dir.join("recovery.agekey"));
+        let nearby = config.as_ref().and_then(Config::recovery_key);
         let identity = match need {
             Need::Identity => Some(identity::required(flag, nearby.as_deref())?),
             Need::Optional | Need::Nothing => identity::given(flag)?,
@@ -182,7 +181,7 @@ impl Reading {
         let mut found: Vec<(&Place, SnapshotInfo)> = Vec::new();
         let mut refused: Option<Failure> = None;
         for place in &self.places {
-            match place.archive.find(spec) {
+            match place.archive.find_in(spec, &midnight) {
                 Ok(info) => found.push((place, info)),
                 Err(error @ ArchiveError::NoSuchSnapshot { .. }) => {
                     refused.get_or_insert(error.into());
@@ -210,7 +209,7 @@ impl Reading {
 
     /// An older snapshot is never taken for the latest in silence.
     fn warn_of_newer(&self, cx: &Context, spec: &str, found: &SnapshotInfo) {
-        let waiting = self.spool.as_ref().and_then(|spool| spool.archive.find(spec).ok());
+        let waiting = self.spool.as_ref().and_then(|spool| spool.archive.find_in(spec, &midnight).ok());
         if let Some(newer) = waiting.filter(|waiting| waiting.manifest.sequence > found.manifest.sequence) {
             cx.ui.warn(&format!(
                 "snapshot {} is newer, but waits on this host: it can be opened when `vow backup` has brought it to a vault",

@@ -5,7 +5,7 @@ mod format;
 mod progress;
 mod table;
 
-pub(crate) use format::{bytes, count, duration, local_time, path_value, plain, plural, rfc3339};
+pub(crate) use format::{bytes, count, duration, local_time, midnight, path_value, plain, plural, rfc3339};
 pub(crate) use progress::{Problems, Task, progress_line};
 pub(crate) use table::Table;
 

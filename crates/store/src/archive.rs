@@ -156,15 +156,24 @@ impl Archive {
         Ok((snapshots, errors))
     }
 
+    /// [`find_in`](Self::find_in) with the days of UTC.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn find(&self, spec: &str) -> Result<SnapshotInfo, ArchiveError> {
+        self.find_in(spec, &|midnight| midnight)
+    }
+
     /// The snapshot that `spec` names: an id or its unique prefix (4 digits or more), `SOURCE@latest`, `SOURCE@2026-11-20` (the newest
-    /// received on or before that day, UTC), the same with `HOST/` before it, or `latest`.
+    /// received on or before that day), the same with `HOST/` before it, or `latest`. Days are those of a time zone: of a midnight, given as if it
+    /// were one of UTC, `zone` says when it is; both in nanoseconds since 1970.
     ///
     /// # Errors
     /// [`ArchiveError::NoSuchSnapshot`] and [`ArchiveError::Ambiguous`] name what there is. A damaged manifest that may be the one
     /// asked for is an error, so that an older snapshot is never taken for the latest in silence.
-    pub fn find(&self, spec: &str) -> Result<SnapshotInfo, ArchiveError> {
+    pub fn find_in(&self, spec: &str, zone: &dyn Fn(Nanos) -> Nanos) -> Result<SnapshotInfo, ArchiveError> {
         let (snapshots, errors) = self.snapshots_lenient()?;
-        find::find(spec, snapshots, errors)
+        find::find(spec, snapshots, errors, zone)
     }
 
     /// Opens a snapshot.
@@ -182,18 +191,18 @@ impl Archive {
 
     /// Reads and checks the manifest that a receipt is for.
     fn manifest(&self, host: &HostId, receipt: Receipt) -> Result<SnapshotInfo, ArchiveError> {
-        let (id, received) = (receipt.manifest, receipt.received);
-        let manifest = self.signed(host, id, received)?;
+        let id = receipt.manifest;
+        let manifest = self.signed(host, id, Some(&receipt))?;
         if receipt.host_id() != *host || receipt.sequence != manifest.sequence {
             let reason = "its receipt is for another one".into();
-            return Err(ArchiveError::Manifest { id, host: *host, received, reason });
+            return Err(ArchiveError::Manifest { id, host: *host, receipt: Some(Box::new(receipt)), reason });
         }
         Ok(SnapshotInfo { id, manifest, receipt })
     }
 
     /// A manifest whose receipt cannot be read: position 0, and the host's own word for the time.
     fn unreceipted(&self, host: &HostId, id: ObjectId) -> Result<SnapshotInfo, ArchiveError> {
-        let manifest = self.signed(host, id, 0)?;
+        let manifest = self.signed(host, id, None)?;
         let receipt = Receipt {
             version: vow_base::manifest::VERSION,
             vault_key: [0; 32],
@@ -208,8 +217,14 @@ impl Archive {
         Ok(SnapshotInfo { id, manifest, receipt })
     }
 
-    fn signed(&self, host: &HostId, id: ObjectId, received: Nanos) -> Result<Manifest, ArchiveError> {
-        let wrong = |reason: String| ArchiveError::Manifest { id, host: *host, received, reason };
+    fn signed(
+        &self,
+        host: &HostId,
+        id: ObjectId,
+        receipt: Option<&Receipt>,
+    ) -> Result<Manifest, ArchiveError> {
+        let receipt = || receipt.cloned().map(Box::new);
+        let wrong = |reason: String| ArchiveError::Manifest { id, host: *host, receipt: receipt(), reason };
         let stored = self.vault().get(host, Kind::Manifest, &id).map_err(ArchiveError::from);
         let stored = stored.map_err(|error| match error {
             gone if gone.is_gone() => gone,

@@ -236,9 +236,8 @@ impl Disk for MemDisk {
         self.ask(Action::List, path, |state| state.names(path))
     }
 
-    fn is_dir(&self, path: &Path) -> bool {
-        // Not counted: it cannot fail, and it changes nothing.
-        self.state().is_folder(path)
+    fn is_dir(&self, path: &Path) -> Result<bool, DiskError> {
+        self.ask(Action::Len, path, |state| Ok(state.is_folder(path)))
     }
 
     fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError> {

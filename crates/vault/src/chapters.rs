@@ -3,6 +3,7 @@
 //! Nothing is believed because it stands in a chapter: its entries are verified as single ones are, and where one is missing or does not
 //! fit, the entry itself is read.
 
+use crate::ledger::ahead;
 use crate::storage::Storage;
 use crate::tree;
 use std::collections::VecDeque;
@@ -69,10 +70,13 @@ impl Chapters {
 /// Writes the chapter that ends with the entry at `last`. One that is there already is as good.
 pub(crate) fn write(storage: &dyn Storage, last: u64) -> Result<(), PublishError> {
     let mut bytes = Vec::new();
-    for position in last - ENTRIES + 1..=last {
-        let stored = storage.read(&tree::entry(position), ENVELOPE.limit_bytes as u64)?;
-        bytes.extend_from_slice(&(stored.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&stored);
+    let mut next = last - ENTRIES + 1;
+    while next <= last {
+        for stored in ahead::entries(storage, next, last)? {
+            bytes.extend_from_slice(&(stored.len() as u32).to_le_bytes());
+            bytes.extend_from_slice(&stored);
+            next += 1;
+        }
     }
     storage.make_folder(tree::CHAPTERS)?;
     storage.create(&tree::chapter(last), &bytes, None).map(|_| ())

@@ -183,42 +183,4 @@ fn refuse_fork(known: &HostState, manifest: &Manifest, id: &ObjectId) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::Vault;
-    use std::path::Path;
-    use std::sync::Arc;
-    use vow_base::detail::Detail;
-    use vow_base::receipt::Event;
-    use vow_base::vault::{Kind, Retrieve, VaultError};
-    use vow_testkit::fixture::FakeHost;
-    use vow_testkit::{Dice, FixedClock, MemDisk};
-
-    /// No sweep does that to a manifest that could still be committed. Should one do it, nothing may be lost by it.
-    #[test]
-    fn a_manifest_that_is_on_its_way_out_is_not_accepted_before_it_lives_again() {
-        let clock = Arc::new(FixedClock(7));
-        let vault = Vault::create(Arc::new(MemDisk::new()), clock, Path::new("/vault")).expect("a vault");
-        let (host, mut dice) = (FakeHost::new(1), Dice::new(1));
-        vault.join(&host.public()).expect("joining");
-        let deposit = vault.deposit(&host.public()).expect("a deposit");
-        let (one, two) = (host.snapshot(1, 2, &mut dice), host.snapshot(2, 2, &mut dice));
-        let append = |event, id| {
-            let detail = Detail::new("a test").about(&[(Kind::Manifest, id)]);
-            let position = vault.state().expect("state").position;
-            vault.inner.append_event(position, event, Some(host.id()), &detail).expect("an entry");
-        };
-        for snapshot in [&one, &two] {
-            snapshot.put(&deposit).expect("objects");
-        }
-        append(Event::Condemned, one.manifest.id);
-        one.commit(&deposit).expect("it is revived");
-        let known = vault.state().expect("state").of_host(&host.id());
-        assert!(known.condemned.is_empty() && known.kept().count() == 1);
-        append(Event::Condemned, two.manifest.id);
-        append(Event::Deleting, two.manifest.id);
-        assert!(matches!(two.commit(&deposit), Err(VaultError::Busy { .. })));
-        vault.resume_deletions().expect("resumed");
-        two.commit(&deposit).expect("now it is accepted");
-        assert!(vault.get(&host.id(), Kind::Manifest, &two.manifest.id).is_ok());
-    }
-}
+mod tests;

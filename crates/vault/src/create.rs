@@ -82,11 +82,11 @@ fn refuse_headless(storage: &dyn Storage) -> Result<(), VaultError> {
 
 /// Makes a folder whose name the caller makes durable.
 fn make_folder(disk: &Fuse, folder: &Path) -> Result<(), DiskError> {
-    if disk.is_dir(folder) {
+    if disk.is_dir(folder)? {
         return Ok(());
     }
     match disk.create_dir(folder) {
-        Err(e) if e.source.kind() == ErrorKind::AlreadyExists && disk.is_dir(folder) => Ok(()),
+        Err(e) if e.source.kind() == ErrorKind::AlreadyExists && disk.is_dir(folder)? => Ok(()),
         other => other,
     }
 }

@@ -96,7 +96,7 @@ impl Disk for Fuse {
         self.disk.list(path)
     }
 
-    fn is_dir(&self, path: &Path) -> bool {
+    fn is_dir(&self, path: &Path) -> Result<bool, DiskError> {
         self.disk.is_dir(path)
     }
 

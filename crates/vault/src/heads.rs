@@ -30,9 +30,11 @@ impl Vault {
             let Some(vault) = from_hex::<32>(&name).map(Fingerprint) else { continue };
             let (mut heads, mut contradictions) = (Vec::new(), Vec::new());
             let folder = tree::witness(&name);
-            for head in storage.names(&folder)? {
-                let stored = storage.read(&format!("{folder}/{head}"), ENVELOPE.limit_bytes as u64)?;
-                let what = || format!("{folder}/{head}");
+            let names: Vec<_> =
+                storage.names(&folder)?.iter().map(|head| format!("{folder}/{head}")).collect();
+            // A year of hours are thousands of small objects.
+            for (head, stored) in names.iter().zip(storage.reads(&names, ENVELOPE.limit_bytes as u64)?) {
+                let what = || head.clone();
                 let receipt =
                     Receipt::open(&stored).map_err(|source| VaultError::Signed { what: what(), source })?;
                 let list = if head.contains('.') { &mut contradictions } else { &mut heads };

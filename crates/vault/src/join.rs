@@ -53,17 +53,28 @@ impl Vault {
 impl Inner {
     /// The key of a host, checked against its id; `None` when it has not joined.
     pub(crate) fn host_key(&self, host: &HostId) -> Result<Option<PublicKey>, VaultError> {
-        let name = tree::host_key(host);
-        let text = match self.storage.read(&name, TEXT_LIMIT_BYTES) {
-            Err(error) if error.is_absent() => return Ok(None),
-            other => other?,
-        };
-        match texts::parse_host_key(&text).filter(|key| key.host_id() == *host) {
-            Some(key) => Ok(Some(key)),
-            None => {
-                let place = self.storage.place();
-                Err(VaultError::Refused(format!("{place}/{name} does not hold the key of this host")))
+        match self.storage.read(&tree::host_key(host), TEXT_LIMIT_BYTES) {
+            Err(error) if error.is_absent() => Ok(None),
+            text => self.key_in(host, &text?).map(Some),
+        }
+    }
+
+    /// [`Inner::host_key`] of many hosts, in their order: from a bucket, several at once.
+    pub(crate) fn host_keys(&self, hosts: &[HostId]) -> Result<Vec<Option<PublicKey>>, VaultError> {
+        let names: Vec<_> = hosts.iter().map(tree::host_key).collect();
+        match self.storage.reads(&names, TEXT_LIMIT_BYTES) {
+            // Somebody's join was cut short.
+            Err(error) if error.is_absent() => hosts.iter().map(|host| self.host_key(host)).collect(),
+            texts => {
+                hosts.iter().zip(texts?).map(|(host, text)| self.key_in(host, &text).map(Some)).collect()
             }
         }
+    }
+
+    fn key_in(&self, host: &HostId, text: &[u8]) -> Result<PublicKey, VaultError> {
+        texts::parse_host_key(text).filter(|key| key.host_id() == *host).ok_or_else(|| {
+            let (place, name) = (self.storage.place(), tree::host_key(host));
+            VaultError::Refused(format!("{place}/{name} does not hold the key of this host"))
+        })
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! An entry is created at the next free position or not at all. That alone makes all processes that serve one store agree.
 
+pub(crate) mod ahead;
+
 use crate::chapters::{self, Chapters};
 use crate::state::State;
 use crate::storage::Storage;
 use crate::tree;
 use crate::vault::text_error;
-use std::collections::VecDeque;
+use ahead::Details;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vow_base::ObjectId;
-use vow_base::detail::{self, Detail};
+use vow_base::detail::Detail;
 use vow_base::publish::PublishError;
 use vow_base::receipt::{ENVELOPE, Receipt};
 use vow_base::sign::{PublicKey, SigningKey};
@@ -34,32 +36,6 @@ struct Known {
     /// How many of them are known to have durable names.
     durable: u64,
     state: Arc<State>,
-}
-
-/// Entries that were read together: from a bucket, one after the other would take minutes.
-#[derive(Default)]
-struct Ahead {
-    /// The position of the first of them.
-    at: u64,
-    entries: VecDeque<Vec<u8>>,
-}
-
-/// So many at a time.
-const AHEAD: u64 = 256;
-
-impl Ahead {
-    /// The entry at `position` of a ledger that has `length`.
-    fn take(&mut self, storage: &dyn Storage, position: u64, length: u64) -> Result<Vec<u8>, VaultError> {
-        // A chapter may have given some in between.
-        if self.at != position || self.entries.is_empty() {
-            let last = length.min(position.saturating_add(AHEAD - 1));
-            let names: Vec<_> = (position..=last).map(tree::entry).collect();
-            self.entries = storage.reads(&names, ENVELOPE.limit_bytes as u64)?.into();
-        }
-        self.at = position + 1;
-        // As many came as were asked for.
-        Ok(self.entries.pop_front().unwrap_or_default())
-    }
 }
 
 impl Ledger {
@@ -109,7 +85,7 @@ impl Ledger {
             Err(PublishError::Occupied { .. }) => return Ok(None),
             Err(other) => return Err(text_error(other)),
         }
-        let detail = self.detail_of(&receipt)?;
+        let detail = self.detail_of(&receipt, &mut Details::default())?;
         Arc::make_mut(&mut known.state).apply(&receipt, detail.as_ref());
         known.last = Some(ObjectId::of(&stored));
         known.head = stored.into();
@@ -181,31 +157,28 @@ impl Ledger {
         let mut state = known.state.clone();
         let (mut last, mut before) = (known.last, known.head.to_vec());
         let mut position = old;
-        let mut ahead = Ahead::default();
-        while listed.is_none_or(|length| position < length) {
-            let next = position + 1;
-            let single = || match listed {
-                Some(length) => ahead.take(&*self.storage, next, length),
-                None => self.stored(next),
-            };
-            let stored = match chapters.take(&*self.storage, next).map_or_else(single, Ok) {
-                Ok(stored) => stored,
-                Err(VaultError::Disk(error)) if error.is_absent() && listed.is_none() => break,
-                Err(other) => return Err(other),
-            };
-            let receipt = self.parse(next, &stored)?;
-            if receipt.previous != last {
-                if position > old {
-                    self.verify(position, &before)?;
-                }
-                self.verify(next, &stored)?;
-                return Err(self.wrong(next, "it does not name the entry before it".into()));
+        loop {
+            let some = self.some_after(position, listed, &mut chapters)?;
+            if some.is_empty() {
+                break;
             }
-            let detail = self.detail_of(&receipt)?;
-            Arc::make_mut(&mut state).apply(&receipt, detail.as_ref());
-            last = Some(ObjectId::of(&stored));
-            before = stored;
-            position = next;
+            let mut details = Details::of(&some);
+            for stored in some {
+                let next = position + 1;
+                let receipt = self.parse(next, &stored)?;
+                if receipt.previous != last {
+                    if position > old {
+                        self.verify(position, &before)?;
+                    }
+                    self.verify(next, &stored)?;
+                    return Err(self.wrong(next, "it does not name the entry before it".into()));
+                }
+                let detail = self.detail_of(&receipt, &mut details)?;
+                Arc::make_mut(&mut state).apply(&receipt, detail.as_ref());
+                last = Some(ObjectId::of(&stored));
+                before = stored;
+                position = next;
+            }
         }
         if position > old {
             self.verify(position, &before)?;
@@ -215,6 +188,31 @@ impl Ledger {
             known.length = position;
         }
         Ok(())
+    }
+
+    /// Entries that follow the one at `position`, in order, of a ledger that has as many as were listed; none when that was the last one.
+    fn some_after(
+        &self,
+        position: u64,
+        listed: Option<u64>,
+        chapters: &mut Chapters,
+    ) -> Result<Vec<Vec<u8>>, VaultError> {
+        let next = position + 1;
+        let Some(length) = listed else {
+            // Usually there is none, or one.
+            return match self.stored(next) {
+                Ok(stored) => Ok(vec![stored]),
+                Err(VaultError::Disk(error)) if error.is_absent() => Ok(Vec::new()),
+                Err(other) => Err(other),
+            };
+        };
+        let last = length.min(position + ahead::ENTRIES);
+        let in_chapters: Vec<_> =
+            (next..=last).map_while(|position| chapters.take(&*self.storage, position)).collect();
+        if in_chapters.is_empty() && next <= last {
+            return Ok(ahead::entries(&*self.storage, next, last)?);
+        }
+        Ok(in_chapters)
     }
 
     /// How many entries there are; after position `known` nothing else may stand among them.
@@ -232,18 +230,18 @@ impl Ledger {
     }
 
     /// What an entry is about, where that matters to the state.
-    fn detail_of(&self, receipt: &Receipt) -> Result<Option<Detail>, VaultError> {
+    fn detail_of(&self, receipt: &Receipt, ahead: &mut Details) -> Result<Option<Detail>, VaultError> {
         if !State::needs_detail(receipt.event) {
             return Ok(None);
         }
-        self.detail(&receipt.manifest).map(Some).map_err(|error| {
+        self.detail(&receipt.manifest, ahead).map(Some).map_err(|error| {
             self.wrong(receipt.position, format!("what it is about cannot be read: {error}"))
         })
     }
 
     /// A detail, verified against its name.
-    pub(crate) fn detail(&self, id: &ObjectId) -> Result<Detail, VaultError> {
-        let stored = self.storage.read(&tree::detail(id), detail::LIMIT_BYTES as u64)?;
+    pub(crate) fn detail(&self, id: &ObjectId, ahead: &mut Details) -> Result<Detail, VaultError> {
+        let stored = ahead.take(&*self.storage, id)?;
         let found = ObjectId::of(&stored);
         if found != *id {
             return Err(VaultError::Refused(format!("detail {id} hashes to {found}")));

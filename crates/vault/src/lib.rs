@@ -44,6 +44,7 @@ mod tree;
 mod vault;
 mod verify;
 mod witness;
+mod words;
 
 pub use deposit::HostDeposit;
 pub use heads::HeadsSeen;

@@ -24,7 +24,7 @@ impl Inner {
             return Ok(());
         }
         let now = self.clock.now();
-        let tenant = known::tenant(self, host)?;
+        let (tenant, _) = known::called(self, host)?;
         let deciding = Version::deciding(&known::versions(state)?, &tenant, now);
         let lock = deciding.iter().map(|in_force| in_force.rules.lock).max().unwrap_or_default();
         let mut names = objects.map(|(kind, id)| tree::object(host, kind, &id)).peekable();

@@ -16,7 +16,7 @@ mod term;
 
 pub(crate) use brake::is_within_share;
 pub use brake::{Braked, brake};
-pub use explain::{Report, Row, Said, table};
+pub use explain::{Report, Row, Said, expiring_table, table};
 pub use healthy::Uncounted;
 pub use plan::{Decision, Plan, plan};
 pub use policy::{BadPolicy, InForce, Policy, TEXT_LIMIT_BYTES, Version};

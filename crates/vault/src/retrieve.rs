@@ -14,13 +14,16 @@ use vow_base::{HostId, ObjectId};
 impl Retrieve for Vault {
     fn hosts(&self) -> Result<Vec<PublicKey>, VaultError> {
         let vault = &*self.inner;
-        let mut keys = Vec::new();
+        let mut hosts = Vec::new();
         for name in vault.storage.names(tree::HOSTS)? {
             let host = name.parse::<HostId>().ok().filter(|host| host.to_string() == name);
-            let host = host.ok_or_else(|| vault.foreign(tree::HOSTS, &name))?;
-            match vault.host_key(&host)? {
+            hosts.push(host.ok_or_else(|| vault.foreign(tree::HOSTS, &name))?);
+        }
+        let mut keys = Vec::new();
+        for (host, key) in hosts.iter().zip(vault.host_keys(&hosts)?) {
+            match key {
                 Some(key) => keys.push(key),
-                None => refuse_lost_key(vault, &host)?,
+                None => refuse_lost_key(vault, host)?,
             }
         }
         Ok(keys)

@@ -2,7 +2,7 @@
 //!
 //! `docs/vault.md`, "The ledger decides", says why no commit ever relies on what a sweep removes: every step is an entry of the ledger,
 //! appended at the position after the state it was decided from, or decided anew. First everything is looked at, and nothing is
-//! changed; only when all of it could be read, and no brake stops it, anything is appended.
+//! changed; only when all of it could be read, anything is appended. Of a host of which too much would go at once, nothing is.
 
 mod act;
 pub(crate) mod known;
@@ -12,9 +12,9 @@ mod report;
 pub(crate) mod seen;
 
 pub use look::Lacking;
-pub use report::{HostSwept, Stopped, SweepReport, Tally};
+pub use report::{Held, HostSwept, Stopped, SweepReport, Tally};
 
-use crate::retention::{Plan, Rules, Term, Version, brake, is_within_share};
+use crate::retention::{Plan, Policy, Rules, Term, Version, brake, is_within_share};
 use crate::state::{Object, State};
 use crate::storage::Stat;
 use crate::vault::Vault;
@@ -48,12 +48,26 @@ impl Vault {
     /// The ledger, the rules, or the manifest of a kept snapshot cannot be read.
     pub fn retention_plan(&self) -> Result<Plan, VaultError> {
         let state = self.state()?;
-        let (now, versions) = (self.inner.clock.now(), known::versions(&state)?);
+        self.plan_by(&state, &known::versions(&state)?)
+    }
+
+    /// What these rules would decide alone, when those before them protect nothing any more.
+    pub fn retention_plan_by(&self, policy: &Policy) -> Result<Plan, VaultError> {
+        self.plan_by(&*self.state()?, &[Version { policy: policy.clone(), ..Version::first() }])
+    }
+
+    /// The rules in force.
+    pub fn policy(&self) -> Result<Policy, VaultError> {
+        Ok(known::versions(&*self.state()?)?.pop().unwrap_or_else(Version::first).policy)
+    }
+
+    fn plan_by(&self, state: &State, versions: &[Version]) -> Result<Plan, VaultError> {
+        let now = self.inner.clock.now();
         let mut decisions = Vec::new();
         for host in state.hosts.keys() {
             let mut look = Look::new(&self.inner, *host)?;
-            look.read_manifests(&self.inner, &state)?;
-            decisions.extend(look.plan(&state, &versions, now).decisions);
+            look.read_manifests(&self.inner, state)?;
+            decisions.extend(look.plan(state, versions, now).decisions);
         }
         Ok(Plan { now, decisions })
     }
@@ -95,9 +109,6 @@ impl Vault {
                 return Ok(report);
             };
             looks.push(look);
-        }
-        if report.stopped.is_none() && !options.despite_brake {
-            report.stopped = self.brake(&report, &versions);
         }
         if options.dry_run || report.stopped.is_some() {
             return Ok(report);
@@ -142,47 +153,56 @@ impl Vault {
         let rules = deciding(versions, &look.tenant, report.now);
         let (mut condemn, mut delete) =
             (look.condemnable(state, &rules, report.now), look.deletable(state, &rules, report.now));
-        if look.lacking.is_some() && !options.despite_lacking {
-            // Either the listing is not whole, or the host lost something: nobody takes more away before somebody has looked.
+        let length = |stat: &Option<Stat>| stat.as_ref().map_or(0, |stat| stat.length);
+        let mut tallies = (
+            Tally::of(condemn.iter().map(|(_, length)| *length)),
+            Tally::of(delete.iter().map(|(_, stat)| length(stat))),
+        );
+        let held =
+            (!options.despite_brake).then(|| too_much(&plan, versions, &look, &rules, tallies)).flatten();
+        if held.is_some() || look.lacking.is_some() && !options.despite_lacking {
+            // Rules that take too much, a listing that is not whole, a host that lost something: nobody takes more away before somebody has looked.
+            tallies = Default::default();
             expiring.clear();
             condemn.clear();
             delete.clear();
         }
         report.plan.decisions.extend(plan.decisions);
-        let length = |stat: &Option<Stat>| stat.as_ref().map_or(0, |stat| stat.length);
         report.hosts.push(HostSwept {
             host,
             tenant: look.tenant.clone(),
+            name: look.name.clone(),
             expired: expiring.len() as u64,
             objects: Tally { objects: look.objects, bytes: look.bytes },
-            condemned: Tally::of(condemn.iter().map(|(_, length)| *length)),
-            deleted: Tally::of(delete.iter().map(|(_, stat)| length(stat))),
+            condemned: tallies.0,
+            deleted: tallies.1,
             locked: 0,
             unreceipted: look.unreceipted,
             lacking: look.lacking,
+            held,
         });
         // What is not needed any more makes room for the other hosts.
         look.unnamed = Vec::new();
         Ok(Some(Seen { look, expiring, condemn, delete, grace: rules.grace }))
     }
+}
 
-    /// Why a person has to look at this first.
-    fn brake(&self, report: &SweepReport, versions: &[Version]) -> Option<Stopped> {
-        if let Err(braked) = brake(&report.plan, versions) {
-            return Some(braked.into());
-        }
-        report.hosts.iter().find_map(|swept| {
-            let percent = deciding(versions, &swept.tenant, report.now).share_percent;
-            let (host, all) = (swept.host, swept.objects.bytes);
-            [("condemned", swept.condemned), ("deleted", swept.deleted)].into_iter().find_map(
-                |(verb, tally)| {
-                    let bytes = tally.bytes;
-                    let fits = bytes <= FLOOR_BYTES || is_within_share(bytes.into(), all.into(), percent);
-                    (!fits).then_some(Stopped::Bytes { host, verb, bytes, all, percent })
-                },
-            )
-        })
+/// Why a person has to look at this host first.
+fn too_much(
+    plan: &Plan,
+    versions: &[Version],
+    look: &Look,
+    rules: &Rules,
+    (condemned, deleted): (Tally, Tally),
+) -> Option<Held> {
+    if let Err(braked) = brake(plan, versions) {
+        return Some(braked.into());
     }
+    let (host, all, percent) = (look.host, look.bytes, rules.share_percent);
+    [("condemned", condemned.bytes), ("deleted", deleted.bytes)].into_iter().find_map(|(verb, bytes)| {
+        let fits = bytes <= FLOOR_BYTES || is_within_share(bytes.into(), all.into(), percent);
+        (!fits).then_some(Held::Bytes { host, verb, bytes, all, percent })
+    })
 }
 
 /// What was seen of a host, and what was decided from it.

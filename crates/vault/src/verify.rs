@@ -1,6 +1,7 @@
 //! Reading a whole ledger again, trusting nothing that is in memory; and making again what only helps.
 
 use crate::chapters;
+use crate::ledger::ahead::{self, Details};
 use crate::state::State;
 use crate::tree;
 use crate::vault::Vault;
@@ -22,6 +23,9 @@ pub struct LedgerReport {
     pub problems: Vec<String>,
 }
 
+/// Manifests that are read at once; each has a mebibyte at most.
+const MANIFESTS_AT_ONCE: usize = 32;
+
 impl Vault {
     /// Reads every entry and every detail again and verifies each signature and each link; every kept snapshot's manifest must be there.
     ///
@@ -31,47 +35,22 @@ impl Vault {
         let mut report = LedgerReport::default();
         let mut state = State::default();
         let storage = &*self.inner.storage;
-        for (position, name) in (1u64..).zip(storage.names(tree::LEDGER)?) {
-            if name != tree::entry_name(position) {
-                report.problems.push(format!("position {position} is missing: {name:?} stands in its place"));
+        let names = storage.names(tree::LEDGER)?;
+        let in_order =
+            (1u64..).zip(&names).take_while(|(position, name)| **name == tree::entry_name(*position));
+        let length = in_order.count();
+        while report.entries < length as u64 {
+            let some = ahead::entries(storage, report.entries + 1, length as u64)?;
+            if !self.verify_entries(&some, &mut state, &mut report) {
                 return Ok(report);
             }
-            let stored = self.entry(position)?;
-            let entry = match Receipt::open(&stored) {
-                Ok(entry) if entry.vault_key == self.inner.key.0 => entry,
-                Ok(_) => {
-                    report.problems.push(format!("position {position} is signed by another vault"));
-                    return Ok(report);
-                }
-                Err(error) => {
-                    report.problems.push(format!("position {position}: {error}"));
-                    return Ok(report);
-                }
-            };
-            if entry.position != position || entry.previous != report.head {
-                report.problems.push(format!("position {position} does not follow the entry before it"));
-                return Ok(report);
-            }
-            let mut detail = None;
-            if State::needs_detail(entry.event) {
-                match self.inner.ledger.detail(&entry.manifest) {
-                    Ok(read) => detail = Some(read),
-                    Err(error) => report.problems.push(format!("position {position}: {error}")),
-                }
-            }
-            state.apply(&entry, detail.as_ref());
-            report.head = Some(ObjectId::of(&stored));
-            report.entries = position;
         }
-        for (host, known) in &state.hosts {
-            for snapshot in known.kept() {
-                report.kept += 1;
-                let id = snapshot.receipt.manifest;
-                if let Err(error) = self.inner.get(host, Kind::Manifest, &id) {
-                    report.problems.push(format!("snapshot {} is kept, but {error}", id.short()));
-                }
-            }
+        if let Some(name) = names.get(length) {
+            let position = length + 1;
+            report.problems.push(format!("position {position} is missing: {name:?} stands in its place"));
+            return Ok(report);
         }
+        self.verify_manifests(&state, &mut report);
         if let Some(doubt) = state.clock_doubt {
             let hours = doubt.after.saturating_sub(doubt.before) / 3_600_000_000_000;
             report.problems.push(format!(
@@ -80,6 +59,58 @@ impl Vault {
             ));
         }
         Ok(report)
+    }
+
+    /// Verifies the entries that follow those in the report; whether one follows the other to the last of them.
+    fn verify_entries(&self, some: &[Vec<u8>], state: &mut State, report: &mut LedgerReport) -> bool {
+        let mut details = Details::of(some);
+        for stored in some {
+            let position = report.entries + 1;
+            let entry = match Receipt::open(stored) {
+                Ok(entry) if entry.vault_key == self.inner.key.0 => entry,
+                Ok(_) => {
+                    report.problems.push(format!("position {position} is signed by another vault"));
+                    return false;
+                }
+                Err(error) => {
+                    report.problems.push(format!("position {position}: {error}"));
+                    return false;
+                }
+            };
+            if entry.position != position || entry.previous != report.head {
+                report.problems.push(format!("position {position} does not follow the entry before it"));
+                return false;
+            }
+            let mut detail = None;
+            if State::needs_detail(entry.event) {
+                match self.inner.ledger.detail(&entry.manifest, &mut details) {
+                    Ok(read) => detail = Some(read),
+                    Err(error) => report.problems.push(format!("position {position}: {error}")),
+                }
+            }
+            state.apply(&entry, detail.as_ref());
+            report.head = Some(ObjectId::of(stored));
+            report.entries = position;
+        }
+        true
+    }
+
+    /// Whether every kept snapshot's manifest is there and whole.
+    fn verify_manifests(&self, state: &State, report: &mut LedgerReport) {
+        for (host, known) in &state.hosts {
+            let kept: Vec<_> = known.kept().map(|snapshot| snapshot.receipt.manifest).collect();
+            report.kept += kept.len() as u64;
+            for ids in kept.chunks(MANIFESTS_AT_ONCE) {
+                if self.inner.gets(host, Kind::Manifest, ids).is_ok() {
+                    continue;
+                }
+                for id in ids {
+                    if let Err(error) = self.inner.get(host, Kind::Manifest, id) {
+                        report.problems.push(format!("snapshot {} is kept, but {error}", id.short()));
+                    }
+                }
+            }
+        }
     }
 
     /// Makes every folder again that a host that has joined needs and that is gone, and forgets every cache. How many folders were made.

@@ -14,8 +14,10 @@ pub struct Size {
     pub bytes: u64,
     /// When the newest of them was changed, in seconds since 1970.
     pub newest_secs: Option<i64>,
-    /// There is more than was counted.
+    /// There is more than was counted: there was no time for it, or it may not be read.
     pub at_least: bool,
+    /// There was no time for all of it.
+    pub cut_short: bool,
 }
 
 /// Counts until its time is over; what it is asked later is not counted at all.
@@ -47,7 +49,7 @@ impl Sizer {
         }
         while let Some(folder) = waiting.pop() {
             if Instant::now() >= until {
-                size.at_least = true;
+                size.cut_short();
                 break;
             }
             let Ok(entries) = fs::read_dir(&folder) else {
@@ -63,7 +65,7 @@ impl Sizer {
                 if found.is_dir() && waiting.len() < WAITING_MAX {
                     waiting.push(entry.path());
                 } else if found.is_dir() {
-                    size.at_least = true;
+                    size.cut_short();
                 }
             }
         }
@@ -72,6 +74,10 @@ impl Sizer {
 }
 
 impl Size {
+    fn cut_short(&mut self) {
+        (self.at_least, self.cut_short) = (true, true);
+    }
+
     fn add(&mut self, meta: &fs::Metadata) {
         self.bytes = self.bytes.saturating_add(meta.blocks().saturating_mul(512));
         if meta.is_file() {

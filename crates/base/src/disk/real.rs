@@ -89,8 +89,12 @@ impl Disk for RealDisk {
         Ok(names)
     }
 
-    fn is_dir(&self, path: &Path) -> bool {
-        path.is_dir()
+    fn is_dir(&self, path: &Path) -> Result<bool, DiskError> {
+        match fs::metadata(path) {
+            Ok(meta) => Ok(meta.is_dir()),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(e) => Err(DiskError::at("look at", path)(e)),
+        }
     }
 
     fn stat(&self, path: &Path) -> Result<Option<(u64, Nanos)>, DiskError> {

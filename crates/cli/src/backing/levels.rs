@@ -16,7 +16,6 @@ use vow_base::manifest::Manifest;
 use vow_base::sign::{PublicKey, SigningKey};
 use vow_base::vault::{Deposit, Retrieve, VaultError};
 use vow_base::{Fingerprint, HostId, ObjectId};
-use vow_protocol::RemoteVault;
 use vow_store::backup::{BackupReport, Level};
 
 /// A disk with less free space than this takes no more than a pack or two.
@@ -45,7 +44,7 @@ pub(super) struct Opened {
     /// Absent where this host may only add.
     pub(super) retrieve: Option<Arc<dyn Retrieve>>,
     /// What is to be said of this host to a vault that has not heard it yet.
-    introduction: Option<(RemoteVault, Vec<u8>)>,
+    introduction: Option<Vec<u8>>,
 }
 
 /// Why a level cannot be used in this run.
@@ -160,7 +159,13 @@ impl Levels {
             Ok(opened) => {
                 let at = answers.iter().position(|answer| answer.name == level.plan.name);
                 match at.map(|at| answers.swap_remove(at).outcome) {
-                    Some(Err(error)) if !snapshot.is_some_and(|id| holds(opened, &id)) => Err(error.into()),
+                    Some(Err(error)) if !snapshot.is_some_and(|id| holds(opened, &id)) => {
+                        match level.lags() {
+                            // What it lacks is what it missed before: why it still does says more.
+                            Some(failure) if matches!(error, VaultError::Missing(_)) => Err(failure.clone()),
+                            _ => Err(error.into()),
+                        }
+                    }
                     _ => level.lags().map_or(Ok(()), |failure| Err(failure.clone())),
                 }
             }
@@ -220,13 +225,13 @@ impl Levels {
                     let _ = other.kept.notary().witness(&head);
                 }
             }
-            if let Some((vault, stored)) = &opened.introduction
-                && let Err(error) = vault.introduce(stored)
+            if let Some(stored) = &opened.introduction
+                && let Err(error) = opened.kept.notary().introduce(stored)
+                && !is_passing(&error)
             {
                 let name = &level.plan.name;
                 ui.note(&format!(
-                    "{name} joined this host before hosts introduced themselves, and does not take that now; vaults that copy from it \
-                     know no reader of this host: {error}"
+                    "the vault {name} does not take what this host says of itself; vaults that copy from it know no reader of this host: {error}"
                 ));
             }
             if let Some(failure) = opened.kept.evidence().failure() {
@@ -285,9 +290,8 @@ fn open(plan: &VaultPlan, key: &SigningKey, config: &Config, sent: &Arc<Sent>) -
     match opened {
         Ok(level) => {
             let kept = Kept::new(level.deposit, level.notary, evidence, sent.clone());
-            let introduction = level
-                .unintroduced
-                .map(|vault| (vault, introduction(key, &config.tenant, &config.host, &config.readers)));
+            let introduction =
+                (!level.introduced).then(|| introduction(key, &config.tenant, &config.host, &config.readers));
             Ok(Opened { kept: Arc::new(kept), retrieve: level.retrieve, introduction })
         }
         Err(error) => {

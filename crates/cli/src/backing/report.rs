@@ -91,7 +91,7 @@ fn snapshot(source: &SourceRun) -> Value {
             "duration_secs": report.duration_secs,
             "levels": levels,
             "spooled": source.spooled,
-            "notes": report.notes,
+            "notes": report.notes.iter().chain(of_the_engine(source, &report.notes)).collect::<Vec<_>>(),
             "hooks": source.hooks,
             "troubles": source.troubles,
         }),
@@ -108,6 +108,11 @@ fn snapshot(source: &SourceRun) -> Value {
             "hint": failure.hint,
         }),
     }
+}
+
+/// What the engine said of vaults and of what it remembers; what the source noted stands in the snapshot.
+fn of_the_engine<'s>(source: &'s SourceRun, noted: &[String]) -> impl Iterator<Item = &'s String> {
+    source.problems.notes.iter().filter(|note| !noted.contains(note))
 }
 
 /// A level that takes snapshots has none of a source that failed.
@@ -203,6 +208,8 @@ fn print_troubles(ui: Ui, source: &SourceRun) {
         .iter()
         .take(PROBLEMS_SHOWN)
         .for_each(|note| ui.note(&format!("{}: {}", source.source, plain(note))));
+    of_the_engine(source, &report.notes)
+        .for_each(|note| ui.warn(&format!("{}: {}", source.source, plain(note))));
     if source.problems.count > 0 {
         ui.warn(&format!(
             "{}: {} could not be captured, so the snapshot is partial:",

@@ -3,6 +3,8 @@
 mod checks;
 mod exclusions;
 
+pub(crate) use checks::MOVE_IT;
+
 use crate::app::Context;
 use crate::backing::Levels;
 use crate::exit::Exit;

@@ -1,10 +1,13 @@
 //! `vow backup`.
 
+use super::audit::MOVE_IT;
 use crate::app::Context;
 use crate::backing::{self, OnSource, Order, exit_of, print_human, summary};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reporting::{self, Pings};
+use crate::ui::{self, Ui};
+use vow_agent::plan::Config;
 use vow_base::id::from_hex;
 use vow_base::sign::random_run_id;
 
@@ -67,6 +70,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     }
     let exit = made.map(|made| {
         print_human(cx.ui, &made);
+        warn_of_key(cx.ui, &config);
         cx.ui.json(&summary(&made));
         exit_of(&made)
     });
@@ -75,6 +79,14 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         pings.finish();
     }
     exit
+}
+
+/// Whoever takes this machine over could read every backup: the one thing that sealing is for.
+fn warn_of_key(ui: Ui, config: &Config) {
+    if let Some(kit) = config.recovery_key() {
+        ui.warn(&format!("the recovery key lies on this machine, and opens every backup: {}", kit.display()));
+        ui::diagnose(&format!("  next step: {MOVE_IT}"));
+    }
 }
 
 /// A new id of a run.

@@ -1,7 +1,6 @@
 //! `vow cat`.
 
 use crate::app::Context;
-use crate::entries::kind_word;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, ReadArgs, Reading};
@@ -30,12 +29,8 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let snapshot = reading.snapshot(cx, &spec)?;
     let entry = snapshot.entry(&path)?;
     if entry.kind != Kind::File {
-        return Err(Failure::failed(format!(
-            "{} is a {}, not a file",
-            entry.display(),
-            kind_word(entry.kind)
-        ))
-        .hint("`vow restore` and `vow export` take folders and everything else"));
+        return Err(Failure::failed(format!("{} is {}, not a file", entry.display(), called(entry.kind)))
+            .hint("`vow restore` and `vow export` take folders and everything else"));
     }
     let mut stdout = std::io::BufWriter::with_capacity(256 << 10, std::io::stdout().lock());
     let written =
@@ -47,4 +42,14 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         return Err(error.into());
     }
     Ok(Exit::Done)
+}
+
+fn called(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "a file",
+        Kind::Dir => "a folder",
+        Kind::Symlink => "a symbolic link",
+        Kind::CharDevice | Kind::BlockDevice => "a device",
+        Kind::Fifo => "a FIFO",
+    }
 }

@@ -136,7 +136,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     if let Some(adapter) = adapter(&snapshot.info().manifest.source_type).filter(|_| !args.dry_run) {
         adapter.instructions().iter().for_each(|line| cx.ui.say(&format!("  {line}")));
     }
-    cx.ui.json(&summary(&snapshot, &report, args.dry_run, secs));
+    cx.ui.json(&summary(&snapshot, &report, &problems, args.dry_run, secs));
     Ok(if report.errors == 0 { Exit::Done } else { Exit::Partial })
 }
 
@@ -175,6 +175,7 @@ fn warn_of_gaps(cx: &Context, snapshot: &Snapshot) {
 }
 
 fn show(cx: &Context, problems: &Problems) {
+    problems.notes.iter().for_each(|note| cx.ui.note(note));
     if problems.count > 0 {
         cx.ui.warn(&format!("{} could not be restored fully:", ui::plural(problems.count, "path")));
         problems.lines(PROBLEMS_SHOWN).iter().for_each(|line| ui::diagnose(&format!("  {line}")));
@@ -208,7 +209,13 @@ fn print_human(
     ));
 }
 
-fn summary(snapshot: &Snapshot, report: &RestoreReport, dry_run: bool, secs: f64) -> Value {
+fn summary(
+    snapshot: &Snapshot,
+    report: &RestoreReport,
+    problems: &Problems,
+    dry_run: bool,
+    secs: f64,
+) -> Value {
     json!({
         "message_type": "summary",
         "status": if report.errors == 0 { "ok" } else { "partial" },
@@ -223,6 +230,7 @@ fn summary(snapshot: &Snapshot, report: &RestoreReport, dry_run: bool, secs: f64
         "created": report.created,
         "changed": report.changed,
         "errors": report.errors,
+        "notes": problems.notes,
         "duration_secs": secs,
     })
 }

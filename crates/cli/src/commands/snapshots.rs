@@ -7,6 +7,8 @@ use crate::failure::{Failure, Outcome};
 use crate::reading::{Need, Place, ReadArgs, Reading};
 use crate::ui::{self, Table, plain};
 use serde_json::json;
+use std::collections::BTreeSet;
+use vow_base::clock::Nanos;
 use vow_base::id::hex;
 use vow_base::manifest::Group;
 use vow_store::archive::{ArchiveError, SnapshotInfo};
@@ -26,7 +28,12 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let reading = Reading::open(cx, &args.read, Need::Nothing)?;
     let (mut listed, problems) = all(cx, &reading)?;
     if let Some(source) = &args.source {
+        let sources: BTreeSet<_> = listed.iter().map(|(info, _)| plain(&info.manifest.source)).collect();
         listed.retain(|(info, _)| info.manifest.source == *source);
+        if listed.is_empty() && !sources.is_empty() {
+            let sources: Vec<_> = sources.into_iter().collect();
+            cx.ui.note(&format!("there are snapshots of other sources: {}", sources.join(", ")));
+        }
     }
     let values: Vec<_> = listed.iter().map(|(info, places)| snapshot_value(info, &names(places))).collect();
     cx.ui.json(&json!({"message_type": "snapshots", "snapshots": values, "problems": problems}));
@@ -110,6 +117,55 @@ pub(crate) fn all<'r>(cx: &Context, reading: &'r Reading) -> Outcome<(Vec<Listed
     if let (Some(failure), true) = (last, problems.len() == reading.places.len() && listed.is_empty()) {
         return Err(failure);
     }
-    listed.sort_by_key(|(info, _)| (info.receipt.received, info.manifest.sequence));
+    let listed = by_age(listed, |(info, _)| Facts {
+        host: info.manifest.host_key,
+        sequence: info.manifest.sequence,
+        received: info.receipt.received,
+    });
     Ok((listed, problems))
+}
+
+/// What says how old a snapshot is.
+struct Facts {
+    host: [u8; 32],
+    sequence: u64,
+    received: Nanos,
+}
+
+/// Oldest first, by the time at which a vault took them; but those of one host always in the order of its own count, for a vault's clock may
+/// have been wrong for a while, and what it missed it may have been given later.
+fn by_age<T>(mut all: Vec<T>, facts: impl Fn(&T) -> Facts) -> Vec<T> {
+    all.sort_by_key(|one| (facts(one).host, facts(one).sequence));
+    let mut last: Option<([u8; 32], Nanos)> = None;
+    let aged = all.into_iter().map(|one| {
+        let Facts { host, received, .. } = facts(&one);
+        let before = last.filter(|(other, _)| *other == host).map_or(received, |(_, age)| age);
+        let age = received.max(before);
+        last = Some((host, age));
+        (age, one)
+    });
+    let mut aged: Vec<(Nanos, T)> = aged.collect();
+    aged.sort_by_key(|(age, _)| *age);
+    aged.into_iter().map(|(_, one)| one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_a_host_is_its_own_whatever_a_vaults_clock_said() {
+        let facts = |(host, sequence, received): &(u8, u64, Nanos)| Facts {
+            host: [*host; 32],
+            sequence: *sequence,
+            received: *received,
+        };
+        // Number 2 came while the clock was far ahead, number 4 while it was behind, and number 1 of the other host was given late.
+        let listed = vec![(1, 4, 5), (1, 1, 10), (2, 2, 15), (1, 2, 900), (1, 3, 12), (2, 1, 20), (2, 3, 21)];
+        let sorted = by_age(listed, facts);
+        assert_eq!(
+            sorted,
+            [(1, 1, 10), (2, 1, 20), (2, 2, 15), (2, 3, 21), (1, 2, 900), (1, 3, 12), (1, 4, 5)]
+        );
+    }
 }

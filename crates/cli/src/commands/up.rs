@@ -62,7 +62,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         None => default_dir()?,
     };
     let file = layout::config_file(&dir);
-    let first = !file.exists();
+    let first = !file.try_exists().map_err(|e| Failure::io("look at", &file, e))?;
     if first {
         first_time(cx, &dir, args)?;
     } else if args.join.is_some() || args.console.is_some() {

@@ -8,6 +8,7 @@ pub(crate) mod join;
 mod join_token;
 mod keeper;
 mod mark;
+mod naming;
 mod peer;
 mod rebuild;
 mod replica;

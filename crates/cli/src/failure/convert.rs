@@ -48,7 +48,6 @@ pub(crate) fn next_step(error: &io::Error) -> Option<&'static str> {
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {
-        let full = error.is_full();
         let (exit, hint) = match &error {
             VaultError::Disk(_) => {
                 let VaultError::Disk(error) = error else { unreachable!("matched just above") };
@@ -70,11 +69,19 @@ impl From<VaultError> for Failure {
                 "run `vow check --read-data` to see what else is affected; another vault may have a good copy",
             ),
             VaultError::Missing(_) => (Exit::Failed, "run the backup again: it sends what is missing"),
+            VaultError::NotJoined { place, .. } if place.starts_with("https://") => (
+                Exit::NotFound,
+                "have the vault's operator look: a host that never joined needs a token (`vow vault join TOKEN`), one that was shut out, new keys",
+            ),
             VaultError::NotJoined { .. } => (
                 Exit::NotFound,
                 "admit this host with `vow vault init NAME`, or correct the vault's path in the configuration",
             ),
-            VaultError::Refused(_) | VaultError::Full { .. } => (Exit::Failed, ""),
+            VaultError::Full { .. } => (
+                Exit::Failed,
+                "have the vault's operator make room or raise the quota; the next run sends what this vault lacks",
+            ),
+            VaultError::Refused(_) => (Exit::Failed, ""),
             VaultError::Unreachable { .. } => (
                 Exit::Failed,
                 "check the address, the network, and whether the vault is running; the next run sends it what it lacks",
@@ -102,11 +109,7 @@ impl From<VaultError> for Failure {
             VaultError::Signed { .. } | VaultError::Ledger { .. } => (Exit::Failed, UNTRUE),
         };
         let failure = Self::new(exit, error.to_string());
-        match (full, hint) {
-            (true, _) => failure.hint(FULL),
-            (false, "") => failure,
-            (false, hint) => failure.hint(hint),
-        }
+        if hint.is_empty() { failure } else { failure.hint(hint) }
     }
 }
 
@@ -132,7 +135,7 @@ impl From<PlanError> for Failure {
         };
         let exit = match &error {
             PlanError::NoVault { .. } => Exit::NotFound,
-            PlanError::Read { source, .. } if source.kind() != std::io::ErrorKind::NotFound => Exit::Failed,
+            PlanError::Read { source, .. } if !is_wrong_path(source) => Exit::Failed,
             _ => Exit::Usage,
         };
         let failure = Self::new(exit, error.to_string()).hint(hint);
@@ -141,6 +144,12 @@ impl From<PlanError> for Failure {
             _ => failure,
         }
     }
+}
+
+/// Whether another path would have been right: none of the system's doing.
+fn is_wrong_path(error: &io::Error) -> bool {
+    use ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidData)
 }
 
 impl From<SpecError> for Failure {

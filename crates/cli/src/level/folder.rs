@@ -8,7 +8,7 @@ use vow_base::Fingerprint;
 use vow_base::clock::SystemClock;
 use vow_base::disk::RealDisk;
 use vow_base::sign::PublicKey;
-use vow_base::vault::{Deposit, VaultError, Watch};
+use vow_base::vault::{Deposit, Introduced, VaultError, Watch};
 use vow_vault::Vault;
 
 /// Opens the folder of a vault and checks that it is the one expected.
@@ -31,12 +31,14 @@ pub(super) fn open_as_host(
 ) -> Result<HostLevel, VaultError> {
     let vault = open(path, fingerprint)?;
     let deposit: Arc<dyn Deposit> = Arc::new(vault.deposit(host)?);
-    let notary = FolderNotary { vault: vault.clone(), deposit: deposit.clone() };
-    Ok(HostLevel { deposit, retrieve: Some(Arc::new(vault)), notary: Arc::new(notary), unintroduced: None })
+    let introduced = vault.is_introduced(&host.host_id())?;
+    let notary = FolderNotary { vault: vault.clone(), host: *host, deposit: deposit.clone() };
+    Ok(HostLevel { deposit, retrieve: Some(Arc::new(vault)), notary: Arc::new(notary), introduced })
 }
 
 struct FolderNotary {
     vault: Vault,
+    host: PublicKey,
     deposit: Arc<dyn Deposit>,
 }
 
@@ -57,5 +59,15 @@ impl Notary for FolderNotary {
 
     fn witness(&self, head: &[u8]) -> Result<(), VaultError> {
         self.vault.witness_head(head)
+    }
+
+    fn introduce(&self, introduction: &[u8]) -> Result<(), VaultError> {
+        // Nobody has let it in with a token: whoever may write to the folder decides, and that is this host. The vault takes its word as it
+        // would from another vault.
+        let said = Introduced { stored: introduction.to_vec(), shut_out: Vec::new() };
+        if self.vault.adopt(&self.host, &said)? {
+            return Ok(());
+        }
+        self.vault.introduce(&self.host, introduction).map(|_| ())
     }
 }

@@ -47,9 +47,9 @@ pub(super) fn open_as_host(
     if about.role != Some(Role::Write) {
         return Err(VaultError::NotJoined { host: key.public().host_id(), place: address.to_string() });
     }
-    let unintroduced = (about.introduced == Some(false)).then(|| vault.clone());
+    let introduced = about.introduced != Some(false);
     let vault = Arc::new(vault);
-    Ok(HostLevel { deposit: vault.clone(), retrieve: None, notary: vault, unintroduced })
+    Ok(HostLevel { deposit: vault.clone(), retrieve: None, notary: vault, introduced })
 }
 
 impl Notary for RemoteVault {
@@ -68,6 +68,10 @@ impl Notary for RemoteVault {
 
     fn witness(&self, head: &[u8]) -> Result<(), VaultError> {
         Self::witness(self, head)
+    }
+
+    fn introduce(&self, introduction: &[u8]) -> Result<(), VaultError> {
+        Self::introduce(self, introduction).map(|_| ())
     }
 }
 

@@ -6,13 +6,7 @@ use vow_base::id::hex;
 
 /// A size for people.
 pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let (mut value, mut unit) = (bytes as f64, 0);
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    vow_base::amount::readable(bytes)
 }
 
 /// A number with its thousands apart.
@@ -48,6 +42,15 @@ pub(crate) fn duration(secs: f64) -> String {
 pub(crate) fn local_time(nanos: Nanos) -> String {
     let time = jiff::Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or_default();
     time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// When a midnight is in the machine's time zone; given as if it were one of UTC. People name the days that [`local_time`] shows.
+pub(crate) fn midnight(as_utc: Nanos) -> Nanos {
+    let there = jiff::Timestamp::from_nanosecond(i128::from(as_utc)).ok().and_then(|time| {
+        let civil = time.to_zoned(jiff::tz::TimeZone::UTC).datetime();
+        Some(civil.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+    });
+    there.and_then(|time| Nanos::try_from(time.as_nanosecond()).ok()).unwrap_or(as_utc)
 }
 
 /// A time for programs.

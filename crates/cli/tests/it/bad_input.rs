@@ -4,6 +4,7 @@ use crate::host::{Host, command, files, is_root, text, vow};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 #[test]
 fn the_command_line_is_checked() {
@@ -30,8 +31,8 @@ fn what_is_not_there_is_named_with_what_is() {
     host.open(["restore", "latest:/nonexistent", "-t", text(&target)]).code(1).advises().says("/nonexistent");
     host.open(["ls", "latest:/nonexistent"]).code(1).advises();
     host.open(["cat", "latest"]).code(2).advises();
-    host.open(["cat", &host.at("latest", "sub")]).code(1).advises().says("dir");
-    host.open(["cat", &host.at("latest", "link")]).code(1).says("symlink");
+    host.open(["cat", &host.at("latest", "sub")]).code(1).advises().says("a folder");
+    host.open(["cat", &host.at("latest", "link")]).code(1).says("symbolic link");
     host.open(["find", "a{"]).code(2).advises();
     host.open(["ls", "latest", "--vault", "nowhere"]).code(10).advises().says("local");
     host.open(["ls", "latest", "--vault", "/nonexistent"]).code(10).advises();
@@ -65,6 +66,17 @@ fn without_the_right_identity_nothing_opens_and_the_next_step_is_named() {
     for bad in ["", "nonsense\n", "AGE-SECRET-KEY-1QQQQ\n"] {
         fs::write(&other, bad).expect("written");
         host.run(["ls", "latest", "--identity", text(&other)]).code(12).advises();
+    }
+    let reasons = [
+        ("# a kit\nAGE-SECRET-KEY-1QQQQ\n", "damaged"),
+        ("AGE-PLUGIN-YUBIKEY-1QQQQ\n", "not supported"),
+        ("-----BEGIN AGE ENCRYPTED FILE-----\n", "passphrase"),
+        ("age-encryption.org/v1\n", "passphrase"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\n", "holds no line"),
+    ];
+    for (bad, why) in reasons {
+        fs::write(&other, bad).expect("written");
+        host.run(["ls", "latest", "--identity", text(&other)]).code(12).advises().says(why);
     }
     assert!(!target.exists());
 }
@@ -166,8 +178,8 @@ fn what_the_system_refuses_is_named_with_the_next_step() {
     fs::write(&file, "x").expect("a file");
     fs::write(&binary, [0xff, 0xfe, 0x00]).expect("a file");
     let here = host.temp.path();
-    vow(here, ["--config", text(&host.dir()), "backup"]).code(1).advises().says("vow.toml");
-    vow(here, ["--config", text(&binary), "backup"]).code(1).advises().says("no text");
+    vow(here, ["--config", text(&host.dir()), "backup"]).code(2).advises().says("vow.toml");
+    vow(here, ["--config", text(&binary), "backup"]).code(2).advises().says("no text");
     vow(here, ["init", "--dir", text(&file.join("below"))]).code(1).advises().says("file");
     vow(here, ["up", "--once", "--dir", text(&file), text(&host.data())]).code(1).advises().says("file");
     host.open(["mount", text(&file)]).code(1).advises().says("needs a folder");
@@ -198,6 +210,25 @@ fn what_the_system_refuses_is_named_with_the_next_step() {
     let vault = host.vault();
     let open = ["ls", "latest", "--vault", text(&vault), "--identity", text(&kit)];
     as_nobody(&open).code(12).advises().says("recovery.agekey");
+    // Somebody who may read all of it but is not root: owners cannot be set, and that is said.
+    assert!(
+        Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .arg(&vault)
+            .arg(&kit)
+            .status()
+            .expect("chown")
+            .success()
+    );
+    let target = here.join("theirs");
+    fs::create_dir(&target).expect("folder");
+    std::os::unix::fs::chown(&target, Some(65534), Some(65534)).expect("given away");
+    let back = target.join("back");
+    let restore = ["restore", "latest", "--vault", text(&vault), "--identity", text(&kit), "-t", text(&back)];
+    as_nobody(&restore).code(0).says("owners and groups that only root may set were left out");
+    fs::remove_dir_all(&back).expect("once more");
+    let summary = as_nobody(&[&restore[..], &["--json"]].concat()).code(0).json();
+    assert!(summary["notes"][0].as_str().is_some_and(|note| note.contains("owners")), "{summary}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The ordinary use: back up, look, restore.
 
-use crate::host::{Host, command, files, noise, text, vow};
+use crate::host::{Host, Ran, command, files, noise, text, vow};
 use serde_json::json;
 use std::ffi::OsStr;
 use std::fs;
@@ -123,6 +123,30 @@ fn a_diff_marks_what_changed() {
         (&summary["added"], &summary["removed"], &summary["modified"]),
         (&json!(1), &json!(1), &json!(1))
     );
+}
+
+/// Somewhere it is always another day.
+#[test]
+fn days_are_those_that_are_shown() {
+    let host = Host::backed_up();
+    let there = |zone: &str, args: &[&str]| {
+        let mut command = command(host.temp.path());
+        command.arg("--config").arg(host.config()).args(args).env("TZ", zone);
+        Ran::of(command.output().expect("the binary starts"))
+    };
+    let identity = host.identity();
+    let (east, west) = ("AAA-14", "BBB+12");
+    let day = |zone: &str| {
+        let listed = there(zone, &["snapshots"]).code(0).out;
+        let day = listed.lines().nth(1).and_then(|line| line.split_whitespace().nth(1));
+        day.expect("a day").to_owned()
+    };
+    let list =
+        |zone: &str, day: &str| there(zone, &["ls", &format!("files@{day}"), "--identity", text(&identity)]);
+    assert!(day(west) < day(east));
+    list(east, &day(east)).code(0);
+    list(west, &day(west)).code(0);
+    list(east, &day(west)).code(10).advises();
 }
 
 #[test]

@@ -27,6 +27,26 @@ fn everything_is_made_and_secrets_are_their_owners_alone() {
 }
 
 #[test]
+fn the_recovery_key_is_in_no_backup_and_warned_of_while_it_lies_there() {
+    let host = Host::new();
+    host.edit(|plan| plan.replace("paths = [", &format!("paths = [{:?}, ", host.dir())));
+    let second = host.dir().join("second.agekey");
+    vow(host.temp.path(), ["key", "new", "-o", text(&second)]).code(0);
+    let ran = host.run(["backup"]).code(0).says("the recovery key lies on this machine").says("next step: ");
+    for kit in [&host.identity(), &second] {
+        assert!(
+            ran.err.contains(&format!("{} is a key that opens backups: not captured", text(kit))),
+            "{ran:#?}"
+        );
+    }
+    let listed = host.open(["ls", "-R", &format!("latest:{}", text(&host.dir()))]).code(0).prints("vow.toml");
+    assert!(!listed.out.contains("agekey"), "{listed:#?}");
+    fs::rename(host.identity(), host.path("away")).expect("moved away");
+    let ran = host.run(["backup"]).code(0);
+    assert!(!ran.err.contains("recovery key"), "{ran:#?}");
+}
+
+#[test]
 fn with_a_recipient_no_recovery_key_is_made() {
     let host = Host::new();
     let recipient = host.run(["key", "new", "-o", text(&host.path("new.agekey"))]).code(0).out;

@@ -103,10 +103,19 @@ fn retention_is_shown_with_reasons_and_its_rules_are_set_from_a_file() {
     keep(&host, "retain", &vault, &set).code(2).advises().says("keep_sometimes");
     fs::write(&rules, "keep_daily = 30\n").expect("rules");
     keep(&host, "retain", &vault, &set[..2]).code(2);
-    let dry = [&set[..], &["--dry-run", "--json"]].concat();
-    assert_eq!(keep(&host, "retain", &vault, &dry).code(0).json()["position"], json!(null));
+    // What they would do, before anybody says why they are set.
+    let plan = keep(&host, "retain", &vault, &[&set[..2], &["--dry-run", "--json"]].concat()).code(0).json();
+    assert_eq!((&plan["dry_run"], &plan["kept"]), (&json!(true), &json!(1)));
+    keep(&host, "retain", &vault, &[&set[..2], &["--dry-run"]].concat())
+        .code(0)
+        .prints("acme/web-1")
+        .prints("for 7d");
+    keep(&host, "retain", &vault, &["--rules"]).code(0).prints("keep_daily = 14");
     let done = keep(&host, "retain", &vault, &[&set[..], &["--json"]].concat()).code(0).json();
     assert_eq!(done["position"], 2);
+    let now = keep(&host, "retain", &vault, &["--rules"]).code(0).prints("keep_daily = 30").out;
+    fs::write(&rules, now).expect("rules");
+    keep(&host, "retain", &vault, &set).code(0).prints("kept 7d more");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! A vault behind an address: joining, backing up, reading with the kit alone, being away, being shut out.
 
-use crate::host::{Host, files, noise, text, vow};
+use crate::host::{Host, files, is_root, noise, text, vow};
 use crate::served::{Served, joined, only};
 use serde_json::json;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 #[test]
 fn a_host_joins_with_a_token_and_backs_up_to_both_levels() {
@@ -279,6 +281,37 @@ fn the_socket_of_a_server_does_for_its_folder() {
     host.run(["vault", "join", token.trim()]).code(0);
     served.keep("hosts", &["--socket", text(&socket)]).code(0).prints("web-1");
     served.keep("hosts", &["--socket", "/nonexistent"]).code(10).advises();
+}
+
+/// As the package installs it: the vault is its server's, and root looks after it.
+#[test]
+fn root_asks_the_server_of_another_user() {
+    const NOBODY: u32 = 65534;
+    if !is_root() {
+        return;
+    }
+    let mut served = Served::new();
+    served.stop();
+    let dir = served.dir();
+    let own = Command::new("chown").args(["-R", &NOBODY.to_string(), text(&dir)]).status();
+    assert!(own.expect("chown").success());
+    fs::set_permissions(served.temp.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    served.user = Some(NOBODY);
+    served.start();
+    let host = Host::new();
+    host.run(["vault", "join", &served.token(&[])]).code(0);
+    host.run(["backup"]).code(0);
+    let id =
+        served.keep("hosts --json", &[]).code(0).json()["hosts"][0]["id"].as_str().expect("an id").to_owned();
+    served.keep("hosts", &[]).code(0).prints(&id[..12]);
+    served.keep("join-token", &["--role", "restore", "--host", &id[..6]]).code(0).says("of host");
+    served.keep("revoke", &[&id[..6], "--note", "stolen"]).code(0).prints("write");
+    // What only its own user may do is said; nothing of root's is left there.
+    served.keep("sweep", &[]).code(2).advises().says("sudo -u");
+    served.stop();
+    let found = Command::new("find").args([text(&dir), "-user", "0"]).output().expect("find");
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    served.keep("hosts", &[]).code(10).advises();
 }
 
 #[test]

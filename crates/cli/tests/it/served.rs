@@ -4,6 +4,7 @@ use crate::host::{Host, Ran, command, text, vow};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -12,6 +13,8 @@ pub(crate) struct Served {
     pub(crate) temp: tempfile::TempDir,
     /// Where it listens; the same after every start.
     pub(crate) address: String,
+    /// The user it runs as, when not this one.
+    pub(crate) user: Option<u32>,
     child: Option<Child>,
 }
 
@@ -24,7 +27,7 @@ impl Served {
     /// The same, with these lines in its settings.
     pub(crate) fn with_settings(more: &str) -> Self {
         let temp = tempfile::tempdir().expect("a temporary folder");
-        let mut served = Self { temp, address: String::new(), child: None };
+        let mut served = Self { temp, address: String::new(), user: None, child: None };
         let dir = served.dir();
         vow(served.temp.path(), ["vault", "init", "--dir", text(&dir), "--listen", "127.0.0.1:0"]).code(0);
         served.start();
@@ -63,6 +66,9 @@ impl Served {
             fs::File::options().create(true).append(true).open(self.temp.path().join("log")).expect("a log");
         let mut serve = command(self.temp.path());
         serve.args(["vault", "serve", "--json", "--dir", text(&self.dir())]);
+        if let Some(user) = self.user {
+            serve.uid(user);
+        }
         let mut child = serve.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");

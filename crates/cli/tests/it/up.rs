@@ -39,6 +39,17 @@ fn the_first_time_makes_everything_and_proves_it_and_the_next_time_adds_little()
 }
 
 #[test]
+fn a_backup_that_failed_is_not_said_to_lack_an_identity() {
+    let host = Host::new();
+    let dir = host.path("up");
+    let up = || vow(host.temp.path(), ["up", "--once", "--dir", text(&dir), text(&host.data())]);
+    up().code(0);
+    fs::rename(host.data(), host.path("away")).expect("moved");
+    let ran = up().code(1).prints("NOTHING WAS PROVEN: no vault has taken a snapshot").says("does not exist");
+    assert!(!ran.out.contains("without the identity"), "{ran:#?}");
+}
+
+#[test]
 fn its_own_folder_is_not_backed_up() {
     let host = Host::new();
     let dir = host.data().join("own [1]");

@@ -128,6 +128,10 @@ fn a_full_vault_does_not_stop_the_others_and_catches_up() {
         (&json!("ok"), &json!("failed"))
     );
     host.run(["backup"]).code(3).says("free space");
+    // What it lacks now is what it missed before; why it still does is what a person needs to know.
+    let again = host.run(["backup", "--json"]).code(3).json();
+    let error = level(&again, "far")["error"].as_str().expect("an error").to_owned();
+    assert!(error.contains("No space left"), "{error}");
     mount.resize("64m");
     host.run(["backup"]).code(0);
     host.open(["check", "--read-data"]).code(0);

@@ -19,6 +19,8 @@ pub struct Retry {
     pub longest_pause: Duration,
     /// A vault that asks for a longer pause than this is asked again after this; one that asks for more than `total`, not at all.
     pub longest_after: Duration,
+    /// The same for what rarely passes: a vault that asks for a longer pause than this is believed, and not asked again.
+    pub few_longest_after: Duration,
 }
 
 impl Default for Retry {
@@ -30,6 +32,7 @@ impl Default for Retry {
             first_pause: Duration::from_millis(500),
             longest_pause: Duration::from_mins(1),
             longest_after: Duration::from_mins(2),
+            few_longest_after: Duration::from_secs(30),
         }
     }
 }
@@ -140,10 +143,10 @@ pub(super) fn run<T, E>(
         };
         let after = match verdict(&error) {
             Verdict::Final => return Err(error),
-            // Until then the vault would say no, and by then nobody waits any more: a quota is not waited for.
-            Verdict::Passing(Some(after)) | Verdict::Stubborn(Some(after)) if after > retry.total => {
-                return Err(error);
-            }
+            // Until then the vault would say no, and by then nobody waits any more.
+            Verdict::Passing(Some(after)) if after > retry.total => return Err(error),
+            // Neither a full disk nor a quota is waited for: the other levels go on, and the next run sends what this one lacks.
+            Verdict::Stubborn(Some(after)) if after > retry.few_longest_after => return Err(error),
             Verdict::Passing(after) => after,
             Verdict::Stubborn(after) => {
                 stubborn += 1;

@@ -264,7 +264,7 @@ impl Context {
             let is_wanted = place.is_some_and(|place| self.plan.is_wanted(place));
             let explicit = place.and_then(|place| self.plan.root(place));
             if place.is_some_and(|place| self.plan.is_never(place)) {
-                outcome.note(&full_path(), OWN);
+                outcome.note(&full_path(), if name.ends_with(IDENTITY) { KEY } else { OWN });
                 continue;
             }
             if scope.root.is_none() && !is_wanted {
@@ -325,6 +325,10 @@ impl Context {
 const NO_SNAPSHOT: &str = "is a subvolume of which there is no snapshot: its contents are not captured";
 
 const OWN: &str = "holds Vow's own data: not captured";
+
+/// How the names of identities of Vow end.
+const IDENTITY: &[u8] = b".agekey";
+const KEY: &str = "is a key that opens backups: not captured";
 
 fn is_dir(hint: Hint, early: Option<&Result<Seen, Errno>>) -> bool {
     hint == Hint::Dir || matches!(early, Some(Ok(Seen::Entry(stat))) if stat.kind == Kind::Dir)

@@ -2,7 +2,7 @@
 
 use crate::listing::ListingError;
 use crate::session::SessionError;
-use vow_base::clock::Nanos;
+use vow_base::receipt::Receipt;
 use vow_base::sign::PublicKey;
 use vow_base::vault::VaultError;
 use vow_base::{HostId, ObjectId};
@@ -20,8 +20,8 @@ pub enum ArchiveError {
         id: ObjectId,
         /// The host in whose folder it lies.
         host: HostId,
-        /// When the vault received it.
-        received: Nanos,
+        /// What the vault says of it; nothing when its ledger cannot be read.
+        receipt: Option<Box<Receipt>>,
         /// What is wrong with it.
         reason: String,
     },

@@ -1,7 +1,10 @@
 //! Which snapshot a person means.
 
 use super::{ArchiveError, SnapshotInfo};
+use std::collections::BTreeMap;
+use vow_base::HostId;
 use vow_base::clock::Nanos;
+use vow_base::receipt::Receipt;
 
 /// The fewest digits of an id that are taken for one.
 const PREFIX_MIN: usize = 4;
@@ -20,6 +23,7 @@ pub(super) fn find(
     spec: &str,
     snapshots: Vec<SnapshotInfo>,
     errors: Vec<ArchiveError>,
+    zone: &dyn Fn(Nanos) -> Nanos,
 ) -> Result<SnapshotInfo, ArchiveError> {
     if spec == "latest" {
         return newest(spec, snapshots, errors, &When::Latest);
@@ -29,7 +33,7 @@ pub(super) fn find(
     };
     let when = match when {
         "latest" => When::Latest,
-        date => When::Before(end_of_day(date).ok_or_else(|| absent(spec, &[]))?),
+        date => When::Before(end_of_day(date).map(zone).ok_or_else(|| absent(spec, &[]))?),
     };
     let (fitting, others): (Vec<_>, Vec<_>) = snapshots.into_iter().partition(|info| fits(info, name));
     if fitting.is_empty() {
@@ -60,7 +64,10 @@ fn fits(info: &SnapshotInfo, name: &str) -> bool {
     name == source || on(&info.manifest.host) || on(&info.receipt.host_id().to_string())
 }
 
-/// The newest in time; refuses when a manifest that could not be read is newer.
+/// The newest; refuses when a manifest that could not be read is newer.
+///
+/// Of one host the newest is the last by the host's own count, as its signed manifests have it. The time at which a vault took a snapshot says
+/// less: its clock may have been wrong for a day, and what it missed it may have been given later.
 fn newest(
     spec: &str,
     snapshots: Vec<SnapshotInfo>,
@@ -72,16 +79,33 @@ fn newest(
         When::Before(end) => received < *end,
     };
     let candidates = names(&snapshots, |info| info.id.short());
-    let found = snapshots.into_iter().filter(|info| in_time(info.receipt.received));
-    let found = found.max_by_key(|info| (info.receipt.received, info.receipt.position));
-    let hides = |error: &ArchiveError| match error {
-        ArchiveError::Manifest { host, received: r, .. } => {
-            in_time(*r)
-                && found.as_ref().is_none_or(|f| {
-                    (spec == "latest" || f.receipt.host_id() == *host) && *r >= f.receipt.received
-                })
+    let mut last: BTreeMap<HostId, SnapshotInfo> = BTreeMap::new();
+    for info in snapshots.into_iter().filter(|info| in_time(info.receipt.received)) {
+        let count = |info: &SnapshotInfo| (info.manifest.sequence, info.receipt.position);
+        let known = last.entry(info.receipt.host_id()).or_insert_with(|| info.clone());
+        if count(&info) > count(known) {
+            *known = info;
         }
-        _ => found.is_none(),
+    }
+    // Counts of different hosts say nothing about each other.
+    let found = last.into_values().max_by_key(|info| (info.receipt.received, info.receipt.position));
+    // Of one without a receipt nobody knows how old it is.
+    let newer = |host: &HostId, unread: &Receipt, found: &SnapshotInfo| {
+        if found.receipt.host_id() == *host {
+            unread.sequence > found.manifest.sequence
+        } else {
+            spec == "latest" && unread.received >= found.receipt.received
+        }
+    };
+    let hides = |error: &ArchiveError| match (error, &found) {
+        (ArchiveError::Manifest { host, receipt: None, .. }, Some(found)) => {
+            spec == "latest" || found.receipt.host_id() == *host
+        }
+        (ArchiveError::Manifest { host, receipt: Some(unread), .. }, Some(found)) => {
+            in_time(unread.received) && newer(host, unread, found)
+        }
+        (ArchiveError::Manifest { receipt: Some(unread), .. }, None) => in_time(unread.received),
+        (_, found) => found.is_none(),
     };
     match (errors.into_iter().find(hides), found) {
         (Some(error), _) => Err(error),
@@ -130,7 +154,7 @@ fn names(snapshots: &[SnapshotInfo], name: impl Fn(&SnapshotInfo) -> String) -> 
     names
 }
 
-/// The first nanosecond after a day written as 2026-11-20, UTC.
+/// The first nanosecond after a day written as 2026-11-20, as if it were one of UTC.
 fn end_of_day(date: &str) -> Option<Nanos> {
     let mut parts = date.splitn(3, '-');
     let mut number = |digits: usize| {

@@ -83,6 +83,12 @@ fn snapshots_are_found_by_what_people_write() {
     {
         assert!(matches!(found(absent), Err(ArchiveError::NoSuchSnapshot { .. })), "{absent:?}");
     }
+    // Thirteen hours ahead of UTC it is one o'clock in the night of the next day.
+    let ahead = |midnight| midnight - 13 * 3_600_000_000_000;
+    let there = |spec: &str| archive.find_in(spec, &ahead).map(|info| info.id);
+    assert!(matches!(there("host-1/files@2026-01-01"), Err(ArchiveError::NoSuchSnapshot { .. })));
+    assert_eq!(there("host-1/files@2026-01-02").ok(), Some(first.id));
+    assert_eq!(there("host-1/files@latest").ok(), Some(second.id));
     let order: Vec<_> = archive.snapshots().expect("snapshots").iter().map(|info| info.id).collect();
     assert_eq!(order, [first.id, second.id, third.id, other.id]);
 }
@@ -100,6 +106,32 @@ fn an_older_snapshot_is_not_taken_for_the_latest_when_that_is_damaged() {
     assert!(archive.snapshots().is_err());
     assert_eq!(archive.find(&first.to_string()).map(|info| info.id).ok(), Some(first));
     assert_eq!(archive.find("files@2026-01-01").map(|info| info.id).ok(), Some(first));
+}
+
+#[test]
+fn the_latest_is_the_hosts_last_whatever_the_clocks_of_vaults_say() {
+    const YEARS: i64 = 10 * 365 * 86_400 * 1_000_000_000;
+    let (vault, mut maker) = made();
+    let first = maker.archive().snapshots().expect("snapshots")[0].clone();
+    let (second, third) = (maker.snapshot("files", &tree()), maker.snapshot("files", &tree()));
+    let latest = || maker.archive().find("files@latest").map(|info| info.id);
+    let turn = |number: usize, by: i64| vault.receipts.lock().expect("lock")[number].received += by;
+    // The vault's clock was ten years ahead when it took the second.
+    turn(1, YEARS);
+    assert_eq!(latest().ok(), Some(third.id));
+    assert_eq!(maker.archive().find("latest").map(|info| info.id).ok(), Some(third.id));
+    assert_eq!(maker.archive().find("files@2026-01-01").map(|info| info.id).ok(), Some(first.id));
+    assert_eq!(maker.archive().find("files@2026-01-03").map(|info| info.id).ok(), Some(third.id));
+    // The vault missed the second, and was given it after the third.
+    turn(1, 5 * 86_400 * 1_000_000_000 - YEARS);
+    vault.receipts.lock().expect("lock").swap(1, 2);
+    assert_eq!(latest().ok(), Some(third.id));
+    // Damaged, the last one is missed though the one before it seems to be younger.
+    vault.spoil(Object::Manifest, &third.id, |bytes| bytes[100] ^= 1);
+    assert!(matches!(latest(), Err(ArchiveError::Manifest { .. })));
+    vault.spoil(Object::Manifest, &third.id, |bytes| bytes[100] ^= 1);
+    vault.spoil(Object::Manifest, &second.id, |bytes| bytes[100] ^= 1);
+    assert_eq!(latest().ok(), Some(third.id));
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct AccessBook {
 }
 
 impl AccessBook {
-    /// An empty book; [`AccessBook::refresh_hosts`] fills it.
+    /// An empty book; [`AccessBook::refresh_hosts`] fills it, and [`AccessBook::catch_up`] keeps it full.
     pub fn new(vault: Vault, terms: BookTerms) -> Self {
         Self { vault, terms, keys: Mutex::default(), hosts: RwLock::default() }
     }
@@ -53,15 +53,10 @@ impl AccessBook {
             return Ok(access);
         }
         let access = self.vault.access_of(key)?;
-        let is_host = matches!(access, Access::Host(_));
+        let (id, is_host) = (key.host_id(), matches!(access, Access::Host(_)));
         // One that has joined since, or was shut out since.
-        let changed = is_host != self.host(&key.host_id()).is_some_and(|record| !record.revoked);
-        if changed {
-            self.forget_host(&key.host_id());
-        }
-        // Whoever reads must not be told that there is nothing of a host which another process has just copied here.
-        if changed || matches!(access, Access::Granted(_)) {
-            self.refresh_hosts()?;
+        if is_host != self.host(&id).is_some_and(|record| !record.revoked) {
+            self.look_at(&id)?;
         }
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= self.terms.keys_max {
@@ -80,12 +75,22 @@ impl AccessBook {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Looks at what is on record of a host anew, the next time that hosts are looked for: somebody has shut it out, or let it in.
-    pub fn forget_host(&self, host: &HostId) {
+    /// Looks at what is on record of a host anew: it has joined, or somebody has shut it out.
+    pub fn look_at(&self, host: &HostId) -> Result<(), VaultError> {
+        let found = self.read(&[*host])?;
         let mut hosts = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
-        if hosts.contains_key(host) {
-            Arc::make_mut(&mut hosts).remove(host);
-        }
+        let hosts = Arc::make_mut(&mut hosts);
+        hosts.remove(host);
+        hosts.extend(found);
+        Ok(())
+    }
+
+    /// Looks at hosts that the ledger names and that are not known yet: another process has let them in, or copied them here. There is nothing to
+    /// be read of any other host, so whoever reads needs no list of all of them, which in a bucket is a request for each thousand.
+    pub fn catch_up(&self) -> Result<(), VaultError> {
+        let (state, known) = (self.vault.state()?, self.hosts());
+        let new: Vec<_> = state.hosts.keys().filter(|host| !known.contains_key(host)).copied().collect();
+        self.add(&new)
     }
 
     /// What is on record of a host; never looks at the storage.
@@ -98,26 +103,36 @@ impl AccessBook {
         self.hosts.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Looks for hosts that joined since, through this process or another.
+    /// Lists all hosts: also those that joined through another process and have sent nothing yet.
     pub fn refresh_hosts(&self) -> Result<(), VaultError> {
-        let known = self.hosts();
-        let mut now = BTreeMap::new();
+        let (known, mut new) = (self.hosts(), Vec::new());
         for name in self.vault.inner.storage.names(tree::HOSTS)? {
             // What is no host is found, and named, by those who look at everything.
             let Some(host) = name.parse::<HostId>().ok().filter(|host| host.to_string() == name) else {
                 continue;
             };
             // Customer and name come once and stay; a host may have joined without them.
-            let record = match known.get(&host).filter(|record| !record.name.is_empty()) {
-                Some(record) => Some(record.clone()),
-                None => {
-                    let key = self.vault.inner.host_key(&host)?;
-                    key.map(|key| self.vault.admitted(key).map(Arc::new)).transpose()?
-                }
-            };
-            now.extend(record.map(|record| (host, record)));
+            if known.get(&host).is_none_or(|record| record.name.is_empty()) {
+                new.push(host);
+            }
         }
-        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(now);
+        self.add(&new)
+    }
+
+    fn add(&self, hosts: &[HostId]) -> Result<(), VaultError> {
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let found = self.read(hosts)?;
+        let mut known = self.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut known).extend(found);
         Ok(())
+    }
+
+    /// What is on record of those of these hosts that have joined.
+    fn read(&self, hosts: &[HostId]) -> Result<Vec<(HostId, Arc<AdmittedHost>)>, VaultError> {
+        let keys: Vec<_> = self.vault.inner.host_keys(hosts)?.into_iter().flatten().collect();
+        let records = self.vault.admitted(&keys)?;
+        Ok(records.into_iter().map(|record| (record.key.host_id(), Arc::new(record))).collect())
     }
 }

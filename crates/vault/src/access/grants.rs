@@ -125,6 +125,12 @@ impl Inner {
         Ok(self.storage.stat(&tree::grant(key, &format!("{REVOKED}{right}")))?.is_some())
     }
 
+    /// The same of many keys, in their order.
+    pub(super) fn are_revoked(&self, keys: &[HostId], right: &Right) -> Result<Vec<bool>, VaultError> {
+        let names: Vec<_> = keys.iter().map(|key| tree::grant(key, &format!("{REVOKED}{right}"))).collect();
+        Ok(self.storage.stats(&names)?.iter().map(Option::is_some).collect())
+    }
+
     /// What stands under a key: rights, and whether the name is the one that takes it away.
     fn grant_names(&self, key: &HostId) -> Result<Vec<(Right, bool)>, VaultError> {
         let folder = tree::grants_of(key);

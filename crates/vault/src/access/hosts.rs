@@ -32,28 +32,46 @@ pub(super) struct About {
 impl Vault {
     /// Every host that ever joined, in the order of their ids.
     pub fn hosts_admitted(&self) -> Result<Vec<AdmittedHost>, VaultError> {
-        self.hosts()?.into_iter().map(|key| self.admitted(key)).collect()
+        self.admitted(&self.hosts()?)
     }
 
-    /// What is on record of a host that has joined with this key.
-    pub(super) fn admitted(&self, key: PublicKey) -> Result<AdmittedHost, VaultError> {
-        let host = key.host_id();
-        let About { tenant, name } = self.inner.about(&host)?.unwrap_or_default();
-        let revoked = self.inner.is_revoked(&host, &Right::Write)?;
-        Ok(AdmittedHost { key, tenant, name, revoked })
+    /// What is on record of hosts that have joined with these keys, in their order.
+    pub(super) fn admitted(&self, keys: &[PublicKey]) -> Result<Vec<AdmittedHost>, VaultError> {
+        let vault = &*self.inner;
+        let hosts: Vec<_> = keys.iter().map(PublicKey::host_id).collect();
+        let (abouts, revoked) = (vault.abouts(&hosts)?, vault.are_revoked(&hosts, &Right::Write)?);
+        let all = keys.iter().zip(abouts).zip(revoked).map(|((key, about), revoked)| {
+            let About { tenant, name } = about.unwrap_or_default();
+            AdmittedHost { key: *key, tenant, name, revoked }
+        });
+        Ok(all.collect())
     }
 }
 
 impl Inner {
     /// What is on record of a host; `None` when it joined without saying anything, or has not joined.
     pub(super) fn about(&self, host: &HostId) -> Result<Option<About>, VaultError> {
-        let name = tree::about(host);
-        let text = match self.storage.read(&name, TEXT_LIMIT_BYTES) {
-            Err(error) if error.is_absent() => return Ok(None),
-            other => other?,
-        };
-        About::parse(&text).map(Some).ok_or_else(|| {
-            let place = self.storage.place();
+        match self.storage.read(&tree::about(host), TEXT_LIMIT_BYTES) {
+            Err(error) if error.is_absent() => Ok(None),
+            text => self.about_in(host, &text?).map(Some),
+        }
+    }
+
+    /// [`Inner::about`] of many hosts, in their order: from a bucket, several at once.
+    fn abouts(&self, hosts: &[HostId]) -> Result<Vec<Option<About>>, VaultError> {
+        let names: Vec<_> = hosts.iter().map(tree::about).collect();
+        match self.storage.reads(&names, TEXT_LIMIT_BYTES) {
+            // Some joined without saying anything.
+            Err(error) if error.is_absent() => hosts.iter().map(|host| self.about(host)).collect(),
+            texts => {
+                hosts.iter().zip(texts?).map(|(host, text)| self.about_in(host, &text).map(Some)).collect()
+            }
+        }
+    }
+
+    fn about_in(&self, host: &HostId, text: &[u8]) -> Result<About, VaultError> {
+        About::parse(text).ok_or_else(|| {
+            let (place, name) = (self.storage.place(), tree::about(host));
             VaultError::Refused(format!("{place}/{name} does not say whose host this is"))
         })
     }

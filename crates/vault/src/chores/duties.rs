@@ -7,10 +7,12 @@ use crate::scrub::ScrubOptions;
 use crate::storage::s3::{Finding, ProbeReport, S3Storage, Weight};
 use crate::sweep::SweepOptions;
 use crate::vault::Vault;
+use crate::words::plural;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use vow_base::amount::readable;
 use vow_base::clock::Nanos;
 use vow_base::disk::DiskError;
 use vow_base::vault::{Kind, Peer, Retrieve, VaultError};
@@ -62,9 +64,14 @@ pub fn scrub(
         let report = vault.scrub(&levels, &options, &|_| flow(stop)).map_err(|e| e.to_string())?;
         progress.take(&report, |host, kind, id| vault.inner.get(host, kind, id).is_ok());
         progress.store(&vault).map_err(|e| e.to_string())?;
-        let healed = report.found.len();
-        let read =
-            format!("read {} objects, {} bytes; {healed} found and healed", report.objects, report.bytes);
+        let read = format!("{}, {} read", plural(report.objects, "object"), readable(report.bytes));
+        let read = match report.found.len() as u64 {
+            0 => format!("{read}; no damage"),
+            // What nobody healed and somebody needs is a failure, and said below.
+            found => {
+                format!("{read}; {} damaged or missing, healed or needed by nothing", plural(found, "object"))
+            }
+        };
         wrong(&progress).map_or(Ok(read), Err)
     };
     Chore { name: SCRUB.into(), every, last, said, work: Box::new(work) }
@@ -93,8 +100,10 @@ pub fn replicate(vault: Vault, name: &str, from: Arc<dyn Peer>, every: Duration)
         let report = vault.replicate(&*from, &ReplicateOptions::default(), &|_| flow(stop));
         let report = report.map_err(|e| e.to_string())?;
         let copied = format!(
-            "{} hosts, {} snapshots, {} bytes copied",
-            report.hosts, report.copied.snapshots, report.copied.bytes
+            "{}, {} copied ({})",
+            plural(report.hosts, "host"),
+            plural(report.copied.snapshots, "snapshot"),
+            readable(report.copied.bytes)
         );
         if report.contradicted() {
             let story = report.story.as_ref().map(ToString::to_string).unwrap_or_default();

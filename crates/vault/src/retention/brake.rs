@@ -22,8 +22,8 @@ pub enum Braked {
     },
     /// Snapshots with too large a share of what a host's snapshots count as content.
     #[error(
-        "snapshots with {expired} of {all} bytes of host {} would expire at once; its rules allow {percent} %",
-        .host.short()
+        "snapshots with {} of {} of host {} would expire at once; its rules allow {percent} %",
+        size(.expired), size(.all), .host.short()
     )]
     Bytes {
         /// The host.
@@ -90,4 +90,8 @@ fn whole_sources(host: HostId, decisions: &[&Decision]) -> Result<(), Braked> {
 /// Whether `part` is at most so many percent of `all`.
 pub(crate) fn is_within_share(part: u128, all: u128, percent: u32) -> bool {
     part.saturating_mul(100) <= all.saturating_mul(percent.into())
+}
+
+fn size(bytes: &u128) -> String {
+    vow_base::amount::readable(u64::try_from(*bytes).unwrap_or(u64::MAX))
 }

@@ -3,10 +3,13 @@
 use super::plan::{Decision, Plan};
 use super::reason::{Expire, Keep};
 use super::slots::stamp;
+use super::snapshot::Snapshot;
+use crate::words::plural;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write;
 use vow_base::HostId;
+use vow_base::amount::readable;
 use vow_base::clock::Nanos;
 
 /// A plan for programs.
@@ -107,28 +110,39 @@ impl Said {
 
 /// The plan as a table. `name` says what people call a host.
 pub fn table(plan: &Plan, name: impl Fn(&HostId) -> String) -> String {
+    rows(plan, name, |_| true)
+}
+
+/// The same, of the snapshots that expire alone.
+pub fn expiring_table(plan: &Plan, name: impl Fn(&HostId) -> String) -> String {
+    rows(plan, name, |decision| !decision.is_kept())
+}
+
+fn rows(plan: &Plan, name: impl Fn(&HostId) -> String, shown: impl Fn(&Decision) -> bool) -> String {
     let mut text = String::new();
     let same_source = |a: &Decision, b: &Decision| {
         (a.snapshot.host, &a.snapshot.source) == (b.snapshot.host, &b.snapshot.source)
     };
     for source in plan.decisions.chunk_by(same_source) {
-        let Some(Decision { snapshot, .. }) = source.first() else { continue };
+        let Some(Decision { snapshot, .. }) = source.iter().find(|decision| shown(decision)) else {
+            continue;
+        };
         let kept = source.iter().filter(|decision| decision.is_kept()).count();
         let gap = if text.is_empty() { "" } else { "\n" };
         let (host, expired) = (name(&snapshot.host), source.len() - kept);
         // Writing to a String does not fail.
         let _ = writeln!(text, "{gap}{host}, source {}: {kept} kept, {expired} to expire", snapshot.source);
-        let width = |of: fn(&Decision) -> u64| {
-            source.iter().map(|decision| of(decision).to_string().len()).max().unwrap_or(0).max(5)
+        let width = |of: fn(&Snapshot) -> String| {
+            source.iter().map(|decision| of(&decision.snapshot).len()).max().unwrap_or(0).max(5)
         };
-        let files = width(|decision| decision.snapshot.files);
-        let bytes = width(|decision| decision.snapshot.bytes);
+        let files = width(|snapshot| snapshot.files.to_string());
+        let bytes = width(|snapshot| readable(snapshot.bytes));
         let _ = writeln!(
             text,
             "          snapshot      received (UTC)    {:>files$}  {:>bytes$}  why",
             "files", "bytes"
         );
-        for decision in source {
+        for decision in source.iter().filter(|decision| shown(decision)) {
             let Decision { snapshot, .. } = decision;
             let _ = writeln!(
                 text,
@@ -137,7 +151,7 @@ pub fn table(plan: &Plan, name: impl Fn(&HostId) -> String) -> String {
                 snapshot.manifest.short(),
                 stamp(snapshot.received),
                 snapshot.files,
-                snapshot.bytes,
+                readable(snapshot.bytes),
                 why(decision)
             );
         }
@@ -194,7 +208,7 @@ fn expiring(reasons: &[Expire]) -> Vec<String> {
     let (mut parts, mut past) = (Vec::new(), Vec::new());
     for reason in reasons {
         match reason {
-            Expire::PastSlot(period, count) => past.push(format!("{count} {}s", period.word())),
+            Expire::PastSlot(period, count) => past.push(plural(u64::from(*count), period.word())),
             other => parts.push(other.to_string()),
         }
     }

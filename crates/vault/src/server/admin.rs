@@ -147,8 +147,7 @@ async fn revoke(State(app): State<Arc<App>>, request: Request) -> Answer {
     let revoked = app.work(&share, move |app| {
         let revoked = app.vault.revoke(&key, right.as_ref(), &asked.note).noted(app)?;
         app.book.forget();
-        app.book.forget_host(&key);
-        app.book.refresh_hosts().noted(app)?;
+        app.book.look_at(&key).noted(app)?;
         tracing::info!(key = %key.short(), ?revoked, "rights were taken away");
         Ok(Revoked { rights: revoked.iter().map(ToString::to_string).collect() })
     });

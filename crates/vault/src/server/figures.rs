@@ -99,6 +99,7 @@ impl Figures {
 
 /// What the vault itself knows.
 fn looked_up(app: &App, registry: &mut Registry) -> Result<(), VaultError> {
+    app.book.catch_up()?;
     let state = app.vault.state()?;
     let hosts = app.book.hosts();
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

@@ -18,10 +18,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use vow_base::id::sha256;
-use vow_protocol::{Spot, Word};
+use vow_protocol::{Route, Spot, Word};
 
 /// A stranger who would have to wait longer than this is sent away.
 const STRANGER_WAIT: Duration = Duration::from_secs(2);
+
+/// So much of a path that nobody knows is written into the log.
+const PATH_SHOWN_CHARS: usize = 300;
 
 /// Who asks, and what goes with it: for handlers.
 #[derive(Clone)]
@@ -81,7 +84,11 @@ async fn pass(
     let known = access.is_known();
     let share = app.shares.of(if known { own } else { strangers });
     let asked = asked.ok_or_else(ApiError::absent)?;
-    let of = asked.host().and_then(|host| app.book.host(&host));
+    let mut of = asked.host().and_then(|host| app.book.host(&host));
+    if let (Some(host), None, Access::Granted(_)) = (asked.host(), &of, &access) {
+        app.work(&share, |app| app.book.catch_up().noted(app)).await?;
+        of = app.book.host(&host);
+    }
     decide(app, peer, &access, asked, of.as_deref(), headers)?;
     let whole = if known { &app.requests } else { &app.strangers };
     let permits = turns([&share.requests, whole], app.config.limits.wait.0).await?;
@@ -98,7 +105,7 @@ pub(super) async fn access_of(app: &Arc<App>, peer: &Peer, share: &Share) -> Res
     app.work(share, move |app| app.book.access(&key).noted(app)).await
 }
 
-/// Whether this may be asked. Nothing of the storage is looked at: what is foreign and what is absent take the same time and get
+/// Whether this may be asked. Nothing of the storage is looked at: to a host, what is foreign and what is absent take the same time and get
 /// the same answer.
 fn decide(
     app: &App,
@@ -138,14 +145,19 @@ fn bears_token(app: &App, headers: &HeaderMap) -> bool {
         .is_some_and(|token| sha256(token.as_bytes()) == expected)
 }
 
-/// What is asked, in words for the log: the verb, and the object.
-pub(crate) fn words(asked: Option<Asked>) -> (&'static str, String) {
-    let Some(asked) = asked else { return ("unknown", String::new()) };
+/// What is asked, in words for the log: the verb, and the object. Of what is no request of the protocol, the path as it was sent.
+pub(crate) fn words(asked: Option<Asked>, path: &str) -> (&'static str, String) {
+    let Some(asked) = asked else {
+        // Whoever sent it chose it: nothing of it can end a line or steer a terminal, and it is not long.
+        let plain = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+        return ("unknown", path.chars().take(PATH_SHOWN_CHARS).map(plain).collect());
+    };
     let object = match asked.route {
-        vow_protocol::Route::Host(host, Spot::Object(kind, id)) => {
-            format!("{}/{}/{}", host.short(), kind.folder(), id)
+        Route::Host(host, Spot::Object(kind, id)) => format!("{}/{}/{}", host.short(), kind.folder(), id),
+        Route::Host(host, Spot::Objects(kind) | Spot::Missing(kind)) => {
+            format!("{}/{}", host.short(), kind.folder())
         }
-        vow_protocol::Route::Host(host, _) => host.short(),
+        Route::Host(host, _) => host.short(),
         _ => String::new(),
     };
     (asked.verb.word(), object)

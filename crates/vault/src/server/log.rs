@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     peer: Peer,
     method: String,
     verb: &'static str,
+    /// Customer and name.
+    host: String,
     object: String,
     began: Instant,
     received: Arc<AtomicU64>,
@@ -59,13 +61,20 @@ impl Entry {
     pub(crate) fn begin(app: Arc<App>, peer: &Peer, request: &Parts, asked: Option<Asked>) -> Self {
         peer.traffic.begin_request();
         app.figures.in_flight.inc();
-        let (verb, object) = words(asked);
+        let (verb, object) = words(asked, request.uri.path());
+        // The host that it is about, else the one that asks.
+        let about = asked.and_then(|asked| asked.host()).or_else(|| peer.key.map(|key| key.host_id()));
+        let host = about.and_then(|host| app.book.host(&host)).map(|host| match &*host.tenant {
+            "" => host.name.clone(),
+            tenant => format!("{tenant}/{}", host.name),
+        });
         Self {
             app,
             peer: peer.clone(),
             // Methods are chosen by the other side; a long one is cut, and control characters are no part of methods.
             method: request.method.as_str().chars().take(16).collect(),
             verb,
+            host: host.unwrap_or_default(),
             object,
             began: Instant::now(),
             received: Arc::default(),
@@ -113,6 +122,7 @@ impl Drop for Entry {
             peer = %self.peer.address,
             key = %self.peer.key.map(|key| hex(&key.host_id().0[..6])).unwrap_or_default(),
             method = %self.method,
+            host = %self.host,
             verb = self.verb,
             object = %self.object,
             status,

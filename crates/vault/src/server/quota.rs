@@ -9,6 +9,7 @@ use crate::access::AdmittedHost;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vow_base::HostId;
+use vow_base::clock::Nanos;
 
 /// So much above its quota a host may commit what it has stored already.
 const MANIFEST_OVERDRAFT_BYTES: u64 = 64 << 20;
@@ -38,6 +39,8 @@ struct HostBook {
     /// Promised.
     reserved: u64,
     known: bool,
+    /// When a quota kept it from storing something last, and which; until it can again.
+    refused: Option<(Nanos, OverQuota)>,
 }
 
 /// Objects and their bytes.
@@ -104,6 +107,26 @@ impl Usage {
         book.tenant.clone_from(&host.tenant);
         *books.tenants.entry(host.tenant.clone()).or_default() += bytes;
         Ok(Promise { usage: self.clone(), host: id, bytes })
+    }
+
+    /// A quota kept this host from storing something.
+    pub(crate) fn note_refusal(&self, host: &AdmittedHost, over: OverQuota, now: Nanos) {
+        self.books().hosts.entry(host.key.host_id()).or_default().refused = Some((now, over));
+    }
+
+    /// A whole snapshot of this host was stored.
+    pub(crate) fn took(&self, host: &AdmittedHost) {
+        if let Some(book) = self.books().hosts.get_mut(&host.key.host_id()) {
+            book.refused = None;
+        }
+    }
+
+    /// Hosts that a quota kept from storing something, and that stored no snapshot since.
+    pub(crate) fn refused(&self) -> Vec<(HostId, Nanos, OverQuota)> {
+        let refused = |(host, book): (&HostId, &HostBook)| book.refused.map(|(at, over)| (*host, at, over));
+        let mut all: Vec<_> = self.books().hosts.iter().filter_map(refused).collect();
+        all.sort_unstable_by_key(|(host, at, _)| (*at, *host));
+        all
     }
 
     /// What a host has stored, and whether that was counted yet; before, it is at least this much.

@@ -2,8 +2,10 @@
 
 use super::error::ApiError;
 use crate::Vault;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vow_base::amount::readable;
+use vow_base::clock::Nanos;
 use vow_base::vault::Kind;
 use vow_protocol::Word;
 
@@ -11,6 +13,8 @@ use vow_protocol::Word;
 pub(crate) struct Room {
     reserve_bytes: u64,
     promised: AtomicU64,
+    /// When something was refused last, and why.
+    refused: Mutex<Option<(Nanos, String)>>,
 }
 
 /// Room promised to a request. It is free again when this is dropped: what was written by then the disk itself counts.
@@ -21,7 +25,7 @@ pub(crate) struct Place {
 
 impl Room {
     pub(crate) fn new(reserve_bytes: u64) -> Arc<Self> {
-        Arc::new(Self { reserve_bytes, promised: AtomicU64::new(0) })
+        Arc::new(Self { reserve_bytes, promised: AtomicU64::new(0), refused: Mutex::default() })
     }
 
     /// The reserve, in bytes.
@@ -49,13 +53,29 @@ impl Room {
         };
         let needed = before.saturating_add(bytes).saturating_add(floor);
         if space.free_bytes < needed {
-            let error = ApiError::new(Word::Full, "the vault is full");
-            let free = space.free_bytes;
-            return Err(error.because(format!(
-                "{free} bytes are free, {needed} are needed, promised ones and the reserve with them"
-            )));
+            let why = format!(
+                "{} are free, {} are needed, with what is on its way and the reserve",
+                readable(space.free_bytes),
+                readable(needed)
+            );
+            *self.last_refusal() = Some((vault.now(), why.clone()));
+            return Err(ApiError::new(Word::Full, "no room is left on its disk").because(why));
         }
         Ok(place)
+    }
+
+    /// A whole snapshot was stored: there is room again.
+    pub(crate) fn took(&self) {
+        *self.last_refusal() = None;
+    }
+
+    /// When something was refused for want of room, and why, unless there was room since.
+    pub(crate) fn refused(&self) -> Option<(Nanos, String)> {
+        self.last_refusal().clone()
+    }
+
+    fn last_refusal(&self) -> MutexGuard<'_, Option<(Nanos, String)>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -16,7 +16,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -48,8 +48,8 @@ pub struct Server {
     tls: tokio_rustls::TlsAcceptor,
 }
 
-/// How often hosts that joined through another process are looked for.
-const REFRESH: Duration = Duration::from_secs(5);
+/// How often all hosts are listed: there may be some that joined through another process and have not asked here for anything yet.
+const REFRESH: Duration = Duration::from_mins(5);
 /// After a failed accept (no descriptors left, …).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long work on the storage may go on after everybody has left.
@@ -180,12 +180,16 @@ async fn accept(listener: tokio::net::TcpListener, mut terms: Terms, lobby: Arc<
 async fn keep_house(app: Arc<App>) {
     let watchdog = sd_notify::watchdog_enabled().map(|time| time / 2);
     let mut tick = tokio::time::interval(watchdog.map_or(REFRESH, |time| time.min(REFRESH)));
+    let mut listed = Instant::now();
     loop {
         tick.tick().await;
-        let app = app.clone();
+        let (app, due) = (app.clone(), listed.elapsed() >= REFRESH);
         // When the threads are stuck, this waits, and systemd hears nothing.
-        let looked = tokio::task::spawn_blocking(move || app.book.refresh_hosts()).await;
-        if let Ok(Err(error)) = looked {
+        let looked = tokio::task::spawn_blocking(move || if due { app.book.refresh_hosts() } else { Ok(()) });
+        if due {
+            listed = Instant::now();
+        }
+        if let Ok(Err(error)) = looked.await {
             tracing::warn!(%error, "hosts cannot be looked up");
         }
         if watchdog.is_some() {

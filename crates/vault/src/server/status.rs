@@ -4,7 +4,9 @@ use super::app::App;
 use super::handlers::about::SOFTWARE;
 use crate::chores::Standing;
 use crate::chores::duties::SCRUB;
+use crate::words::label;
 use vow_base::ObjectId;
+use vow_base::amount::readable;
 use vow_base::clock::Nanos;
 use vow_base::vault::{VaultError, Watch};
 use vow_protocol::wire::{ChoreHealth, Counts, Finding, Hex, HostHealth, Pass, Space, Status};
@@ -15,6 +17,7 @@ const TROUBLE_LASTS: Nanos = 24 * NANOS_IN_AN_HOUR;
 
 /// The health of the vault now. Looks at the storage, little.
 pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
+    app.book.catch_up()?;
     let state = app.vault.state()?;
     let head = app.vault.head()?.map(|head| Hex(ObjectId::of(&head)));
     let space = app.vault.space()?.map(|space| Space {
@@ -65,8 +68,28 @@ pub(crate) fn status_of(app: &App) -> Result<Status, VaultError> {
         findings.push(finding("clock", format!("the vault's clock is in doubt: {doubt}"), since));
     }
     if let Some(space) = space.filter(|space| space.free_bytes < space.reserve_bytes) {
-        let text = format!("{} bytes are free, less than the reserve: packs are refused", space.free_bytes);
+        let text =
+            format!("{} are free, less than the reserve: packs are refused", readable(space.free_bytes));
         findings.push(finding("space", text, now));
+    } else if let Some((at, why)) =
+        app.room.refused().filter(|(at, _)| now.saturating_sub(*at) < TROUBLE_LASTS)
+    {
+        findings.push(finding("space", format!("packs were refused for want of room: {why}"), at));
+    }
+    for (host, at, over) in app.usage.refused() {
+        if now.saturating_sub(at) < TROUBLE_LASTS {
+            let whose = hosts
+                .iter()
+                .find(|known| known.host.0 == host)
+                .map_or_else(|| host.short(), |known| label(&host, &known.tenant, &known.name));
+            let quota = if over.of_tenant { "its customer's quota" } else { "its quota" };
+            let text = format!(
+                "host {whose} was refused: {} of {quota} of {} are used",
+                readable(over.used_bytes),
+                readable(over.quota_bytes)
+            );
+            findings.push(Finding { host: Some(Hex(host)), ..finding("quota", text, at) });
+        }
     }
     let chores = app.chores();
     for chore in &chores {

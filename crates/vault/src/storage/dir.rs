@@ -121,7 +121,7 @@ impl Storage for DirStorage {
     }
 
     fn is_folder(&self, folder: &str) -> Result<bool, DiskError> {
-        Ok(self.disk.is_dir(&self.path(folder)))
+        self.disk.is_dir(&self.path(folder))
     }
 
     fn make_folder(&self, folder: &str) -> Result<(), DiskError> {

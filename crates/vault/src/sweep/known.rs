@@ -85,8 +85,12 @@ pub(super) fn read(
     host: &HostId,
     id: &ObjectId,
 ) -> Result<(Remembered, Manifest), VaultError> {
-    let stored = vault.get(host, Kind::Manifest, id)?;
-    let manifest = Manifest::open(&stored)
+    opened(id, &vault.get(host, Kind::Manifest, id)?)
+}
+
+/// The same, of the stored bytes of the manifest.
+pub(super) fn opened(id: &ObjectId, stored: &[u8]) -> Result<(Remembered, Manifest), VaultError> {
+    let manifest = Manifest::open(stored)
         .map_err(|source| VaultError::Signed { what: format!("manifest {id}"), source })?;
     let (files, bytes) = (manifest.counts.files, manifest.counts.bytes);
     let info = Remembered { status: manifest.status, files, bytes, source: source_name(&manifest.source) };
@@ -103,18 +107,19 @@ fn source_name(name: &str) -> Arc<str> {
     }
 }
 
-/// The tenant that a host joined for; empty when the vault was not told one.
-pub(crate) fn tenant(vault: &Inner, host: &HostId) -> Result<String, VaultError> {
-    let name = crate::tree::about(host);
-    let text = match vault.storage.read(&name, ABOUT_LIMIT_BYTES) {
-        Err(error) if error.is_absent() => return Ok(String::new()),
+/// The tenant that a host joined for, and its name; empty when the vault was not told.
+pub(crate) fn called(vault: &Inner, host: &HostId) -> Result<(String, String), VaultError> {
+    let about = crate::tree::about(host);
+    let text = match vault.storage.read(&about, ABOUT_LIMIT_BYTES) {
+        Err(error) if error.is_absent() => return Ok(Default::default()),
         other => other?,
     };
     let text = String::from_utf8_lossy(&text).into_owned();
-    match text.lines().find_map(|line| line.strip_prefix("tenant ")) {
-        Some(tenant) => Ok(tenant.to_owned()),
+    let line = |word: &str| text.lines().find_map(|line| line.strip_prefix(word)).map(str::to_owned);
+    match line("tenant ") {
+        Some(tenant) => Ok((tenant, line("name ").unwrap_or_default())),
         // Without the tenant the rules are not known.
-        None => Err(VaultError::Refused(format!("{}/{name} names no tenant", vault.storage.place()))),
+        None => Err(VaultError::Refused(format!("{}/{about} names no tenant", vault.storage.place()))),
     }
 }
 

@@ -15,6 +15,8 @@ use vow_base::{HostId, ObjectId};
 
 const KINDS: [Kind; 4] = [Kind::Manifest, Kind::List, Kind::Index, Kind::Pack];
 
+/// Manifests that are read at once; a manifest has at most a mebibyte.
+const MANIFESTS_AT_ONCE: usize = 32;
 /// A commit puts its manifest and appends its entry within this time.
 const COMMIT_MAX: Term = Term::hours(1);
 /// How far ahead of the vault's clock that of its storage may be.
@@ -24,6 +26,7 @@ const SKEW: Term = Term::days(1);
 pub(super) struct Look {
     pub(super) host: HostId,
     pub(super) tenant: String,
+    pub(super) name: String,
     /// What is known of each snapshot that was kept.
     infos: HashMap<ObjectId, Remembered>,
     marked: Marked,
@@ -50,9 +53,11 @@ pub struct Lacking {
 impl Look {
     /// Nothing seen yet.
     pub(super) fn new(vault: &Inner, host: HostId) -> Result<Self, VaultError> {
+        let (tenant, name) = known::called(vault, &host)?;
         Ok(Self {
             host,
-            tenant: known::tenant(vault, &host)?,
+            tenant,
+            name,
             infos: HashMap::new(),
             marked: Marked::default(),
             protected: Marked::default(),
@@ -66,11 +71,12 @@ impl Look {
 
     /// Reads the manifest of every snapshot that is kept and was not read yet.
     pub(super) fn read_manifests(&mut self, vault: &Inner, state: &State) -> Result<(), VaultError> {
-        for snapshot in state.of_host(&self.host).kept() {
-            let id = snapshot.receipt.manifest;
-            if !self.infos.contains_key(&id) {
-                let (info, _) = known::read(vault, &self.host, &id)?;
-                self.infos.insert(id, info);
+        let host = state.of_host(&self.host);
+        let kept = host.kept().map(|snapshot| snapshot.receipt.manifest);
+        let new: Vec<_> = kept.filter(|id| !self.infos.contains_key(id)).collect();
+        for ids in new.chunks(MANIFESTS_AT_ONCE) {
+            for (id, stored) in ids.iter().zip(vault.gets(&self.host, Kind::Manifest, ids)?) {
+                self.infos.insert(*id, known::opened(id, &stored)?.0);
             }
         }
         Ok(())

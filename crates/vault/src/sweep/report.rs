@@ -3,8 +3,10 @@
 use super::look::Lacking;
 use crate::retention::{Braked, Plan};
 use crate::state::ClockDoubt;
+use crate::words::{label, plural};
 use std::fmt::Write;
 use vow_base::HostId;
+use vow_base::amount::readable;
 use vow_base::clock::Nanos;
 
 /// What a sweep saw and did; of a dry run, what it would have done.
@@ -31,6 +33,8 @@ pub struct HostSwept {
     pub host: HostId,
     /// Its tenant; empty when the vault was not told.
     pub tenant: String,
+    /// What it is called; empty when the vault was not told.
+    pub name: String,
     /// Snapshots that expired.
     pub expired: u64,
     /// Objects that were there.
@@ -45,6 +49,8 @@ pub struct HostSwept {
     pub unreceipted: usize,
     /// Objects that kept snapshots name and that are not there. Nothing of this host was touched.
     pub lacking: Option<Lacking>,
+    /// Why nothing of this host was touched before a person has looked; the others go on.
+    pub held: Option<Held>,
 }
 
 /// Objects and their bytes.
@@ -66,12 +72,21 @@ pub enum Stopped {
         before = crate::retention::stamp(.0.before), after = crate::retention::stamp(.0.after)
     )]
     Clock(ClockDoubt),
+    /// Somebody asked it to stop.
+    #[error("asked to stop before it was done")]
+    Asked,
+}
+
+/// Why a host is left alone: too much of it would go at once. The brake is each host's own, so that one that was broken into cannot keep
+/// the room that all the others need.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Held {
     /// Too many snapshots would expire at once.
     #[error(transparent)]
     Snapshots(#[from] Braked),
-    /// Too many bytes of a host would go at once.
+    /// Too many of its bytes would go at once.
     #[error(
-        "{bytes} of {all} bytes of host {} would be {verb} at once; its rules allow {percent} %", .host.short()
+        "{} of {} of host {} would be {verb} at once; its rules allow {percent} %", size(.bytes), size(.all), .host.short()
     )]
     Bytes {
         /// The host.
@@ -85,9 +100,6 @@ pub enum Stopped {
         /// What its rules allow.
         percent: u32,
     },
-    /// Somebody asked it to stop.
-    #[error("asked to stop before it was done")]
-    Asked,
 }
 
 impl Tally {
@@ -116,58 +128,71 @@ impl SweepReport {
     /// Whether a person has to look: it was stopped, or objects are lacking.
     pub fn needs_attention(&self) -> bool {
         self.stopped.as_ref().is_some_and(|why| *why != Stopped::Asked)
-            || self.hosts.iter().any(|host| host.lacking.is_some() || host.unreceipted > 0)
+            || self
+                .hosts
+                .iter()
+                .any(|host| host.held.is_some() || host.lacking.is_some() || host.unreceipted > 0)
     }
 
     /// For people: a line for each host that something was done about or is wrong with, then the sum.
     pub fn summary(&self) -> String {
         let mut text = String::new();
-        let (mut condemned, mut deleted, mut expired) = (Tally::default(), Tally::default(), 0);
+        let mut sum = (0, Tally::default(), Tally::default());
         for host in &self.hosts {
-            condemned.add(host.condemned);
-            deleted.add(host.deleted);
-            expired += host.expired;
-            let name = host.host.short();
+            sum.0 += host.expired;
+            sum.1.add(host.condemned);
+            sum.2.add(host.deleted);
+            let name = host.label();
             if host.expired + host.condemned.objects + host.deleted.objects > 0 {
-                let _ = writeln!(
-                    text,
-                    "host {name}: {} snapshots expired, {} objects ({} bytes) condemned, {} ({} bytes) deleted",
-                    host.expired,
-                    host.condemned.objects,
-                    host.condemned.bytes,
-                    host.deleted.objects,
-                    host.deleted.bytes
-                );
+                let done = done(host.expired, host.condemned, host.deleted);
+                let _ = writeln!(text, "host {name}: {done}");
             }
             if host.locked > 0 {
-                let _ = writeln!(text, "host {name}: the store does not let {} objects go yet", host.locked);
+                let locked = plural(host.locked, "object");
+                let _ = writeln!(text, "host {name}: the store does not let {locked} go yet");
             }
             if host.unreceipted > 0 {
-                let _ = writeln!(
-                    text,
-                    "host {name}: {} manifests are not in the ledger; what they name stays",
-                    host.unreceipted
-                );
+                let manifests = plural(host.unreceipted as u64, "manifest");
+                let _ = writeln!(text, "host {name}: {manifests} not in the ledger; what they name stays");
             }
             if let Some(Lacking { count, example: (kind, id) }) = &host.lacking {
+                let objects = plural(*count, "object");
                 let _ = writeln!(
                     text,
-                    "host {name}: kept snapshots name {count} objects that are not there, among them {kind} {id}; nothing of this host was touched"
+                    "host {name}: kept snapshots name {objects} not there, among them {kind} {id}; nothing of this host was touched"
                 );
             }
+            if let Some(why) = &host.held {
+                let _ = writeln!(text, "host {name} is left alone: {why}");
+            }
         }
-        let _ = writeln!(
-            text,
-            "{} hosts: {expired} snapshots expired, {} objects ({} bytes) condemned, {} ({} bytes) deleted",
-            self.hosts.len(),
-            condemned.objects,
-            condemned.bytes,
-            deleted.objects,
-            deleted.bytes
-        );
+        let hosts = plural(self.hosts.len() as u64, "host");
+        let _ = writeln!(text, "{hosts}: {}", done(sum.0, sum.1, sum.2));
         if let Some(why) = &self.stopped {
             let _ = writeln!(text, "stopped: {why}");
         }
         text
     }
+}
+
+impl HostSwept {
+    /// What people call it, and its id.
+    fn label(&self) -> String {
+        label(&self.host, &self.tenant, &self.name)
+    }
+}
+
+fn done(expired: u64, condemned: Tally, deleted: Tally) -> String {
+    format!(
+        "{} expired, {} ({}) condemned, {} ({}) deleted",
+        plural(expired, "snapshot"),
+        plural(condemned.objects, "object"),
+        readable(condemned.bytes),
+        deleted.objects,
+        readable(deleted.bytes)
+    )
+}
+
+fn size(bytes: &u64) -> String {
+    readable(*bytes)
 }

@@ -259,7 +259,7 @@ fn files(disk: &MemDisk, folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for name in disk.list(folder).expect("a folder") {
         let path = folder.join(name);
-        match disk.is_dir(&path) {
+        match disk.is_dir(&path).expect("a look") {
             true => found.extend(files(disk, &path)),
             false => found.push((path.clone(), disk.read(&path, 1 << 20).expect("a file"))),
         }

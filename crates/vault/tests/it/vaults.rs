@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
 use std::time::Duration;
 use vow_base::clock::{Clock, Nanos, SystemClock};
+use vow_base::detail::Mark;
 use vow_base::id::hex;
 use vow_base::sign::SigningKey;
 use vow_base::vault::{Deposit, Kind, Retrieve, VaultError, Watch};
@@ -272,7 +273,11 @@ fn what_a_new_snapshot_names_is_locked_as_long_as_the_rules_say_from_then_on() {
     assert!(third.commit(&deposit).is_err());
     assert_eq!(vault.committed(&host.id()).unwrap().len(), 2);
     double.faults.refuse_locks.store(false, SeqCst);
+    // Its manifest is there since the first try, with the lock of that day.
+    let later = Duration::from_secs(40 * 86_400);
+    clock.0.store(40 * DAY, SeqCst);
     third.commit(&deposit).unwrap();
+    assert!(ends(&double, &host, &third).iter().all(|end| *end >= at_least(now + later + lock)));
 }
 
 #[test]
@@ -368,6 +373,43 @@ fn a_long_ledger_is_read_and_what_does_not_fit_is_noticed() {
     assert!(matches!(broken.state(), Err(VaultError::Ledger { position: 700, .. })));
     double.bucket().keys.get_mut(&entry).unwrap()[0].bytes = good;
     assert_eq!(broken.state().unwrap().position, position);
+}
+
+/// From a bucket, one object after the other would take minutes: several come at once, and no more than memory has room for.
+#[test]
+fn entries_details_and_manifests_are_read_several_at_once() {
+    let double = Double::start();
+    let (vault, host, mut dice) = (vault(&double), FakeHost::new(1), Dice::new(1));
+    vault.join(&host.public()).unwrap();
+    for sequence in 1..=12 {
+        let snapshot = taken(&vault, &host, sequence, &mut dice);
+        for note in ["before the move", "after the move"] {
+            vault.mark(&host.id(), &snapshot.manifest.id, Mark::Pinned, note).unwrap();
+        }
+    }
+    let alone = ["ledger", "details", "manifests"].map(|folder| double.most_at_once(folder));
+    assert_eq!(alone, [1; 3]);
+    double.faults.slow_ms.store(100, SeqCst);
+    let other = self::vault(&double);
+    assert_eq!(other.state().unwrap().position, vault.state().unwrap().position);
+    assert!((2..=8).contains(&double.most_at_once("details")), "{}", double.most_at_once("details"));
+    assert_eq!(double.most_at_once("manifests"), 1, "a state needs none");
+    let report = other.verify_ledger().unwrap();
+    assert_eq!((report.entries, report.kept, report.problems), (36, 12, Vec::new()));
+    for folder in ["ledger", "manifests"] {
+        assert!((2..=32).contains(&double.most_at_once(folder)), "{folder}: {}", double.most_at_once(folder));
+    }
+    // What is wrong with one of many is said of that one.
+    double.faults.slow_ms.store(0, SeqCst);
+    let gone = vault.committed(&host.id()).unwrap()[4].manifest;
+    double.bucket().keys.retain(|key, _| !key.ends_with(&gone.to_string()));
+    let report = other.verify_ledger().unwrap();
+    let [problem] = &report.problems[..] else { panic!("{report:?}") };
+    assert!(problem.contains(&gone.short()), "{problem}");
+    let detail = double.bucket().keys.keys().filter(|key| key.contains("/details/")).nth(9).unwrap().clone();
+    double.bucket().keys.remove(&detail);
+    let report = other.verify_ledger().unwrap();
+    assert_eq!((report.entries, report.problems.len()), (36, 2), "{report:?}");
 }
 
 fn reads(requests: &[String], of: &str) -> usize {

@@ -91,14 +91,15 @@ pub(super) fn servers(look: &Look<'_>) -> Vec<Finding> {
     look.servers.iter().filter_map(one).collect()
 }
 
+/// What to do about a recovery key on the machine that it is for.
+pub(crate) const MOVE_IT: &str =
+    "copy it to two safe places and remove it here; bring it back only to restore";
+
 /// Whether the recovery kit that was made with the plan still lies beside it: whoever takes the machine over could read every backup.
 pub(super) fn recovery_key(config: &Config) -> Option<Finding> {
-    let kit = crate::layout::recovery_file(config.file.parent()?);
-    kit.exists().then(|| {
-        let text = format!("the recovery key lies on this machine: {}", kit.display());
-        let hint = "copy it to two safe places and remove it here; bring it back only to restore";
-        finding("recovery-key".into(), "keys", Severity::High, text, hint)
-    })
+    let kit = config.recovery_key()?;
+    let text = format!("the recovery key lies on this machine: {}", kit.display());
+    Some(finding("recovery-key".into(), "keys", Severity::High, text, MOVE_IT))
 }
 
 /// Sources whose last run failed.

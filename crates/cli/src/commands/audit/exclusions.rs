@@ -70,7 +70,7 @@ fn add(sum: &mut Size, more: Size) {
 impl Exclusion {
     /// For programs.
     pub(super) fn value(&self) -> Value {
-        let Size { files, bytes, newest_secs, at_least } = self.size;
+        let Size { files, bytes, newest_secs, at_least, .. } = self.size;
         json!({
             "source": self.source, "pattern": self.pattern, "files": files, "bytes": bytes,
             "newest_secs": newest_secs, "at_least": at_least,

@@ -4,6 +4,7 @@ use crate::app::Context;
 use crate::failure::{Failure, Outcome};
 use crate::hostkeys;
 use crate::reading::{Place, Reading};
+use crate::ui::midnight;
 use std::collections::BTreeMap;
 use vow_base::HostId;
 use vow_store::archive::{ArchiveError, SnapshotInfo};
@@ -108,7 +109,7 @@ fn of_spec<'r>(cx: &Context, reading: &'r Reading, spec: &str) -> Outcome<Vec<Ta
         let is_newest = attempt.ends_with("@latest") || *attempt == "latest";
         let mut targets = Vec::new();
         for place in &reading.places {
-            let found = match place.archive.find(attempt) {
+            let found = match place.archive.find_in(attempt, &midnight) {
                 Ok(info) => Ok((place, info)),
                 Err(error @ ArchiveError::NoSuchSnapshot { .. }) => {
                     refused.get_or_insert_with(|| error.into());

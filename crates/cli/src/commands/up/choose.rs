@@ -37,6 +37,14 @@ pub(super) struct Choice {
     pub(super) sqlite: Vec<PathBuf>,
 }
 
+impl Choice {
+    /// Whether nothing at all is captured.
+    pub(super) fn is_empty(&self) -> bool {
+        let servers = self.servers.iter().all(|server| server.problem.is_some());
+        self.paths.is_empty() && self.sqlite.is_empty() && servers
+    }
+}
+
 /// Something that is not captured.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Left {
@@ -85,15 +93,9 @@ pub(super) fn choose(facts: &Facts<'_>) -> Choice {
         }
         if !everything_fits && let Some(room) = &mut room {
             let size = bytes.map_or_else(|| (facts.size)(&path), |bytes| Size { bytes, ..Size::default() });
-            if size.at_least || size.bytes > *room {
-                let least = if size.at_least { "at least " } else { "" };
-                let why = format!(
-                    "it has {least}{}, and the vault on this machine has room for {} more: join a vault behind an address, or make \
-                     room, and add it to paths",
-                    crate::ui::bytes(size.bytes),
-                    crate::ui::bytes(*room)
-                );
-                choice.left.push(Left { path, what, why });
+            // What may not be read takes no room either.
+            if size.cut_short || size.bytes > *room {
+                choice.left.push(Left { path, what, why: too_large(&size, *room) });
                 continue;
             }
             *room -= size.bytes;
@@ -108,6 +110,19 @@ pub(super) fn choose(facts: &Facts<'_>) -> Choice {
     choice.sqlite =
         found.filter_map(|found| found.data.clone()).filter(of_services).take(SQLITE_MAX).collect();
     choice
+}
+
+fn too_large(size: &Size, room: u64) -> String {
+    let (bytes, room) = (crate::ui::bytes(size.bytes), crate::ui::bytes(room));
+    let found = if size.cut_short {
+        format!("it has more than {bytes}, there was no time to count all of it")
+    } else {
+        format!("it has {bytes}")
+    };
+    format!(
+        "{found}, and the vault on this machine has room for {room} more: join a vault behind an address, or make room, and add it \
+         to paths"
+    )
 }
 
 /// Folders that nobody captures, outer ones first, with what they are and how large, when that was counted.
@@ -224,7 +239,15 @@ mod tests {
             servers: &[],
             home: home.map(Path::new),
             room_bytes: room,
-            size: &|path| Size { bytes: 70, at_least: path.ends_with("huge"), ..Size::default() },
+            size: &|path| {
+                let cut_short = path.ends_with("huge");
+                Size {
+                    bytes: 70,
+                    at_least: cut_short || path.ends_with("closed"),
+                    cut_short,
+                    ..Size::default()
+                }
+            },
             own: &|path| path.starts_with("/srv/mine"),
         })
     }
@@ -261,6 +284,16 @@ mod tests {
         // Where all of the disks fits, nothing is counted.
         let choice = chosen(&ledger, mounts(), None, Some(2000));
         assert_eq!(names(&choice), (vec!["/data", "/etc", "/huge"], vec!["/nfs"]));
+    }
+
+    #[test]
+    fn a_folder_of_which_a_part_may_not_be_read_is_chosen_all_the_same() {
+        let mounts = || vec![mount("/", MountKind::Disk, 2000)];
+        let choice = chosen(&[], mounts(), Some("/home/closed"), Some(100));
+        assert_eq!(names(&choice), (vec!["/home/closed"], vec![]));
+        let choice = chosen(&[], mounts(), Some("/home/huge"), Some(100));
+        assert_eq!(names(&choice), (vec![], vec!["/home/huge"]));
+        assert!(choice.is_empty() && choice.left[0].why.contains("no time to count"), "{choice:?}");
     }
 
     #[test]

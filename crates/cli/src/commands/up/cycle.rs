@@ -3,7 +3,7 @@
 use super::Args;
 use super::own_console::OwnConsole;
 use crate::app::Context;
-use crate::backing::{self, Order, Run, exit_of, status_of};
+use crate::backing::{self, Order, Run, SourceRun, exit_of, status_of};
 use crate::commands::audit::{Audited, Scope, audit};
 use crate::commands::drill::{Proven, of_plan};
 use crate::exit::Exit;
@@ -62,11 +62,7 @@ impl Cycle {
 
 /// Proves each snapshot of the run from each level, when there is something to open it with.
 fn prove(cx: &Context, args: &Args, dir: &Path, config: &Config, run: &Run) -> Outcome<Vec<Proven>> {
-    let made = run.sources.iter().filter(|source| {
-        source.result.as_ref().is_ok_and(|report| report.snapshot.is_some())
-            && source.levels.iter().any(|(_, outcome)| outcome.is_ok())
-    });
-    let names: Vec<_> = made.map(|source| source.source.clone()).collect();
+    let names: Vec<_> = made(run).map(|source| source.source.clone()).collect();
     let kit = layout::recovery_file(dir);
     let identity = match identity::given(args.identity.as_deref())? {
         Some(identity) => identity,
@@ -78,6 +74,14 @@ fn prove(cx: &Context, args: &Args, dir: &Path, config: &Config, run: &Run) -> O
     }
     let config = Config::read(&config.file, config.origin)?;
     of_plan(cx, config, identity, &names, Sample::Bytes(SAMPLE_BYTES))
+}
+
+/// The sources of which a vault has a snapshot now.
+pub(super) fn made(run: &Run) -> impl Iterator<Item = &SourceRun> {
+    run.sources.iter().filter(|source| {
+        source.result.as_ref().is_ok_and(|report| report.snapshot.is_some())
+            && source.levels.iter().any(|(_, outcome)| outcome.is_ok())
+    })
 }
 
 /// The reports wait on this host until they were taken: what fails here is tried again by the next command.

@@ -48,6 +48,9 @@ pub(super) fn make(cx: &Context, dir: &Path, args: &Args) -> Outcome<Made> {
     };
     if args.paths.is_empty() {
         let choice = looked(cx, dir, local)?;
+        if choice.is_empty() {
+            return Err(nothing(cx.ui, &choice));
+        }
         new.paths = choice.paths.iter().map(|(path, _)| path.clone()).collect();
         new.exclude = exclude(dir, &new.paths);
         new.sources = Some(plan::of_choice(&choice, &new.exclude));
@@ -149,13 +152,7 @@ fn say(ui: Ui, choice: &Choice, made: &Made) {
     if !choice.sqlite.is_empty() {
         ui.say(&format!("  {} of services", plural(choice.sqlite.len() as u64, "SQLite database")));
     }
-    for left in choice.left.iter().take(SHOWN) {
-        ui.warn(&format!("{} is NOT captured: {}", plain(&left.path.to_string_lossy()), plain(&left.why)));
-    }
-    let more = choice.left.len().saturating_sub(SHOWN);
-    if more > 0 {
-        ui.warn(&format!("{more} more are NOT captured"));
-    }
+    say_left(ui, choice);
     let left_out = !choice.left.is_empty() || choice.servers.iter().any(|server| server.problem.is_some());
     if left_out {
         crate::ui::diagnose(&format!(
@@ -163,4 +160,21 @@ fn say(ui: Ui, choice: &Choice, made: &Made) {
             made.config.display()
         ));
     }
+}
+
+fn say_left(ui: Ui, choice: &Choice) {
+    for left in choice.left.iter().take(SHOWN) {
+        ui.warn(&format!("{} is NOT captured: {}", plain(&left.path.to_string_lossy()), plain(&left.why)));
+    }
+    let more = choice.left.len().saturating_sub(SHOWN);
+    if more > 0 {
+        ui.warn(&format!("{more} more are NOT captured"));
+    }
+}
+
+/// A plan without a source would only be in the way the next time.
+fn nothing(ui: Ui, choice: &Choice) -> Failure {
+    say_left(ui, choice);
+    Failure::new(Exit::Usage, "nothing was found here that can be backed up; nothing was made")
+        .hint("name what to back up: vow up PATH…")
 }

@@ -1,6 +1,6 @@
 //! What `vow up` says at the end of a cycle.
 
-use super::cycle::Cycle;
+use super::cycle::{Cycle, made};
 use crate::app::Context;
 use crate::backing::summary;
 use crate::commands::audit::Audited;
@@ -33,10 +33,7 @@ pub(super) fn print(cx: &Context, report: &Report<'_>) {
     let cycle = report.cycle;
     cycle.proofs.iter().for_each(|proof| print_proof(cx, proof));
     if cycle.proofs.is_empty() {
-        cx.ui.say(
-            "NOTHING WAS PROVEN: without the identity nothing can be restored. \
-             To prove it: bring the recovery key to this machine and run `vow up --identity FILE`",
-        );
+        cx.ui.say(&format!("NOTHING WAS PROVEN: {}", why_nothing(cycle)));
     }
     if let Some(audit) = &cycle.audit {
         print_audit(cx, report, audit);
@@ -55,6 +52,17 @@ pub(super) fn print(cx: &Context, report: &Report<'_>) {
         cx.ui.say(
             "nothing runs from now on: `vow up` stays and shows a page, `vow agent` does what the plan says",
         );
+    }
+}
+
+fn why_nothing(cycle: &Cycle) -> &'static str {
+    if matches!(cycle.exit, Exit::Signal(_)) {
+        "it was interrupted. Run it again: it goes on from here"
+    } else if made(&cycle.run).next().is_none() {
+        "no vault has taken a snapshot; the lines above say why, and what to do"
+    } else {
+        "without the identity nothing can be restored. To prove it: bring the recovery key to this machine and run \
+         `vow up --identity FILE`"
     }
 }
 

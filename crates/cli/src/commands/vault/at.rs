@@ -47,8 +47,7 @@ impl At {
             return bucket.vault();
         }
         let store = self.store()?;
-        let owner = std::fs::metadata(&store).map(|meta| meta.uid());
-        if let Some(owner) = owner.ok().filter(|owner| *owner != 0 && rustix::process::geteuid().is_root()) {
+        if let Some(owner) = other_owner(&store) {
             let text = format!("{} belongs to another user (number {owner})", store.display());
             return Err(Failure::new(Exit::Usage, text)
                 .hint(format!("run the command as that user: sudo -u '#{owner}' vow vault …")));
@@ -56,7 +55,7 @@ impl At {
         open_vault(&store, None)
     }
 
-    /// Whether this user can write there. That of a server in another user's name is asked through its socket.
+    /// Whether this user can, and may, write there. That of a server in another user's name is asked through its socket, by root as well.
     ///
     /// Into a bucket whoever has the vault's key can write.
     pub(super) fn is_writable(&self) -> Outcome<bool> {
@@ -66,6 +65,9 @@ impl At {
             true => (self.absolute()?.join(&settings.key), Access::READ_OK),
             false => (self.store()?, Access::WRITE_OK),
         };
+        if !settings.is_in_bucket() && other_owner(&path).is_some() {
+            return Ok(false);
+        }
         match rustix::fs::access(&path, needed) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS) => Ok(false),
@@ -117,6 +119,12 @@ impl At {
     fn absolute(&self) -> Outcome<PathBuf> {
         std::path::absolute(&self.dir).map_err(|e| Failure::io("find", &self.dir, e))
     }
+}
+
+/// To root, the other user whose vault this is: what root writes into it, that user's server could not go on with.
+fn other_owner(store: &Path) -> Option<u32> {
+    let owner = std::fs::metadata(store).ok()?.uid();
+    (owner != 0 && rustix::process::geteuid().is_root()).then_some(owner)
 }
 
 impl From<&Path> for At {

@@ -111,7 +111,7 @@ fn as_host(cx: &Context, args: &Args, token: &JoinToken) -> Outcome<Exit> {
         Some(kit) => cx.ui.say(&format!("the vault was added to the recovery kit {}", kit.display())),
         None => cx.ui.say(&format!("add this line to every recovery kit of this host:\n{line}")),
     }
-    cx.ui.say("next step: vow backup");
+    cx.ui.say(&format!("next step: vow --config {} backup", config.file.display()));
     Ok(Exit::Done)
 }
 

@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::keeper::Keeper;
+use super::naming;
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -30,9 +31,9 @@ pub(crate) struct Args {
     /// Of a host: the customer it belongs to. Of a restorer or a drill host: whose hosts it is for
     #[arg(long, value_name = "T")]
     tenant: Option<String>,
-    /// Of a restorer or a drill host: the host it is for, by its id
+    /// Of a restorer or a drill host: the host it is for, by its id or the beginning of it. Without --tenant and --host it is for all of them
     #[arg(long, value_name = "ID", conflicts_with = "tenant")]
-    host: Option<HostId>,
+    host: Option<String>,
     /// The name it must join with
     #[arg(long, value_name = "N")]
     name: Option<String>,
@@ -60,7 +61,9 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
             check_name(what, name).map_err(|why| Failure::new(Exit::Usage, why))?;
         }
     }
-    let right = right(args)?;
+    let keeper = Keeper::open(&args.at, args.socket.as_deref())?;
+    let host = args.host.as_deref().map(|prefix| naming::host(&keeper, prefix)).transpose()?;
+    let right = right(args, host)?;
     let address = match &args.address {
         Some(address) => address.clone(),
         None => args.at.settings()?.address.clone().ok_or_else(|| {
@@ -69,7 +72,6 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         })?,
     };
     let tenant = args.tenant.clone().filter(|_| right == Right::Write);
-    let keeper = Keeper::open(&args.at, args.socket.as_deref())?;
     let (secret, fingerprint) = keeper.join_token(&right, tenant, args.name.clone(), args.term.0)?;
     let token = JoinToken { address, fingerprint, secret };
     let secs = args.term.0.as_secs();
@@ -77,29 +79,45 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         "message_type": "join_token", "token": &**token.text(), "right": right.to_string(), "term_secs": secs,
     }));
     cx.ui.line(&token.text());
-    let there = match right {
-        Right::Console => "on the console's machine: vow console vault add NAME TOKEN",
-        _ => "there: vow vault join TOKEN",
-    };
+    let (may, command) = meaning(&right);
     cx.ui.note(&format!(
-        "it is shown once, and lets one key join as {} within {}; {there}",
-        right.role().word(),
+        "it is shown once, and within {} lets one key {may}; there: {command}",
         span(args.term.0)
     ));
     Ok(Exit::Done)
 }
 
-fn right(args: &Args) -> Outcome<Right> {
+/// What a key may do that joins with it, and how it does.
+fn meaning(right: &Right) -> (String, &'static str) {
+    let of = |scope: &Scope| match scope {
+        Scope::Host(host) => format!("of host {}", host.short()),
+        Scope::Tenant(tenant) => format!("of every host of {tenant}"),
+        Scope::All => "of EVERY host of this vault".to_owned(),
+    };
+    match right {
+        Right::Write => ("add backups of its own as a host".into(), "vow vault join TOKEN"),
+        Right::Restore(scope) => {
+            (format!("read the backups {}", of(scope)), "vow vault join TOKEN --identity FILE")
+        }
+        Right::Prove(scope) => (format!("bring proofs {}", of(scope)), "vow vault join TOKEN --drill"),
+        Right::Replicate => ("copy everything, as another vault".into(), "vow vault join TOKEN --dir DIR"),
+        Right::Console => {
+            ("read receipts and health, as a console".into(), "vow console vault add NAME TOKEN")
+        }
+    }
+}
+
+fn right(args: &Args, host: Option<HostId>) -> Outcome<Right> {
     let stray = |option: &str| {
         Failure::new(Exit::Usage, format!("{option} makes no sense for this role")).hint("leave it out")
     };
-    Ok(match (args.role, &args.tenant, &args.host) {
+    Ok(match (args.role, &args.tenant, host) {
         (Role::Write, _, None) => Right::Write,
         (Role::Restore, Some(tenant), None) => Right::Restore(Scope::Tenant(tenant.clone())),
-        (Role::Restore, None, Some(host)) => Right::Restore(Scope::Host(*host)),
+        (Role::Restore, None, Some(host)) => Right::Restore(Scope::Host(host)),
         (Role::Restore, _, _) => Right::Restore(Scope::All),
         (Role::Prove, Some(tenant), None) => Right::Prove(Scope::Tenant(tenant.clone())),
-        (Role::Prove, None, Some(host)) => Right::Prove(Scope::Host(*host)),
+        (Role::Prove, None, Some(host)) => Right::Prove(Scope::Host(host)),
         (Role::Prove, _, _) => Right::Prove(Scope::All),
         (Role::Replicate, None, None) => Right::Replicate,
         (Role::Console, None, None) => Right::Console,

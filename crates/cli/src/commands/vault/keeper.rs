@@ -3,14 +3,27 @@
 use super::at::At;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use vow_base::clock::Nanos;
 use vow_base::{Fingerprint, HostId};
-use vow_protocol::wire::Hex;
+use vow_protocol::wire::{Hex, HostHealth};
 use vow_protocol::{JoinSecret, Word};
 use vow_vault::Vault;
 use vow_vault::access::{NewToken, Right};
 use vow_vault::server::admin::{AdminError, AdminGrant, AdminHost, Client, NewJoinToken, Revocation};
+use vow_vault::state::HostState;
+
+/// What a vault has of a host.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    /// Snapshots that are kept.
+    pub(super) snapshots: u64,
+    /// When it last sent one, by the vault's clock.
+    pub(super) last: Option<Nanos>,
+}
 
 /// The way to a vault.
 pub(super) enum Keeper {
@@ -66,6 +79,25 @@ impl Keeper {
         }
     }
 
+    /// What the vault has of each host that ever sent a snapshot.
+    pub(super) fn standing(&self) -> Outcome<HashMap<HostId, Standing>> {
+        Ok(match self {
+            Self::Folder(vault) => {
+                let state = vault.state()?;
+                let of = |(host, known): (&HostId, &Arc<HostState>)| {
+                    let last = known.snapshots.last().map(|newest| newest.receipt.received);
+                    (*host, Standing { snapshots: known.kept().count() as u64, last })
+                };
+                state.hosts.iter().map(of).collect()
+            }
+            Self::Socket(client) => {
+                let hosts = client.status()?.hosts.into_iter();
+                let of = |host: HostHealth| Standing { snapshots: host.snapshots, last: host.last_commit };
+                hosts.map(|host| (host.host.0, of(host))).collect()
+            }
+        })
+    }
+
     /// Everything that was ever granted to keys that are no hosts'.
     pub(super) fn grants(&self) -> Outcome<Vec<AdminGrant>> {
         match self {
@@ -98,9 +130,8 @@ impl From<AdminError> for Failure {
         };
         let failure = Self::new(exit, error.to_string());
         match error {
-            AdminError::Unreachable { .. } => failure.hint(
-                "run the command as the vault's user or as root, or start the server: `vow vault serve`",
-            ),
+            AdminError::Unreachable { .. } => failure
+                .hint("start the server (`vow vault serve`), or run the command as the vault's own user"),
             _ => failure,
         }
     }

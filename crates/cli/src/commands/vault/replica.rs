@@ -12,6 +12,9 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use vow_protocol::{JoinToken, Role};
 use vow_vault::server::Config;
 
+/// What recovery kits call this vault.
+const REPLICA: &str = "replica";
+
 /// Joins the vault that the token names as the vault in this folder, and adds it to the vault's settings.
 pub(super) fn join(cx: &Context, name: &str, token: &JoinToken, dir: &Path) -> Outcome<Exit> {
     let at = At::from(dir);
@@ -26,11 +29,14 @@ pub(super) fn join(cx: &Context, name: &str, token: &JoinToken, dir: &Path) -> O
     }
     let joined = join_as(token, &vault.signing_key()?, None, name, &[])?;
     expect(&joined, Role::Replicate)?;
+    let here =
+        settings.address.as_ref().map(|here| format!("# vault {REPLICA} {here} {}", vault.fingerprint()));
     let file = dir.join(SETTINGS);
     let added = add(&file, name, token);
     cx.ui.json(&json!({
         "message_type": "summary", "status": if added.is_ok() { "ok" } else { "partial" }, "name": name,
         "url": token.address.to_string(), "fingerprint": token.fingerprint.to_string(), "role": joined.role.word(),
+        "kit_line": here,
     }));
     cx.ui.say(&format!("this vault may replicate from the one at {}", token.address));
     match added {
@@ -45,6 +51,11 @@ pub(super) fn join(cx: &Context, name: &str, token: &JoinToken, dir: &Path) -> O
                 vow_base::id::hex(&token.fingerprint.0)
             ));
         }
+    }
+    if let Some(line) = here {
+        cx.ui.say(&format!(
+            "with this line in a host's recovery kit, `vow restore` finds what is copied here when the other vault is gone:\n{line}"
+        ));
     }
     Ok(Exit::Done)
 }

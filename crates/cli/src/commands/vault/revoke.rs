@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::keeper::Keeper;
+use super::naming::one_of;
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -23,9 +24,9 @@ pub(crate) struct Args {
     /// Talk to the server behind this socket instead of opening the vault
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Only this right, as `vow vault hosts` shows it [default: all of them]
+    /// Only this right, as `vow vault hosts` shows it, or the beginning of it [default: all of them]
     #[arg(long, value_name = "RIGHT")]
-    right: Option<Right>,
+    right: Option<String>,
     /// Why, and who says so
     #[arg(long, value_name = "TEXT")]
     note: String,
@@ -35,7 +36,8 @@ pub(crate) struct Args {
 pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let keeper = Keeper::open(&args.at, args.socket.as_deref())?;
     let key = find(&keeper, &args.id)?;
-    let rights = keeper.revoke(key, args.right.clone(), &args.note)?;
+    let right = args.right.as_deref().map(|text| right_of(&keeper, &key, text)).transpose()?;
+    let rights = keeper.revoke(key, right, &args.note)?;
     cx.ui.json(&json!({"message_type": "summary", "status": "ok", "id": key.to_string(), "revoked": rights}));
     cx.ui.say(&match rights.is_empty() {
         true => format!("{} had nothing that could be taken away", key.short()),
@@ -45,22 +47,33 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
 }
 
 fn find(keeper: &Keeper, prefix: &str) -> Outcome<HostId> {
-    let prefix = prefix.to_ascii_lowercase();
     let hosts = keeper.hosts()?.into_iter().map(|host| host.host.0);
-    let mut ids: Vec<_> = hosts.chain(keeper.grants()?.into_iter().map(|grant| grant.key_id.0)).collect();
-    ids.retain(|id| prefix.len() >= 4 && id.to_string().starts_with(&prefix));
-    ids.sort_unstable();
-    ids.dedup();
-    match ids[..] {
-        [one] => Ok(one),
-        [] => Err(Failure::new(
-            Exit::NotFound,
-            format!("nobody with an id that begins with {prefix:?} has joined"),
-        )
-        .hint("`vow vault hosts` lists the ids; give at least 4 digits")),
+    one_of(hosts.chain(keeper.grants()?.into_iter().map(|grant| grant.key_id.0)), prefix)
+}
+
+/// The one right of this key that begins so.
+fn right_of(keeper: &Keeper, key: &HostId, text: &str) -> Outcome<Right> {
+    let granted =
+        keeper.grants()?.into_iter().filter(|grant| grant.key_id.0 == *key && grant.revoked.is_none());
+    let mut rights: Vec<Right> = granted.filter_map(|grant| grant.right.parse().ok()).collect();
+    if keeper.hosts()?.iter().any(|host| host.host.0 == *key && !host.revoked) {
+        rights.push(Right::Write);
+    }
+    let whole = rights.iter().find(|right| right.to_string() == text);
+    let named: Vec<_> = match whole {
+        Some(right) => vec![right],
+        None => rights.iter().filter(|right| right.to_string().starts_with(text)).collect(),
+    };
+    match named[..] {
+        [right] => Ok(right.clone()),
         _ => {
-            Err(Failure::new(Exit::Usage, format!("several ids begin with {prefix}"))
-                .hint("give more digits"))
+            let rights: Vec<_> = rights.iter().map(ToString::to_string).collect();
+            let what = if named.is_empty() { "no right" } else { "several rights" };
+            Err(Failure::new(Exit::NotFound, format!("{} has {what} that begins with {text:?}", key.short()))
+                .hint(format!(
+                    "what it has: {}",
+                    if rights.is_empty() { "nothing".into() } else { rights.join(", ") }
+                )))
         }
     }
 }

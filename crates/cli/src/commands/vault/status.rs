@@ -12,6 +12,7 @@ use crate::ui::{self, plain};
 use in_bucket::BucketFacts;
 use serde_json::{Value, json};
 use vow_base::vault::Retrieve;
+use vow_vault::storage::Space;
 use vow_vault::{LedgerReport, Vault};
 
 /// Show how a vault stands; with --verify-ledger, read its whole ledger again and verify every entry
@@ -82,6 +83,7 @@ struct Facts {
     position: u64,
     last_pass: Option<i64>,
     clock_doubt: bool,
+    space: Option<Space>,
 }
 
 impl Facts {
@@ -97,6 +99,7 @@ impl Facts {
             position: state.position,
             last_pass: state.passes.last().map(|(_, time)| *time),
             clock_doubt: state.clock_doubt.is_some(),
+            space: vault.space()?,
         })
     }
 }
@@ -130,15 +133,26 @@ fn print_human(cx: &Context, vault: &Vault, facts: &Facts, verified: Option<&Led
     line("hosts", ui::count(facts.hosts));
     line("snapshots", format!("{} kept, {} expired", ui::count(facts.kept), ui::count(facts.expired)));
     line("condemned", ui::plural(facts.condemned, "object"));
-    line("ledger", ui::plural(facts.position, "entry").replace("entrys", "entries"));
+    line("ledger", entries(facts.position));
     line("last sweep", facts.last_pass.map_or_else(|| "never".into(), ui::local_time));
+    if let Some(space) = facts.space {
+        line("space", format!("{} free of {}", ui::bytes(space.free_bytes), ui::bytes(space.total_bytes)));
+    }
     if let Some(report) = verified {
         let head = report.head.map_or_else(|| "-".into(), |id| id.short());
         line(
             "verified",
-            format!("{} entries, head {head}, {} problems", ui::count(report.entries), report.problems.len()),
+            format!(
+                "{}, head {head}, {}",
+                entries(report.entries),
+                ui::plural(report.problems.len() as u64, "problem")
+            ),
         );
     }
+}
+
+fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".into() } else { format!("{} entries", ui::count(number)) }
 }
 
 fn value(vault: &Vault, facts: &Facts, verified: Option<&LedgerReport>, problems: &[String]) -> Value {
@@ -158,6 +172,7 @@ fn value(vault: &Vault, facts: &Facts, verified: Option<&LedgerReport>, problems
             "head": report.head.map(|id| id.to_string()),
             "kept": report.kept,
         })),
+        "space": facts.space.map(|space| json!({"free_bytes": space.free_bytes, "total_bytes": space.total_bytes})),
         "problems": problems,
     })
 }

@@ -1,6 +1,7 @@
 //! `vow vault sweep`.
 
 use super::at::At;
+use super::naming::Names;
 use crate::app::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -8,7 +9,7 @@ use crate::ui::{self, Task};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use vow_vault::retention::Report;
+use vow_vault::retention::{Report, expiring_table};
 use vow_vault::sweep::{HostSwept, Stopped, SweepOptions, SweepReport, Tally};
 
 /// Let expire what retention no longer keeps, and delete what nothing names any more
@@ -19,13 +20,13 @@ use vow_vault::sweep::{HostSwept, Stopped, SweepOptions, SweepReport, Tally};
 pub(crate) struct Args {
     #[command(flatten)]
     at: At,
-    /// Say what would be done, change nothing
+    /// Say what would be done and why, change nothing
     #[arg(long)]
     dry_run: bool,
     /// I have looked at the vault's clock, and it is right
     #[arg(long)]
     accept_clock: bool,
-    /// I have seen the plan: go on even if it takes away more than the rules' share
+    /// I have seen the plan: sweep also hosts of which it takes away more than the rules' share
     #[arg(long)]
     despite_brake: bool,
     /// I know that objects are lacking: sweep those hosts too
@@ -58,7 +59,11 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let exit = if report.needs_attention() { Exit::Problems } else { Exit::Done };
     cx.ui.json(&summary(&report, args.dry_run, exit));
     if args.dry_run {
-        cx.ui.say("dry run: nothing was changed");
+        cx.ui.say("dry run: nothing was changed. A sweep now would come to this:");
+    }
+    if args.dry_run && report.plan.expired().next().is_some() {
+        let names = Names::of(&vault)?;
+        cx.ui.say(&format!("{}\n", expiring_table(&report.plan, |host| names.of_host(host)).trim_end()));
     }
     cx.ui.say(report.summary().trim_end());
     if exit == Exit::Problems && !cx.ui.json {
@@ -72,8 +77,8 @@ fn advice(report: &SweepReport) -> &'static str {
         Some(Stopped::Clock(_)) => {
             "look at the clock of this machine; when it is right, run `vow vault sweep --accept-clock`"
         }
-        Some(Stopped::Snapshots(_) | Stopped::Bytes { .. }) => {
-            "look at `vow vault retain`; when so much is to go, run `vow vault sweep --despite-brake`"
+        Some(Stopped::Asked) | None if report.hosts.iter().any(|host| host.held.is_some()) => {
+            "look at what is to go with `vow vault sweep --dry-run`; when that is right, run `vow vault sweep --despite-brake`"
         }
         Some(Stopped::Asked) | None => {
             "run `vow vault scrub`: it says what is damaged or missing, and heals from other vaults"
@@ -83,6 +88,7 @@ fn advice(report: &SweepReport) -> &'static str {
 
 fn summary(report: &SweepReport, dry_run: bool, exit: Exit) -> Value {
     let hosts: Vec<_> = report.hosts.iter().map(host).collect();
+    let held = || report.hosts.iter().find_map(|host| host.held.as_ref().map(ToString::to_string));
     json!({
         "message_type": "summary",
         "status": if exit == Exit::Done { "ok" } else { "problems" },
@@ -90,7 +96,7 @@ fn summary(report: &SweepReport, dry_run: bool, exit: Exit) -> Value {
         "hosts": hosts,
         "resumed": report.resumed,
         "leftovers": report.leftovers,
-        "stopped": report.stopped.as_ref().map(ToString::to_string),
+        "stopped": report.stopped.as_ref().map(ToString::to_string).or_else(held),
         "plan": serde_json::to_value(Report::new(&report.plan)).unwrap_or_default(),
     })
 }
@@ -100,6 +106,8 @@ fn host(host: &HostSwept) -> Value {
     json!({
         "host": host.host.to_string(),
         "tenant": host.tenant,
+        "name": host.name,
+        "held": host.held.as_ref().map(ToString::to_string),
         "expired": host.expired,
         "objects": tally(host.objects),
         "condemned": tally(host.condemned),

@@ -91,6 +91,15 @@ fn the_vault_decides_on_the_pause_within_bounds() {
         assert_eq!(tries(&Retry::default(), &patient, verdict), 1);
         assert_eq!(patient.now(), Duration::ZERO);
     }
+    // A full disk is not waited for as long as a vault that is busy.
+    for (secs, tried) in [(10, 3), (300, 1)] {
+        let full = Fake::default();
+        assert_eq!(
+            tries(&Retry::default(), &full, Verdict::Stubborn(Some(Duration::from_secs(secs)))),
+            tried
+        );
+        assert!(full.now() < Duration::from_secs(60));
+    }
     // A pause that would end after the total time is not begun.
     let brief = Fake::default();
     let retry = Retry { total: Duration::from_secs(10), ..Retry::default() };

@@ -31,8 +31,8 @@ impl Bench {
         Self { template, source, before, after, scratch }
     }
 
-    /// A backup whose `n`-th call of this kind fails; what failed, if anything did.
-    fn try_one(&self, calls: &str, error: &str, n: usize) -> Option<()> {
+    /// A backup whose `n`-th call of this kind fails, and the calls that did; none when there were not so many.
+    fn inject(&self, calls: &str, error: &str, n: usize) -> Option<(Host, Done, String)> {
         let dir = self.scratch.path().join("host");
         let _ = fs::remove_dir_all(&dir);
         copy(&self.template, &dir);
@@ -49,7 +49,12 @@ impl Bench {
             let _ = done.expect(0);
             return None;
         }
-        self.judge(&host, &done, &injected.join("\n"));
+        Some((host, done, injected.join("\n")))
+    }
+
+    fn try_one(&self, calls: &str, error: &str, n: usize) -> Option<()> {
+        let (host, done, injected) = self.inject(calls, error, n)?;
+        self.judge(&host, &done, &injected);
         Some(())
     }
 
@@ -103,6 +108,31 @@ fn a_failed_folder_or_lock_loses_nothing() {
     let bench = Bench::new();
     bench.try_all("flock", "EIO");
     bench.try_all("mkdir,mkdirat", "ENOSPC");
+}
+
+/// What cannot be looked at is named: it is never taken for something that is not there.
+#[test]
+fn what_is_interrupted_or_goes_stale_makes_no_tree_shorter() {
+    let bench = Bench::new();
+    let most = if is_soak() { 200 } else { 12 };
+    for (calls, error) in [("openat2,getdents64", "ESTALE"), ("openat2,statx", "EINTR")] {
+        let tried = (1..=most).take_while(|n| {
+            let Some((host, done, injected)) = bench.inject(calls, error, *n) else { return false };
+            let story = || format!("{injected}\n{}", done.story());
+            match done.code {
+                Some(0) => host.assert_restores(&ids(&done)[0], &bench.source, &bench.after),
+                Some(1) => assert!(done.said().len() > 40, "says nothing\n{}", story()),
+                Some(3) => {
+                    assert!(done.summary()["snapshots"][0]["errors"].as_u64() > Some(0), "{}", story())
+                }
+                _ => panic!("{}", story()),
+            }
+            // Nothing of it is taken for done by the next run.
+            host.assert_restores(&host.backup(), &bench.source, &bench.after);
+            true
+        });
+        assert!(tried.count() > 3, "too little was injected into {calls}");
+    }
 }
 
 /// Reading commands too: an error is an error, never a shorter file.

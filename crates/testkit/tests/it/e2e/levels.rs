@@ -202,3 +202,20 @@ fn a_host_that_joined_long_ago_introduces_itself_and_is_restored_from_a_replica(
         noted.story()
     );
 }
+
+/// A vault in a folder of the plan: no token ever let the host in there, and nobody was asked who may read.
+#[test]
+fn a_replica_of_a_folder_lets_in_the_reader_of_its_host() {
+    let scratch = scratch();
+    let source = scratch.path().join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "first").unwrap();
+    let host = Host::at(&scratch.path().join("host"), &[&source]);
+    let taken = host.backup();
+    let far = VaultServer::at(&scratch.path().join("far")).made(&[]);
+    let _ = far.keep("replicate", &["--from", &host.vault().display().to_string()]).expect(0);
+    let hosts = far.keep("hosts", &["--json"]).expect(0).summary();
+    assert_eq!((&hosts["hosts"][0]["tenant"], &hosts["hosts"][0]["name"]), (&"acme".into(), &"web-1".into()));
+    fs::remove_dir_all(host.vault()).unwrap();
+    host.assert_restores_from(Path::new(&far.url()), &taken, &source, &Tree::read(&source));
+}

@@ -4,7 +4,7 @@ use super::wounds::{WOUNDS, Wounded};
 use std::fs;
 use std::path::{Path, PathBuf};
 use vow_testkit::host::{copy, files_below, ids, scratch};
-use vow_testkit::{Dice, Host, Tree};
+use vow_testkit::{Dice, Host, Tree, shell};
 
 fn source_in(folder: &Path) -> PathBuf {
     let source = folder.join("source");
@@ -45,6 +45,36 @@ fn no_damage_to_the_state_reaches_a_snapshot() {
     }
     assert!(round > 50, "{round}");
     let _ = host.check().expect(0);
+}
+
+/// Its vault lies on the same machine: both clocks are wrong, far ahead once and far behind once.
+#[test]
+fn a_wrong_clock_hides_no_snapshot_and_lets_none_expire() {
+    let scratch = scratch();
+    let source = source_in(scratch.path());
+    let host = Host::at(&scratch.path().join("host"), &[&source]);
+    let mut made = Vec::new();
+    for days in [0, 3650, 0, -3650, 0] {
+        fs::write(source.join("changing"), format!("{} after {days}", made.len())).unwrap();
+        let by = format!("{days:+} days");
+        let done = shell::run(&mut host.wrapped(&["faketime", &by], ["backup", "--json"])).expect(0);
+        made.push((ids(&done).remove(0), Tree::read(&source)));
+        let (_, newest) = made.last().unwrap();
+        host.assert_restores("files@latest", &source, newest);
+    }
+    let listed = host.run(["snapshots", "--json"]).expect(0).summary();
+    let listed: Vec<_> =
+        listed["snapshots"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+    let order: Vec<_> = made.iter().map(|(id, _)| serde_json::Value::from(id.as_str())).collect();
+    assert_eq!(listed, order);
+    let vault = host.vault().display().to_string();
+    for days in ["+0 days", "+7300 days"] {
+        let swept = shell::run(&mut host.wrapped(&["faketime", days], ["vault", "sweep", "--dir", &vault]));
+        assert_eq!(swept.code, Some(4), "{}", swept.story());
+    }
+    for (id, tree) in &made {
+        host.assert_restores(id, &source, tree);
+    }
 }
 
 /// A cloned machine, or one whose disk was set back, must not continue the chain of the other.

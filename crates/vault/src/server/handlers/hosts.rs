@@ -18,6 +18,7 @@ use vow_protocol::wire::{Base64, Hex, HostEntry, Hosts, Introduced};
 
 /// `GET /v1/hosts`.
 pub(crate) async fn hosts(State(app): State<Arc<App>>, caller: Caller, _: NoQuery) -> Answer {
+    app.work(&caller.share, |app| app.book.catch_up().noted(app)).await?;
     let all = app.book.hosts();
     let seen = all.iter().filter(|(host, record)| {
         may(&caller.access, Verb::Snapshots, Some(Target { host: **host, tenant: Some(&record.tenant) }))

@@ -38,7 +38,7 @@ pub(crate) async fn join(
         let done =
             done.ok_or_else(|| ApiError::new(Word::Absent, "this token does not let this key join"))?;
         app.book.forget();
-        app.book.refresh_hosts().noted(app)?;
+        app.book.look_at(&key.host_id()).noted(app)?;
         Ok(done)
     });
     let done = done.await.inspect_err(|_| {

@@ -18,6 +18,7 @@ use http::header::CONTENT_TYPE;
 use std::sync::Arc;
 use std::time::Duration;
 use vow_base::ObjectId;
+use vow_base::amount::readable;
 use vow_base::clock::Nanos;
 use vow_base::manifest::Manifest;
 use vow_base::publish::Published;
@@ -100,7 +101,7 @@ fn begin(
     let promised = if deposit.holds(kind, id).noted(app)? == Some(length) {
         None
     } else {
-        let promise = app.usage.promise(host, length, false).map_err(|over| over_quota(&over))?;
+        let promise = app.usage.promise(host, length, false).map_err(|over| over_quota(app, host, &over))?;
         let place = app.room.promise(&app.vault, kind, length).map_err(|error| error.after(FULL_PAUSE))?;
         Some((promise, place))
     };
@@ -161,13 +162,16 @@ fn commit_manifest(
         })?;
         refuse_too_many_packs(stored, app.config.limits.packs_per_snapshot)?;
         let length = stored.len() as u64;
-        let promise = app.usage.promise(host, length, true).map_err(|over| over_quota(&over))?;
+        let promise = app.usage.promise(host, length, true).map_err(|over| over_quota(app, host, &over))?;
         promised = Some((promise, app.room.promise(&app.vault, Kind::Manifest, length)?));
     }
     let receipt = app.deposit(key).noted(app)?.commit(id, stored).noted(app)?;
     app.stored();
     if let Some((promise, _place)) = promised {
         promise.keep();
+        // All of a snapshot found room.
+        app.room.took();
+        app.usage.took(host);
         app.figures.snapshots.inc();
         tracing::info!(
             host = %receipt.host_id().short(),
@@ -215,10 +219,11 @@ fn own(caller: &Caller) -> Result<(PublicKey, Arc<AdmittedHost>), ApiError> {
     }
 }
 
-fn over_quota(over: &OverQuota) -> ApiError {
+fn over_quota(app: &App, host: &AdmittedHost, over: &OverQuota) -> ApiError {
+    app.usage.note_refusal(host, *over, app.vault.now());
     let whose = if over.of_tenant { "customer" } else { "host" };
-    let text =
-        format!("the quota of this {whose} is used up: {} of {} bytes", over.used_bytes, over.quota_bytes);
+    let (used, quota) = (readable(over.used_bytes), readable(over.quota_bytes));
+    let text = format!("{used} of the {quota} that this {whose} may store are used, and no more fits");
     ApiError::new(Word::Full, text).after(QUOTA_PAUSE)
 }
 

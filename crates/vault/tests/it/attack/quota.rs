@@ -28,6 +28,14 @@ fn a_race_of_many_uploads_stays_within_the_quota() {
     assert!(statuses.iter().all(|status| matches!(status, 201 | 507)), "{statuses:?}");
     // 20 of 200,000 bytes fit. Of those that race for the last place nobody may win.
     assert!((17..=20).contains(&stored), "{stored}");
+    let findings = stand.admin().status().unwrap().findings;
+    let finding = findings.iter().find(|finding| finding.kind == "quota").expect("nobody is told");
+    assert_eq!(finding.host.map(|host| host.0), Some(host.id()));
+    assert!(
+        finding.message.contains("acme/n1") && finding.message.contains("4.0 MiB"),
+        "{}",
+        finding.message
+    );
     let own = host.id().to_string();
     siege.end(|name| name.contains(&own));
 }
@@ -85,5 +93,7 @@ fn a_host_above_its_quota_commits_what_it_has_stored() {
     let mut content = own.content.clone();
     content.sequence = 2;
     let again = vow_testkit::fixture::FakeHost::new(1).seal(&content);
+    assert!(stand.admin().status().unwrap().findings.iter().any(|finding| finding.kind == "quota"));
     assert_eq!(host.ask("PUT", &host.path(Kind::Manifest, &again.id), Some(&again.bytes)).status, 200);
+    assert!(stand.admin().status().unwrap().findings.is_empty(), "a whole snapshot went in");
 }

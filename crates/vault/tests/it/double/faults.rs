@@ -54,6 +54,8 @@ pub(crate) struct Faults {
     pub(crate) lose_answer: AtomicUsize,
     /// So many PUTs are refused with 409, as when two come at once.
     pub(crate) conflict: AtomicUsize,
+    /// Each answer takes so many milliseconds.
+    pub(crate) slow_ms: AtomicUsize,
 }
 
 impl Faults {

@@ -10,6 +10,7 @@ use hyper_util::server::conn::auto;
 use s3s::dto::{Timestamp, TimestampFormat};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpResponse};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,6 +25,7 @@ pub(crate) struct Double {
     pub(crate) faults: Arc<Faults>,
     bucket: Arc<Mutex<Bucket>>,
     requests: Arc<Mutex<Vec<String>>>,
+    crowds: Crowds,
     address: SocketAddr,
     _runtime: tokio::runtime::Runtime,
 }
@@ -44,7 +46,14 @@ impl Double {
         let mut builder = S3ServiceBuilder::new(handlers);
         builder.set_auth(s3s::auth::SimpleAuth::from_single(KEY, SECRET));
         let (service, bucket_too) = (builder.build(), bucket.clone());
-        let front = Front { service, faults: faults.clone(), requests: requests.clone(), bucket: bucket_too };
+        let crowds = Crowds::default();
+        let front = Front {
+            service,
+            faults: faults.clone(),
+            requests: requests.clone(),
+            crowds: crowds.clone(),
+            bucket: bucket_too,
+        };
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
         let address = listener.local_addr().expect("an address");
         runtime.spawn(async move {
@@ -57,7 +66,7 @@ impl Double {
                 });
             }
         });
-        Self { faults, bucket, requests, address, _runtime: runtime }
+        Self { faults, bucket, requests, crowds, address, _runtime: runtime }
     }
 
     pub(crate) fn env(&self) -> Vec<(String, String)> {
@@ -93,6 +102,37 @@ impl Double {
     pub(crate) fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.requests.lock().expect("nobody panicked"))
     }
+
+    /// How many objects of this folder were ever asked for at the same time.
+    pub(crate) fn most_at_once(&self, folder: &str) -> usize {
+        self.crowds.0.lock().expect("nobody panicked").get(folder).map_or(0, |(_, most)| *most)
+    }
+}
+
+/// Requests that are being answered, by the folder above the object: how many, and how many there ever were.
+#[derive(Clone, Default)]
+struct Crowds(Arc<Mutex<HashMap<String, (usize, usize)>>>);
+
+/// One of a crowd.
+struct Member(Crowds, String);
+
+impl Crowds {
+    fn enter(&self, target: &str) -> Member {
+        let folder = target.rsplit('/').nth(1).unwrap_or_default().to_owned();
+        let mut crowds = self.0.lock().expect("nobody panicked");
+        let (now, most) = crowds.entry(folder.clone()).or_default();
+        *now += 1;
+        *most = (*most).max(*now);
+        Member(self.clone(), folder)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if let Some((now, _)) = self.0.0.lock().expect("nobody panicked").get_mut(&self.1) {
+            *now -= 1;
+        }
+    }
 }
 
 pub(crate) fn options() -> S3Options {
@@ -105,6 +145,7 @@ struct Front {
     service: S3Service,
     faults: Arc<Faults>,
     requests: Arc<Mutex<Vec<String>>>,
+    crowds: Crowds,
     bucket: Arc<Mutex<Bucket>>,
 }
 
@@ -119,6 +160,11 @@ impl Front {
         let target = uri.path_and_query().map(ToString::to_string).unwrap_or_default();
         let target = target.trim_start_matches(&format!("/{BUCKET}/")).to_owned();
         self.requests.lock().expect("nobody panicked").push(format!("{method} {target}"));
+        let _member = self.crowds.enter(&target);
+        let slow = self.faults.slow_ms.load(std::sync::atomic::Ordering::SeqCst);
+        if slow > 0 {
+            tokio::time::sleep(Duration::from_millis(slow as u64)).await;
+        }
         let passes = Faults::counts_down(&self.faults.pass);
         if !passes && Faults::counts_down(&self.faults.hang_up) {
             return Err(HungUp);

@@ -339,7 +339,7 @@ fn the_brake_stops_what_is_too_much() {
         one.bytes = 100_000;
     }
     let why = stopped(&heavy).expect("nearly all content");
-    assert!(why.contains("of 208000 bytes"), "{why}");
+    assert!(why.contains("of 203.1 KiB"), "{why}");
     // No sum of made-up numbers overflows.
     heavy.iter_mut().for_each(|one| one.bytes = u64::MAX);
     assert_eq!(stopped(&heavy), None);

@@ -366,4 +366,9 @@ fn every_request_is_one_line_of_the_log_that_names_who_what_of_whom_and_what_cam
     );
     let [unknown] = &of(&lines, "unknown")[..] else { panic!("{lines:?}") };
     assert_eq!((&unknown["method"], &unknown["status"]), (&"DELETE".into(), &404.into()));
+    // What somebody tried is there as it was sent, and whose key it was tried with.
+    assert_eq!(unknown["object"], host.path(Kind::Pack, &pack.id));
+    for line in [put, read, unknown] {
+        assert_eq!(line["host"], "acme/n1", "{line}");
+    }
 }

@@ -7,6 +7,7 @@ use vow_base::disk::RealDisk;
 use vow_base::vault::{Deposit, Kind, Retrieve, VaultError, Watch};
 use vow_protocol::client::{JoinAs, Options, RemoteVault};
 use vow_vault::Vault;
+use vow_vault::access::{JoinAsked, NewToken, Right, TOKEN_TERM};
 use vow_vault::server::admin::NewJoinToken;
 
 fn remote(party: &Party) -> RemoteVault {
@@ -74,4 +75,34 @@ fn another_vault_follows_copies_and_is_told() {
         Vault::create(Arc::new(RealDisk), Arc::new(SystemClock), &folder.path().join("second")).unwrap();
     assert_eq!(copy.committed(&host.id()).unwrap().len(), 2);
     copy.witness(&second.head().unwrap().unwrap_or_else(|| head.stored.to_vec())).unwrap();
+}
+
+/// Nobody tells this server: it finds in the ledger that there is something of a host that it did not know.
+#[test]
+fn what_another_process_lets_in_or_copies_here_is_read_at_once() {
+    let stand = Stand::new("");
+    let (by_tenant, console) = (stand.with(8, "restore=tenant=acme"), stand.with(9, "console"));
+    assert!(remote(&by_tenant).hosts().unwrap().is_empty());
+    let other = Vault::open(Arc::new(RealDisk), Arc::new(SystemClock), &stand.vault).unwrap();
+    let host = stand.stranger(1);
+    let new = NewToken { right: Right::Write, tenant: Some("acme".into()), name: None, term: TOKEN_TERM };
+    let asked = JoinAsked { tenant: None, name: "web-1".into(), readers: Vec::new(), introduction: None };
+    let secret = other.join_token(&new).unwrap();
+    assert!(other.use_token(&secret, &host.key.public(), &asked).unwrap().is_some());
+    let deposit = other.deposit(&host.key.public()).unwrap();
+    let own = snapshot(1, 1);
+    own.put(&deposit).unwrap();
+    let receipt = own.commit(&deposit).unwrap();
+    // First by its path, which nobody has listed for this reader.
+    let path = format!("/v1/hosts/{}/snapshots", host.id());
+    assert_eq!(by_tenant.ask("GET", &path, None).status, 200);
+    assert_eq!(remote(&by_tenant).committed(&host.id()).unwrap(), [receipt]);
+    assert_eq!(remote(&by_tenant).hosts().unwrap(), [host.key.public()]);
+    let status = console.ask("GET", "/v1/status", None).json();
+    assert_eq!((&status["hosts"][0]["name"], &status["counts"]["snapshots"]), (&"web-1".into(), &1.into()));
+    // One that has sent nothing yet is known when it asks.
+    let late = stand.stranger(2);
+    let secret = other.join_token(&new).unwrap();
+    assert!(other.use_token(&secret, &late.key.public(), &asked).unwrap().is_some());
+    assert_eq!(late.commit(&snapshot(2, 1)).status, 200);
 }

@@ -27,6 +27,12 @@ pub(super) fn print(cx: &Context, server: Option<&Status>) {
         return;
     };
     line("server", &format!("{}, since {}", server.software, ui::local_time(server.started)));
+    if server.counts.bytes > 0 {
+        line(
+            "stored",
+            &format!("{} in {}", ui::bytes(server.counts.bytes), ui::plural(server.counts.objects, "object")),
+        );
+    }
     for chore in &server.chores {
         let text = match (&chore.said, chore.last) {
             (Some(said), Some(last)) => {
