@@ -76,9 +76,12 @@ pub async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, 
     let source_id =
         sources::source_id(&mut conn, (host_id, tenant_id), &new.source, source_type, now).await?;
     if let Some(secs) = new.every_secs {
-        let mut adjusted = sources::adjusted(&mut conn, source_id).await?.unwrap_or_else(|| json!({}));
-        adjusted["period_secs"] = secs.into();
-        sources::adjust(&mut conn, source_id, Some(&adjusted)).await?;
+        let mut adjusted = match sources::adjusted(&mut conn, source_id).await? {
+            Some(Value::Object(adjusted)) => adjusted,
+            _ => serde_json::Map::new(),
+        };
+        adjusted.insert("period_secs".to_owned(), secs.into());
+        sources::adjust(&mut conn, source_id, Some(&adjusted.into())).await?;
     }
     rows::add(&mut conn, &uuid, (source_id, tenant_id), parser, &who.actor, now).await?;
     let object = format!("source {}/{}/{}", new.tenant, new.host, new.source);
