@@ -57,8 +57,8 @@ pub struct Group {
 /// Why a moment could not be captured.
 #[derive(Debug, thiserror::Error)]
 pub enum CoherenceError {
-    /// A hook failed.
-    #[error("the hook before it failed: {0}")]
+    /// A hook failed; the words name it.
+    #[error("{0}")]
     Hook(String),
     /// It was asked to stop.
     #[error("interrupted")]

@@ -22,6 +22,13 @@ fn library() -> PathBuf {
     found.unwrap_or_else(|| panic!("libfaketime is not installed: run ./test, which installs it"))
 }
 
+/// What to put in front of a command so that its clock is wrong by so many days. The program `faketime` would do, but for what killed ones
+/// left in `/dev/shm` under the number of a process: the next with that number would not start.
+pub fn days_wrong(days: i64) -> [String; 3] {
+    let preload = format!("LD_PRELOAD={}", library().display());
+    ["env".to_owned(), preload, format!("FAKETIME={days:+}d")]
+}
+
 impl Calendar {
     /// One whose day 0 is tomorrow: what file systems stamp is then always in the past.
     #[must_use]

@@ -34,7 +34,12 @@ pub struct NewPing {
     pub source: String,
     /// What reads its output; `plain` when nothing is said.
     pub parser: Option<String>,
+    /// How often it must come; as often as it usually does when nothing is said, and then nobody waits for the first two.
+    pub every_secs: Option<i64>,
 }
+
+/// Nobody pings more often than every minute, or is waited for longer than a year.
+const EVERY_SECS: std::ops::RangeInclusive<i64> = 60..=366 * 86_400;
 
 /// Output that is kept, in bytes; of more, the end.
 const OUTPUT_BYTES_MAX: usize = 100_000;
@@ -49,6 +54,9 @@ pub async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, 
     }
     if new.source.is_empty() || new.source.len() > 100 || new.source.chars().any(char::is_control) {
         return Err(Error::Malformed("the backup has a name of 1 to 100 characters".into()));
+    }
+    if new.every_secs.is_some_and(|secs| !EVERY_SECS.contains(&secs)) {
+        return Err(Error::Malformed("a backup is due every minute at most, and every year at least".into()));
     }
     let parser = new.parser.as_deref().unwrap_or("plain");
     let source_type = parser.parse::<Parser>().map_err(Error::Malformed)?.source_type();
@@ -67,6 +75,14 @@ pub async fn add_ping(app: &App, who: &Caller, new: &NewPing) -> Result<String, 
     let host_id = hosts::host_id(&mut conn, tenant_id, &new.host, now).await?;
     let source_id =
         sources::source_id(&mut conn, (host_id, tenant_id), &new.source, source_type, now).await?;
+    if let Some(secs) = new.every_secs {
+        let mut adjusted = match sources::adjusted(&mut conn, source_id).await? {
+            Some(Value::Object(adjusted)) => adjusted,
+            _ => serde_json::Map::new(),
+        };
+        adjusted.insert("period_secs".to_owned(), secs.into());
+        sources::adjust(&mut conn, source_id, Some(&adjusted.into())).await?;
+    }
     rows::add(&mut conn, &uuid, (source_id, tenant_id), parser, &who.actor, now).await?;
     let object = format!("source {}/{}/{}", new.tenant, new.host, new.source);
     who.note(&mut conn, Some(tenant_id), "ping.add", &object, parser, now).await?;

@@ -78,6 +78,7 @@ async fn show(app: &App, who: &Who, once: Option<(&str, String)>) -> Page {
                     label { "Host" input name="host" maxlength="63" required; }
                     label { "Backup" input name="source" maxlength="100" required; }
                     label { "Tool" select name="parser" { @for parser in crate::import::Parser::WORDS { option value=(parser) { (parser) } } } }
+                    label { "Due every … hours" input type="number" name="every" min="1" max="8784"; }
                     button type="submit" { "Make an address" }
                 }))
                 @if !addresses.is_empty() { ul.list { @for ping in &addresses { li {
@@ -165,6 +166,13 @@ pub(super) async fn change(State(app): State<Arc<App>>, posted: Posted) -> Page 
                 host: posted.needed("host", "a host")?.to_owned(),
                 source: posted.needed("source", "a name of the backup")?.to_owned(),
                 parser: text("parser"),
+                every_secs: match posted.field("every") {
+                    "" => None,
+                    hours => Some(
+                        hours.parse::<u16>().map_err(|_| Error::Malformed("hours are a number".into()))?,
+                    )
+                    .map(|hours| i64::from(hours) * 3600),
+                },
             };
             crate::api::add_ping(&app, who, &new).await?;
             None

@@ -59,6 +59,7 @@ async fn every_answer_is_one_that_the_document_describes() {
         host: "old-1".into(),
         source: "nightly".into(),
         parser: Some("restic".into()),
+        every_secs: None,
     };
     let uuid = admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
     let open =

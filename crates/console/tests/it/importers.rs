@@ -39,6 +39,7 @@ async fn posted(
         host: "old-1".into(),
         source: source.into(),
         parser: Some(parser.into()),
+        every_secs: None,
     };
     let uuid = admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
     let target = format!("/ping/{uuid}/{exit}");

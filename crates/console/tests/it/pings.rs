@@ -3,11 +3,12 @@
 use crate::stand::{NOW, on_both};
 use crate::wire::ask;
 use vow_console::admin::{self, NewPing};
-use vow_console::db::{Scope, hosts, runs, sources};
+use vow_console::db::{Scope, hosts, runs, sources, tickets};
+use vow_console::ingest::look;
 
 on_both! {
     a_ping_is_a_run(stand) {
-        let new = NewPing { tenant: "acme".into(), host: "old-1".into(), source: "nightly".into(), parser: None };
+        let new = NewPing { tenant: "acme".into(), host: "old-1".into(), source: "nightly".into(), parser: None, every_secs: None };
         let uuid = admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
         let (_, web) = stand.serve();
         let sends = move |method: &'static str, what: &'static str, body: &'static str, uuid: String| {
@@ -42,7 +43,7 @@ on_both! {
     }
 
     what_is_logged_belongs_to_the_run_that_ends_next(stand) {
-        let new = NewPing { tenant: "acme".into(), host: "old-1".into(), source: "nightly".into(), parser: None };
+        let new = NewPing { tenant: "acme".into(), host: "old-1".into(), source: "nightly".into(), parser: None, every_secs: None };
         let uuid = admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
         let (_, web) = stand.serve();
         let sends = async |what: &'static str, body: &'static str| {
@@ -78,5 +79,21 @@ on_both! {
         assert!(kept[1].0.error.as_ref().unwrap().contains("the tape is torn"), "its last line is the reason");
         drop(conn);
         stand.stop().await;
+    }
+
+    what_must_come_every_day_is_missed_also_when_it_never_came(stand) {
+        let new = |source: &str, every_secs| NewPing { tenant: "acme".into(), host: "old-1".into(), source: source.into(), parser: None, every_secs };
+        let me = admin::at_the_machine();
+        admin::add_ping(&stand.app, &me, &new("nightly", Some(86_400))).await.unwrap();
+        admin::add_ping(&stand.app, &me, &new("whenever", None)).await.unwrap();
+        assert!(admin::add_ping(&stand.app, &me, &new("always", Some(1))).await.is_err());
+        let missed = async |at: i64| {
+            stand.set_time(at);
+            look(&stand.app.db, &stand.app.judge, at, at).await.unwrap();
+            let open = tickets::list(&mut stand.app.read().await.unwrap(), Scope::All, &Default::default(), 10, 0).await.unwrap();
+            open.iter().map(|ticket| ticket.key.to_string()).collect::<Vec<_>>()
+        };
+        assert!(missed(NOW + 80_000).await.is_empty());
+        assert_eq!(missed(NOW + 2 * 86_400).await, ["acme/missing/source/old-1/nightly"]);
     }
 }

@@ -56,7 +56,13 @@ async fn owned(stand: &Stand, tenant: &str, id: u64) -> Owned {
     let open = tickets::list(&mut conn, scope, &tickets::Wanted::default(), 1, 0).await.unwrap();
     let ticket = open[0].id.clone();
     drop(conn);
-    let new = NewPing { tenant: tenant.into(), host: "old-1".into(), source: "nightly".into(), parser: None };
+    let new = NewPing {
+        tenant: tenant.into(),
+        host: "old-1".into(),
+        source: "nightly".into(),
+        parser: None,
+        every_secs: None,
+    };
     admin::add_ping(&stand.app, &admin::at_the_machine(), &new).await.unwrap();
     let ping = pings::list(&mut stand.app.read().await.unwrap(), scope).await.unwrap()[0].id;
     Owned { tenant: host.tenant_id, host: host.host_id, source, run, proof, ticket, ping }

@@ -10,7 +10,7 @@ use super::moment::{Hold, ReadLock};
 use super::server::Server;
 use super::session::Session;
 use super::shared::Shared;
-use super::truth::Position;
+use super::truth::{Position, lies_elsewhere};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -25,8 +25,8 @@ pub(super) struct Begin<'b> {
     pub(super) options: &'b MariaDbOptions,
     pub(super) server: &'b Server,
     pub(super) tables: &'b [Table],
-    /// Sequences and views.
-    pub(super) no_tables: Vec<(String, String)>,
+    pub(super) sequences: Vec<(String, String)>,
+    pub(super) views: Vec<(String, String)>,
 }
 
 /// What has begun.
@@ -57,8 +57,8 @@ impl Begin<'_> {
             if split {
                 dumps.push((LOCKED, self.dump(LOCKED, Part::Locked, databases, &self.not_locked())?));
             }
-            let ignored = if split { without } else { &[] };
-            dumps.push((DATABASES, self.dump(DATABASES, Part::Everything, databases, ignored)?));
+            let ignored = if split { [without, &self.sequences].concat() } else { Vec::new() };
+            dumps.push((DATABASES, self.dump(DATABASES, Part::Everything, databases, &ignored)?));
         }
         for (_, dump) in &mut dumps {
             dump.begun(hold.session(), &go_on)?;
@@ -78,11 +78,12 @@ impl Begin<'_> {
         Ok(Began { dumps, taken, position, stop_measuring })
     }
 
-    /// What is not dumped while writing waits. This dump is loaded first: a view in it would select from tables that come with the other.
+    /// What is not dumped while writing waits. This dump is loaded first: a view in it would select from tables that come with the other,
+    /// and its tables may take values from sequences, which it has therefore.
     fn not_locked(&self) -> Vec<(String, String)> {
         let with = self.tables.iter().filter(|table| table.transactional);
         let mut ignored: Vec<_> = with.map(|table| (table.database.clone(), table.name.clone())).collect();
-        ignored.extend(self.no_tables.iter().cloned());
+        ignored.extend(self.views.iter().cloned());
         ignored
     }
 
@@ -111,6 +112,7 @@ impl Begin<'_> {
             let stop = || stop.load(Ordering::Relaxed);
             let measured = (|| {
                 let mut out = Vec::new();
+                let tables: Vec<_> = tables.iter().filter(|table| !lies_elsewhere(&table.engine)).collect();
                 for table in tables.iter().filter(|table| !table.transactional && still) {
                     out.push(table.measure(&mut plain, limit, history, &stop)?);
                 }

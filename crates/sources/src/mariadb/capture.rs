@@ -16,7 +16,7 @@ use super::session::Session;
 use super::shared::Shared;
 use super::sql::quoted_name;
 use super::system;
-use super::truth::NotDumped;
+use super::truth::{NotDumped, lies_elsewhere};
 use crate::adapter::{Again, Told};
 use crate::learned::Learned;
 use crate::synthetic;
@@ -42,8 +42,9 @@ pub const DEFAULT_LOCK_WAIT_SECS: u32 = 60;
 pub const DEFAULT_MAX_LAG_SECS: u32 = 900;
 /// Inventories taken before the moment, at most, because tables without transactions appeared meanwhile.
 const ATTEMPTS: usize = 3;
-/// Kinds of objects that stand among the tables.
-pub(super) const NO_TABLES: &[&str] = &["sequence", "view"];
+/// Kinds of objects that a dump takes for tables.
+pub(super) const SEQUENCE: &str = "sequence";
+pub(super) const VIEW: &str = "view";
 
 /// What may wait while tables without transactions are dumped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,7 @@ impl MariaDb {
         if let Some(text) = server.behind(options.max_lag_secs) {
             problem(SERVER, text);
         }
+        found.extend(server.unasked().map(|text| Found::Note(text.into())));
         if options.dry_run {
             drop(session);
             found.extend(self.announce(&access, &server));
@@ -214,7 +216,8 @@ impl MariaDb {
                 options,
                 server: &server,
                 tables: &tables,
-                no_tables: no_tables(&before),
+                sequences: of_kind(&before, SEQUENCE),
+                views: of_kind(&before, VIEW),
             };
             let begun = plan.begin(hold, reading, keep_schema, &now, &now_without)?;
             let (system, problems) = system::dump(access, &mut session, &go_on)?;
@@ -276,9 +279,8 @@ fn quoted_names(tables: &[Table]) -> Vec<String> {
     tables.iter().map(|table| quoted_name(&table.database, &table.name)).collect()
 }
 
-/// Of these objects those that a dump takes for tables and that are none.
-fn no_tables(objects: &Objects) -> Vec<(String, String)> {
-    let all = objects.keys().filter(|(kind, ..)| NO_TABLES.contains(&kind.as_str()));
+fn of_kind(objects: &Objects, wanted: &str) -> Vec<(String, String)> {
+    let all = objects.keys().filter(|(kind, ..)| kind == wanted);
     all.map(|(_, database, name)| (database.clone(), name.clone())).collect()
 }
 
@@ -301,6 +303,11 @@ fn worries(tables: &[Table], lock: Lock, history: bool) -> Vec<Found> {
     {
         found.push(problem(format!(
             "not coherent: these tables have no transactions and were dumped while they could change (lock = \"none\"): {names}"
+        )));
+    }
+    if let Some(names) = named(&|table| lies_elsewhere(&table.engine)) {
+        found.push(Found::Note(format!(
+            "the rows of these tables are on other servers and are not dumped: {names}"
         )));
     }
     if !history && let Some(names) = named(&|table| table.versioned) {

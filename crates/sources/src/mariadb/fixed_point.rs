@@ -1,6 +1,6 @@
 //! The fixed point: what was restored is dumped again, and that must be the same dump, statement by statement.
 
-use super::capture::NO_TABLES;
+use super::capture::{SEQUENCE, VIEW};
 use super::dump::{Part, options as dump_options};
 use super::error::MariaDbError;
 use super::prove::Prover;
@@ -28,19 +28,21 @@ impl Prover<'_> {
     ) -> Result<(), MariaDbError> {
         let truth = &self.stored.truth;
         let mut now = Hashed::default();
-        let without = |table: &&TableTruth| !table.transactional;
         let pair = |table: &TableTruth| (table.database.clone(), table.name.clone());
         let split = truth.dumps.len() > 1;
         for part in [Part::Locked, Part::Everything] {
+            let tables = |transactional| {
+                truth.tables.iter().filter(move |table| table.transactional == transactional).map(pair)
+            };
+            let of_kind = |kind| {
+                let all = truth.objects.iter().filter(move |object| object.kind == kind);
+                all.map(|one| (one.database.clone(), one.name.clone()))
+            };
+            // As they were divided when they were captured.
             let ignored: Vec<_> = match part {
                 Part::Locked if !split => continue,
-                Part::Locked => {
-                    let with = truth.tables.iter().filter(|table| table.transactional).map(pair);
-                    let no_tables =
-                        truth.objects.iter().filter(|object| NO_TABLES.contains(&object.kind.as_str()));
-                    with.chain(no_tables.map(|one| (one.database.clone(), one.name.clone()))).collect()
-                }
-                Part::Everything if split => truth.tables.iter().filter(without).map(pair).collect(),
+                Part::Locked => tables(true).chain(of_kind(VIEW)).collect(),
+                Part::Everything if split => tables(false).chain(of_kind(SEQUENCE)).collect(),
                 Part::Everything => Vec::new(),
             };
             match self.dump_again(part, &ignored, &mut now) {

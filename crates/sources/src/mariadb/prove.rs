@@ -14,7 +14,7 @@ use super::sql::quoted_name;
 use super::stored::Stored;
 use super::system;
 use super::table::{load_scratch, scratch};
-use super::truth::{Method, TableTruth, Truth};
+use super::truth::{Method, TableTruth, Truth, lies_elsewhere};
 use super::verdict::shown;
 use super::versions::Versions;
 use crate::adapter::{Ground, Proof};
@@ -170,6 +170,10 @@ impl Prover<'_> {
                 self.proof.problems.push(format!("table {database}.{name} did not come back"));
                 continue;
             };
+            if lies_elsewhere(&table.engine) {
+                self.proof.compared += 1;
+                continue;
+            }
             let found = table.measure_like(session, before, self.stop)?;
             let same = found.rows == *rows && found.checksum == *checksum;
             self.same(same, || match found.rows == *rows {

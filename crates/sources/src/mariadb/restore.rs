@@ -14,6 +14,7 @@ use super::stored::{Everything, Filter, Stored, feed};
 use super::system;
 use super::table;
 use super::tools::Flavour;
+use super::truth::{TableTruth, lies_elsewhere};
 use crate::adapter::{Request, Restored};
 use std::io::Write;
 use vow_store::archive::ArchiveError;
@@ -192,11 +193,15 @@ impl Restorer<'_> {
         }
         self.system(session)?;
         if in_the_way.is_empty() {
+            let mut missing = Vec::new();
             for database in &wanted {
                 self.character_set(session, database)?;
+                if !exists(session, database, self.stop)? {
+                    missing.push(database.clone());
+                }
             }
             // In one go: each database on its own would read all of the dump again.
-            self.load(&mut Everything)?;
+            self.load(&mut Everything).inspect_err(|_| self.undo(&missing))?;
             for database in wanted {
                 self.count(session, &database, &database)?;
                 self.out.databases.push((database.clone(), database));
@@ -230,7 +235,8 @@ impl Restorer<'_> {
 
     fn create(&mut self, session: &mut Session, database: &str) -> Result<(), MariaDbError> {
         self.character_set(session, database)?;
-        self.load(&mut Extract::new(database, database, true))?;
+        let made = if exists(session, database, self.stop)? { Vec::new() } else { vec![database.to_owned()] };
+        self.load(&mut Extract::new(database, database, true)).inspect_err(|_| self.undo(&made))?;
         self.count(session, database, database)?;
         self.out.databases.push((database.to_owned(), database.to_owned()));
         Ok(())
@@ -252,15 +258,19 @@ impl Restorer<'_> {
         let loaded = self
             .load(&mut Extract::new(database, name, events))
             .and_then(|()| self.count(session, database, name));
-        if loaded.is_err() {
-            // Nobody else can have put anything into it.
+        loaded.inspect_err(|_| self.undo(&[name.to_owned()]))
+    }
+
+    /// Removes databases that were begun: nobody else can have put anything into them, and half of one would stand in the way of the next
+    /// attempt.
+    fn undo(&self, made: &[String]) {
+        for name in made {
             let drop = format!("DROP DATABASE IF EXISTS {}", quoted(name));
-            let _ = self
-                .access
-                .session(&|| false)
-                .and_then(|mut session| session.query("removing what was begun", &drop, &|| false));
+            let session = self.access.session(&|| false);
+            // It fails for another reason, which is told.
+            let _ =
+                session.and_then(|mut session| session.query("removing what was begun", &drop, &|| false));
         }
-        loaded
     }
 
     /// The old one goes when the new one was loaded whole beside it: then it can be loaded.
@@ -307,7 +317,8 @@ impl Restorer<'_> {
 
     /// Compares the rows of a database that was loaded under this name.
     fn count(&mut self, session: &mut Session, database: &str, name: &str) -> Result<(), MariaDbError> {
-        for table in self.stored.truth.tables.iter().filter(|table| table.database == database) {
+        let is_wanted = |table: &&TableTruth| table.database == database && !lies_elsewhere(&table.engine);
+        for table in self.stored.truth.tables.iter().filter(is_wanted) {
             let counted = measure::count(session, name, &table.name, table.history, self.stop)?;
             if counted == table.rows {
                 self.out.rows += counted;

@@ -296,8 +296,9 @@ fn wait_until_ready(
             return Ok(());
         }
         if server.has_ended() {
-            let text = fs::read_to_string(log).unwrap_or_default();
-            let errors: Vec<_> = text.lines().filter(|line| line.contains("[ERROR]")).take(3).collect();
+            // What it says before it has a log goes to its error output.
+            let text = fs::read_to_string(log).unwrap_or_else(|_| server.said());
+            let errors: Vec<_> = text.lines().filter(|line| line.contains("ERROR")).take(3).collect();
             return Err(MariaDbError::Scratch(format!("ended while it was starting: {}", errors.join("; "))));
         }
         if began.elapsed() > START {

@@ -56,9 +56,18 @@ pub(crate) struct Server {
     pub(crate) can: Abilities,
     /// How far a replica lies behind, in seconds; none when nobody knows.
     pub(crate) lag_secs: Option<u64>,
+    /// Whether it is a replica may not be asked.
+    may_not_ask_for_lag: bool,
 }
 
 impl Server {
+    /// That nobody would notice a replica that lies behind, as a sentence.
+    pub(crate) fn unasked(&self) -> Option<&'static str> {
+        self.may_not_ask_for_lag.then_some(
+            "whether the server is a replica that lies behind is not known: the account lacks SLAVE MONITOR (REPLICATION CLIENT before 10.5)",
+        )
+    }
+
     /// That it is a replica which lies behind further than allowed, as a sentence.
     pub(crate) fn behind(&self, max_lag_secs: u32) -> Option<String> {
         let limit = u64::from(max_lag_secs);
@@ -147,7 +156,9 @@ pub(crate) fn ask(access: &Access, session: &mut Session, stop: Stop<'_>) -> Res
         position: get("log_bin") == "ON" && may_ask,
         backup_stage: access.tools.flavour == Flavour::MariaDb && at_least(&version, (10, 4, 1)),
     };
-    let (replica_of, lag_secs) = replication(access, may_ask, stop)?;
+    let replication = replication(access, stop)?;
+    let may_not_ask_for_lag = replication.is_none();
+    let (replica_of, lag_secs) = replication.unwrap_or((Vec::new(), Some(0)));
     let plugins = "SELECT plugin_name FROM information_schema.plugins WHERE plugin_library IS NOT NULL AND plugin_status = 'ACTIVE' ORDER BY 1";
     let plugins = session.query("listing the plugins", plugins, stop)?;
     let facts = ServerFacts {
@@ -165,7 +176,7 @@ pub(crate) fn ask(access: &Access, session: &mut Session, stop: Stop<'_>) -> Res
         plugins: plugins.into_iter().filter_map(|mut row| row.pop()).collect(),
         settings,
     };
-    Ok(Server { facts, can, lag_secs })
+    Ok(Server { facts, can, lag_secs, may_not_ask_for_lag })
 }
 
 fn settings(session: &mut Session, stop: Stop<'_>) -> Result<BTreeMap<String, String>, MariaDbError> {
@@ -221,16 +232,11 @@ const REPLICA: &[&str] = &[
 ];
 
 type Replica = BTreeMap<String, String>;
+/// What it is a replica of, and how far behind in seconds, when anybody knows.
+type Following = (Vec<Replica>, Option<u64>);
 
-/// What it is a replica of, and how far behind. The status has dozens of columns that differ between versions, so it is read upright.
-fn replication(
-    access: &Access,
-    may_ask: bool,
-    stop: Stop<'_>,
-) -> Result<(Vec<Replica>, Option<u64>), MariaDbError> {
-    if !may_ask {
-        return Ok((Vec::new(), Some(0)));
-    }
+/// What it is a replica of, and how far behind; none when it may not be asked. The status has dozens of columns that differ between versions, so it is read upright.
+fn replication(access: &Access, stop: Stop<'_>) -> Result<Option<Following>, MariaDbError> {
     let sql = match access.tools.flavour {
         Flavour::MariaDb => "SHOW ALL SLAVES STATUS",
         Flavour::MySql => "SHOW REPLICA STATUS",
@@ -240,7 +246,7 @@ fn replication(
     let (out, ended) = access.launcher.output(command, 1 << 20, stop)?;
     // It needs a privilege of its own, which says nothing about whether it is a replica.
     if !ended.status.success() && ended.said.contains("ERROR 1227") {
-        return Ok((Vec::new(), Some(0)));
+        return Ok(None);
     }
     ended.expect_success()?;
     let replicas = upright(&String::from_utf8_lossy(&out));
@@ -249,7 +255,7 @@ fn replication(
         lag.and_then(|lag| lag.parse::<u64>().ok())
     };
     let lags: Option<Vec<u64>> = replicas.iter().map(behind).collect();
-    Ok((replicas, lags.map(|lags| lags.into_iter().max().unwrap_or(0))))
+    Ok(Some((replicas, lags.map(|lags| lags.into_iter().max().unwrap_or(0)))))
 }
 
 fn upright(text: &str) -> Vec<Replica> {

@@ -15,6 +15,7 @@ use super::session::{Session, Stop};
 use super::sql::{leading_name, literal, quoted, quoted_name, table_name};
 use super::stored::{Filter, Stored, feed};
 use super::system;
+use super::truth::lies_elsewhere;
 use crate::adapter::Ground;
 use crate::process::ToolError;
 use std::io::{Read, Write};
@@ -91,6 +92,13 @@ pub(crate) fn restore(
             "{} is there already: drop it, or name another database with --schema-as",
             quoted_name(&target, &table)
         )));
+    }
+    if is_there && target != home && restorer.options.schema_as.is_none() {
+        restorer.out.notes.push(format!(
+            "{} is there already, so it was restored beside it in the database {}",
+            quoted_name(&home, &table),
+            quoted(&target)
+        ));
     }
     let own;
     let access = match stored.server() {
@@ -354,6 +362,9 @@ impl Job<'_, '_> {
     /// Whether all rows are there.
     fn counted(&self, there: &mut Session, database: &str) -> Result<bool, MariaDbError> {
         let truth = self.truth();
+        if truth.is_some_and(|table| lies_elsewhere(&table.engine)) {
+            return Ok(true);
+        }
         let history = truth.is_some_and(|table| table.history);
         let rows = measure::count(there, database, &self.table, history, self.restorer.stop)?;
         Ok(truth.is_none_or(|table| table.rows == rows))

@@ -106,6 +106,20 @@ pub enum Method {
     Dumped,
 }
 
+/// Engines of which a dump has the definition alone: the rows of the first two are those of other tables, those of the last lie elsewhere.
+const DEFINITION_ONLY: &[&str] = &["MRG_MyISAM", "MRG_ISAM", ELSEWHERE];
+const ELSEWHERE: &str = "FEDERATED";
+
+/// Whether a dump has the definition of a table with this engine, and none of its rows.
+pub(crate) fn is_definition_only(engine: &str) -> bool {
+    DEFINITION_ONLY.iter().any(|one| engine.eq_ignore_ascii_case(one))
+}
+
+/// Whether the rows of a table with this engine are on another server, which is not asked for them.
+pub(crate) fn lies_elsewhere(engine: &str) -> bool {
+    engine.eq_ignore_ascii_case(ELSEWHERE)
+}
+
 /// One table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableTruth {

@@ -3,7 +3,7 @@
 use super::inventory::{self, IN_DUMP, Objects};
 use super::measure::Table;
 use super::reading::Contents;
-use super::truth::{Method, ObjectTruth, SequenceTruth, TableTruth};
+use super::truth::{Method, ObjectTruth, SequenceTruth, TableTruth, is_definition_only, lies_elsewhere};
 
 /// Objects named in a message.
 const NAMED: usize = 10;
@@ -129,7 +129,7 @@ impl Evidence {
             let measured =
                 self.measured.iter().find(|truth| (&truth.database, &truth.name) == (database, name));
             match measured {
-                Some(truth) if truth.rows == found => {
+                Some(truth) if truth.rows == found || is_definition_only(&table.engine) => {
                     let mut truth = truth.clone();
                     if is_changed(table) {
                         truth.checksum = None;
@@ -144,6 +144,8 @@ impl Evidence {
                         truth.rows
                     ));
                 }
+                // Nothing is known of rows that a dump has none of, unless they are nowhere here.
+                None if is_definition_only(&table.engine) && !lies_elsewhere(&table.engine) => {}
                 None => out.tables.push(table.dumped(found, self.history)),
             }
         }

@@ -396,7 +396,10 @@ fn a_vault_left_to_itself_sweeps_scrubs_and_replicates() {
     }
     pair.take();
     let standing = round(&pair, 2);
-    assert!(matches!(&standing[1].said, Some(Ok(text)) if text.contains("1 snapshot copied")), "{standing:?}");
+    assert!(
+        matches!(&standing[1].said, Some(Ok(text)) if text.contains("1 snapshot copied")),
+        "{standing:?}"
+    );
     assert!(matches!(&standing[2].said, Some(Err(text)) if text.contains(&two.to_string())), "{standing:?}");
     pair.assert_whole(&pair.far, &pair.taken[..1]);
     pair.assert_whole(&pair.far, &pair.taken[2..]);

@@ -6,6 +6,7 @@ use crate::exit::Exit;
 use crate::failure::Outcome;
 use crate::ui::{Table, plain, rfc3339};
 use serde_json::json;
+use vow_base::amount::Term;
 use vow_console::admin::{self, NewPing};
 use vow_console::db::{Scope, pings};
 use vow_console::import::Parser;
@@ -26,6 +27,9 @@ pub(crate) enum Command {
         /// What makes it: its output is read, when it is posted
         #[arg(long, value_name = "TOOL", default_value = "plain", value_parser = Parser::WORDS)]
         parser: String,
+        /// How often it must come, as 1d; otherwise as often as it usually does, once that is known
+        #[arg(long, value_name = "TIME")]
+        every: Option<Term>,
     },
     /// List the addresses
     List {
@@ -44,12 +48,13 @@ pub(crate) enum Command {
 /// Runs one of them.
 pub(crate) fn run(cx: &Context, command: &Command) -> Outcome<Exit> {
     match command {
-        Command::Add { at, tenant, host, source, parser } => {
+        Command::Add { at, tenant, host, source, parser, every } => {
             let new = NewPing {
                 tenant: tenant.clone(),
                 host: host.clone(),
                 source: source.clone(),
                 parser: Some(parser.clone()),
+                every_secs: every.map(|term| i64::try_from(term.0.as_secs()).unwrap_or(i64::MAX)),
             };
             let base = at.folder()?.config.web_base();
             let uuid =

@@ -3,6 +3,7 @@
 use super::{Said, Sheet, span};
 use crate::audit::facts::{HostFact, SourceFact};
 use crate::records::Severity;
+use crate::rules::words;
 use std::collections::BTreeSet;
 
 pub(super) fn source(sheet: &mut Sheet<'_>, host: &HostFact, source: &SourceFact) {
@@ -22,9 +23,9 @@ fn recipients(sheet: &Sheet<'_>, source: &SourceFact) -> Said {
     if approved.is_empty() {
         return Said::unknown(
             format!(
-                "{} is sealed to {} keys; which ones are approved is not written down.",
+                "{} is sealed to {}; which ones are approved is not written down.",
                 source.name,
-                sealed.len()
+                words::count(sealed.len() as u64, "key")
             ),
             "Compare them with the recovery keys that people hold, and approve them on the tenant's page.",
         )
@@ -61,11 +62,15 @@ fn recipients(sheet: &Sheet<'_>, source: &SourceFact) -> Said {
     } else if sealed.len() < least {
         Said::finding(
             Severity::Warning,
-            format!("{} is sealed to {} recovery keys; {least} were agreed.", source.name, sealed.len()),
+            format!(
+                "{} is sealed to {}; {least} were agreed.",
+                source.name,
+                words::count(sealed.len() as u64, "recovery key")
+            ),
             "Make another one with `vow key new`, keep it at another place, name it in the plan, and approve it.",
         )
     } else {
-        Said::pass(format!("It is sealed to exactly the {} approved keys.", sealed.len()))
+        Said::pass(format!("It is sealed to exactly {}.", words::count(sealed.len() as u64, "approved key")))
     };
     said.with("sealed to", sealed.into_iter().collect::<Vec<_>>().join(", "))
 }

@@ -94,6 +94,7 @@ impl Physical {
         let mut found = Vec::new();
         found.extend(server::hidden(&privileges).into_iter().map(|text| problem(STREAM, text)));
         found.extend(server.behind(options.max_lag_secs).map(|text| problem(SERVER, text)));
+        found.extend(server.unasked().map(|text| Found::Note(text.into())));
         if options.dry_run {
             let bytes: u64 = server.facts.databases.iter().map(|database| database.bytes).sum();
             let megabytes = bytes.div_ceil(1_000_000);

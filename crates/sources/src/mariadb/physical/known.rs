@@ -62,7 +62,9 @@ impl Seen {
 
     /// Tables that are counted in the moment's transaction.
     pub(super) fn to_count(&self, exact_below_bytes: u64) -> Vec<Table> {
-        let wanted = |table: &&Table| table.transactional && table.bytes() <= exact_below_bytes;
+        let wanted = |table: &&Table| {
+            table.transactional && table.bytes() <= exact_below_bytes && !is_without_rows(table)
+        };
         self.tables.iter().filter(wanted).cloned().collect()
     }
 }

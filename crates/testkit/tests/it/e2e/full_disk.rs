@@ -132,12 +132,15 @@ fn what_a_full_vault_missed_is_sent_again_when_nobody_can_be_read_for_it() {
     // As long as it is full, nothing is sent to the others again.
     let packs = || {
         let below = |name: &PathBuf| name.components().any(|part| part.as_os_str() == "packs");
-        files_below(&far.store()).into_iter().filter(below).collect::<std::collections::BTreeSet<_>>()
+        // Of content alone: a folder above the source, which others use, may have another time in each listing.
+        let large = |name: &PathBuf| fs::metadata(name).is_ok_and(|meta| meta.len() > 100_000);
+        let all = files_below(&far.store()).into_iter();
+        all.filter(|name| below(name) && large(name)).collect::<std::collections::BTreeSet<_>>()
     };
     // Of packs alone: manifests, ledger entries and what a vault notes of the other's head come with every run.
     let before = packs();
     let _ = host.run(["backup", "--json"]).expect(3);
-    assert!(before.len() > 3, "{before:?}");
+    assert!(before.len() > 1, "{before:?}");
     assert_eq!(packs(), before);
     fs::remove_file(&filler).unwrap();
     fs::write(source.join("later"), "and one more\n").unwrap();

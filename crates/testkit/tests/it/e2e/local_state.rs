@@ -3,6 +3,7 @@
 use super::wounds::{WOUNDS, Wounded};
 use std::fs;
 use std::path::{Path, PathBuf};
+use vow_testkit::calendar::days_wrong;
 use vow_testkit::host::{copy, files_below, ids, scratch};
 use vow_testkit::{Dice, Host, Tree, shell};
 
@@ -56,8 +57,9 @@ fn a_wrong_clock_hides_no_snapshot_and_lets_none_expire() {
     let mut made = Vec::new();
     for days in [0, 3650, 0, -3650, 0] {
         fs::write(source.join("changing"), format!("{} after {days}", made.len())).unwrap();
-        let by = format!("{days:+} days");
-        let done = shell::run(&mut host.wrapped(&["faketime", &by], ["backup", "--json"])).expect(0);
+        let wrong = days_wrong(days);
+        let done = shell::run(&mut host.wrapped(&wrong.each_ref().map(String::as_str), ["backup", "--json"]))
+            .expect(0);
         made.push((ids(&done).remove(0), Tree::read(&source)));
         let (_, newest) = made.last().unwrap();
         host.assert_restores("files@latest", &source, newest);
@@ -68,8 +70,10 @@ fn a_wrong_clock_hides_no_snapshot_and_lets_none_expire() {
     let order: Vec<_> = made.iter().map(|(id, _)| serde_json::Value::from(id.as_str())).collect();
     assert_eq!(listed, order);
     let vault = host.vault().display().to_string();
-    for days in ["+0 days", "+7300 days"] {
-        let swept = shell::run(&mut host.wrapped(&["faketime", days], ["vault", "sweep", "--dir", &vault]));
+    for days in [0, 7300] {
+        let wrong = days_wrong(days);
+        let words = ["vault", "sweep", "--dir", &vault];
+        let swept = shell::run(&mut host.wrapped(&wrong.each_ref().map(String::as_str), words));
         assert_eq!(swept.code, Some(4), "{}", swept.story());
     }
     for (id, tree) in &made {

@@ -41,6 +41,8 @@ fn what_an_account_may_not_do_is_named() {
     server.sql("", "grant trigger, event on *.* to few@localhost");
     let done = back_up(&host);
     assert_eq!(done.code, Some(0), "{}", done.story());
+    // Of a replica it would not be told how far behind it is.
+    assert!(done.said().contains("SLAVE MONITOR"), "{}", done.story());
     let whole = truth(&host);
     assert!(
         whole["kinds"]["trigger"].as_u64() > Some(1) && whole["kinds"]["event"] == 1,

@@ -117,4 +117,6 @@ fn the_customers_data_is_in_no_message() {
     let done = open(&host, &["restore", "db@latest", "--into", &url, "--database", "d"]).expect(1);
     assert!(done.said().contains("denied"), "{}", done.story());
     assert!(!done.said().contains("4711"), "{}", done.story());
+    let there = "select count(*) from information_schema.schemata where schema_name = 'd'";
+    assert_eq!(full.sql("", there), "0", "half of a database was left behind");
 }
