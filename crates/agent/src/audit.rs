@@ -14,7 +14,7 @@ mod waivers;
 pub use coverage::{Coverage, FOLDERS_MAX, FilesSource, Host, Server, ledger};
 pub use offers::{Offer, settle};
 pub use sizes::{Size, Sizer};
-pub use waivers::{Waived, Waiver, apply, nest};
+pub use waivers::{Waived, apply, nest};
 
 use serde::Serialize;
 

@@ -10,6 +10,7 @@ mod keys;
 mod schedule;
 mod shown;
 mod sources;
+mod waiver;
 
 pub use agent::{AgentPlan, ConsolePlan, Due, Ionice, PingFrom, Timing};
 pub use error::PlanError;
@@ -18,8 +19,8 @@ pub use find::find;
 pub use groups::GroupPlan;
 pub use shown::quoted;
 pub use sources::{DRILL_WITHIN_SECS, DrillPlan, Settings};
+pub use waiver::Waiver;
 
-use crate::audit::Waiver;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};

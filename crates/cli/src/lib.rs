@@ -14,6 +14,7 @@ mod layout;
 mod level;
 mod looking;
 mod mounted;
+mod owner;
 mod reading;
 mod receiving;
 mod reporting;

@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vow_agent::audit::{Entry, FOLDERS_MAX, FilesSource, Host, Server, Sizer, State, ledger};
+use vow_agent::drill::scratch;
 use vow_agent::plan::{Config, SourcePlan};
 use vow_sources::adapter::{ADAPTERS, Discovered, Within};
 use vow_sources::discover::{Inventory, Machine, Mount, MountKind, look};
@@ -44,7 +45,9 @@ impl<'c> Look<'c> {
         let elsewhere = |mount: &&Mount| matches!(mount.kind, MountKind::Network | MountKind::Bind);
         let elsewhere = inventory.mounts.iter().filter(elsewhere).map(|mount| PathBuf::from(&mount.point));
         let within = Within { roots, never: own.iter().cloned().chain(elsewhere).collect(), time: FINDING };
-        let found = ADAPTERS.iter().flat_map(|adapter| adapter.discover(&within));
+        // Scratch servers of a drill that is under way are gone when it ends.
+        let stays = |found: &Discovered| !found.data.as_deref().is_some_and(scratch::is_in_use);
+        let found = ADAPTERS.iter().flat_map(|adapter| adapter.discover(&within)).filter(stays);
         // An adapter names what it had no time for as well.
         let is_something =
             |found: &Discovered| found.data.is_some() || found.url.is_some() || !found.parts.is_empty();

@@ -95,13 +95,10 @@ impl Sent {
         self.newest(|_| true)
     }
 
-    /// The newest manifest that one of these receipts is for, and a pack that it names.
-    pub(crate) fn example(&self, receipts: &[Receipt]) -> Option<(ObjectId, Option<ObjectId>)> {
+    /// The newest manifest that one of these receipts is for, with its stored bytes.
+    pub(crate) fn example(&self, receipts: &[Receipt]) -> Option<(ObjectId, Vec<u8>)> {
         let newest = receipts.iter().max_by_key(|receipt| receipt.sequence)?;
-        let manifest = self.manifest(newest.sequence, &newest.manifest);
-        let manifest = manifest.and_then(|stored| Manifest::open(&stored).ok());
-        let pack = manifest.and_then(|manifest| self.expanded(&manifest).packs.first().copied());
-        Some((newest.manifest, pack))
+        Some((newest.manifest, self.manifest(newest.sequence, &newest.manifest)?))
     }
 
     fn named_by(&self, manifest: &Manifest) -> Objects {

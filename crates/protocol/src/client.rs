@@ -17,7 +17,7 @@ mod retrieve;
 mod retry;
 mod watch;
 
-pub use attack::{Attacked, Attempt, Known};
+pub use attack::{Attacked, Attempt, Prey};
 pub use console::{ConsoleError, JoinedConsole, REPORTS, RemoteConsole};
 pub use limit::RATE_LEAST;
 pub use pages::{Entry, LedgerPage};
@@ -155,7 +155,9 @@ impl RemoteVault {
     pub fn join(&self, secret: &JoinSecret, join: JoinAs<'_>) -> Result<Joined, VaultError> {
         let what = "place for this host";
         let request = self.inner.post_json(Route::Join, &join_body(secret, join))?;
-        let answer = self.inner.link.ask(&request).map_err(|problem| match problem {
+        // Somebody sits before it and waits.
+        let brief = self.inner.link.options().retry.brief();
+        let answer = self.inner.link.ask_within(&brief, &request).map_err(|problem| match problem {
             Problem::Said(Saying { word: crate::Word::Absent, .. }) => VaultError::Refused(
                 "the vault does not take this token: it was used by another key, it has expired, or it was never given out"
                     .into(),

@@ -4,6 +4,7 @@
 //! unless it is exactly what the document says; what is added to a body later is ignored by older programs.
 
 pub mod client;
+mod digits;
 pub mod fault;
 pub mod limits;
 pub mod path;

@@ -90,7 +90,7 @@ impl Route {
 }
 
 fn digits(text: &str) -> Option<[u8; 32]> {
-    crate::wire::strict_hex(text)
+    crate::digits::strict_hex(text)
 }
 
 impl fmt::Display for Route {

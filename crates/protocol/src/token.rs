@@ -198,7 +198,7 @@ impl FromStr for JoinToken {
         let (address, rest) = text.trim().split_once('#').ok_or(BadToken::Secret)?;
         let address = address.parse()?;
         let (digits, secret) = rest.split_once('.').ok_or(BadToken::Secret)?;
-        let fingerprint = crate::wire::strict_hex(digits).map(Fingerprint).ok_or(BadToken::Secret)?;
+        let fingerprint = crate::digits::strict_hex(digits).map(Fingerprint).ok_or(BadToken::Secret)?;
         Ok(Self { address, fingerprint, secret: secret.parse()? })
     }
 }

@@ -2,7 +2,6 @@
 
 mod text;
 
-pub(crate) use text::strict_hex;
 pub use text::{Base64, Hex, KindWord, Raw32};
 
 use serde::{Deserialize, Serialize};

@@ -71,7 +71,13 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        let _ = self.holder.kill();
+        // Its first process first: the holder waits until everything there is over, and its mounts with it. Were the folder that they hang on
+        // removed before, the kernel would let go of them as a tree, in which a disk in a file and the file keep each other alive for ever.
+        let first = self.first.parse().ok().and_then(rustix::process::Pid::from_raw);
+        let kill = |pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        if first.is_none_or(|pid| kill(pid).is_err()) {
+            let _ = self.holder.kill();
+        }
         let _ = self.holder.wait();
     }
 }

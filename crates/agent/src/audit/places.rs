@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const SPARE: [(&str, &str); 24] = [
+const SPARE: [(&str, &str); 23] = [
     ("/bin", "packages bring it"),
     ("/sbin", "packages bring it"),
     ("/lib", "packages bring it"),
@@ -26,10 +26,9 @@ const SPARE: [(&str, &str); 24] = [
     ("/var/lib/containerd", "images bring it"),
     ("/var/lib/containers/storage/overlay", "images bring it"),
     ("/lost+found", "fsck makes it"),
-    ("/media", "what is mounted below it is looked at by itself"),
 ];
-/// What lies in a spare folder and is not spare.
-const NOT_SPARE: [&str; 2] = ["/usr/local", "/usr/src"];
+/// What lies in a spare folder and is not spare. Desktops mount disks below `/run/media`.
+const NOT_SPARE: [&str; 3] = ["/usr/local", "/usr/src", "/run/media"];
 
 /// Why a folder needs no backup.
 pub(super) fn spare(path: &Path) -> Option<&'static str> {

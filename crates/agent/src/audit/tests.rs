@@ -1,6 +1,7 @@
 mod appearing;
 
 use super::*;
+use crate::plan::Waiver;
 use jiff::civil::date;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -109,6 +110,9 @@ fn what_no_source_reaches_is_unknown_and_the_rest_is_not() {
             mount("/srv/data", MountKind::Disk),
             mount("/tmp", MountKind::Memory),
             mount("/mnt/nfs", MountKind::Network),
+            // Where disks come and go, one that stayed.
+            mount("/media/archive", MountKind::Disk),
+            mount("/run/media/ada/disk", MountKind::Disk),
             mount("/mnt/again", MountKind::Bind),
             mount("/x/merged", MountKind::Overlay),
         ],
@@ -118,7 +122,7 @@ fn what_no_source_reaches_is_unknown_and_the_rest_is_not() {
     let states = judge(&inventory, &plan, &[], &["/etc", "/usr", "/dev"]);
     assert_eq!(states["folder:/etc"], covered("system"));
     assert_eq!(states["mount:/srv/data"], covered("system"));
-    assert_eq!(unknown(&states), ["mount:/mnt/nfs"]);
+    assert_eq!(unknown(&states), ["mount:/media/archive", "mount:/mnt/nfs", "mount:/run/media/ada/disk"]);
     for spare in ["folder:/usr", "folder:/dev", "mount:/tmp", "mount:/mnt/again", "mount:/x/merged"] {
         assert!(matches!(states[spare], State::Spare { .. }), "{spare}: {:?}", states[spare]);
     }

@@ -1,21 +1,9 @@
 //! Accepted findings: by name, with a reason, until a day.
 
 use super::{Finding, Offer};
+use crate::plan::Waiver;
 use jiff::civil::Date;
 use serde::Serialize;
-
-/// An accepted finding, as the plan has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiver {
-    /// The finding's name; what lies below its path is accepted with it.
-    pub finding: String,
-    /// Why.
-    pub reason: String,
-    /// By whom.
-    pub by: String,
-    /// The last day on which it holds.
-    pub until: Date,
-}
 
 /// A waiver that holds for a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

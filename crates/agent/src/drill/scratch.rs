@@ -91,6 +91,11 @@ impl Drop for Place {
     }
 }
 
+/// Whether a path lies in the place of a drill that is under way: what is there goes with it, and nobody misses it.
+pub fn is_in_use(path: &Path) -> bool {
+    path.ancestors().filter_map(owner_of).any(|owner| owner.lives())
+}
+
 fn write_record(records: &Path, name: &str, path: &Path) -> Result<PathBuf, ScratchError> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(records).map_err(at("create", records))?;
     let record = records.join(name);
@@ -287,6 +292,7 @@ mod tests {
         let place = Place::create(&folder, &state).expect("a place");
         fs::write(place.path().join("x"), "y").expect("written");
         assert!(clean(&folder, Some(&state)).expect("cleaned").is_empty(), "its owner lives");
+        assert!(is_in_use(&place.path().join("vow-pg-x/data")) && !is_in_use(&folder));
         let path = place.path().to_owned();
         drop(place);
         assert!(!path.exists() && fs::read_dir(state.join(RECORDS)).expect("listed").next().is_none());
@@ -306,6 +312,7 @@ mod tests {
         fs::write(state.join(RECORDS).join(&name), left.as_os_str().as_encoded_bytes()).expect("written");
         let mut server =
             Command::new("sleep").arg("600").current_dir(left.join("data")).spawn().expect("it starts");
+        assert!(!is_in_use(&left.join("data")), "a name alone hides nothing");
         let removed = clean(&folder, Some(&state)).expect("cleaned");
         assert!(removed.len() == 1 && removed[0].contains("and a process in it"), "{removed:?}");
         assert!(!left.exists() && !server.wait().expect("it ended").success());

@@ -3,7 +3,7 @@
 
 use super::fault::{Checked, Fault, fault, read};
 use super::keys::{self, number, size};
-use crate::audit::Waiver;
+use super::waiver::Waiver;
 use crate::ping::PingUrl;
 use crate::schedule::{Calendar, Window};
 use serde::Deserialize;

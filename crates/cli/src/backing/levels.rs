@@ -180,8 +180,8 @@ impl Levels {
         shown.or(level.plan.fingerprint)
     }
 
-    /// Something that a level has of this host: its newest manifest, and a pack that it names.
-    pub(crate) fn example(&self, name: &str) -> Option<(ObjectId, Option<ObjectId>)> {
+    /// Something that a level has of this host: its newest manifest, with its stored bytes, as far as this host still has them.
+    pub(crate) fn example(&self, name: &str) -> Option<(ObjectId, Vec<u8>)> {
         let level = self.levels.iter().find(|level| level.plan.name == name)?;
         self.sent.example(&level.opened.as_ref().ok()?.kept.evidence().receipts())
     }

@@ -197,6 +197,6 @@ fn root_does_not_write_into_the_vault_of_another_user() {
     std::os::unix::fs::chown(&vault, Some(65_534), None).expect("another owner");
     keep(&host, "status", &vault, &[]).code(0);
     for command in ["sweep", "scrub", "rebuild"] {
-        keep(&host, command, &vault, &[]).code(2).advises().says("sudo -u");
+        keep(&host, command, &vault, &[]).code(2).advises().says("runuser -u nobody");
     }
 }

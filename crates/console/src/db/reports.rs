@@ -21,6 +21,11 @@ pub struct SourceMonth {
     pub added_bytes: i64,
 }
 
+/// The day of the last second before a time: that of a month that has not ended belongs to it.
+fn last_day(to: i64) -> i64 {
+    day_of(to - 1)
+}
+
 /// What the sources of a tenant did between two times.
 pub async fn sources(
     conn: &mut Conn,
@@ -31,10 +36,10 @@ pub async fn sources(
     let sql = "SELECT h.name AS host, s.name, s.source_type, CAST(COALESCE(SUM(d.ok), 0) AS BIGINT) AS ok, \
         CAST(COALESCE(SUM(d.partial), 0) AS BIGINT) AS partial, CAST(COALESCE(SUM(d.failed), 0) AS BIGINT) AS failed, \
         COALESCE(MAX(d.bytes), 0) AS bytes, CAST(COALESCE(SUM(d.added_bytes), 0) AS BIGINT) AS added \
-        FROM sources s JOIN hosts h ON h.id = s.host_id LEFT JOIN source_days d ON d.source_id = s.id AND d.day >= $2 AND d.day < $3 \
+        FROM sources s JOIN hosts h ON h.id = s.host_id LEFT JOIN source_days d ON d.source_id = s.id AND d.day >= $2 AND d.day <= $3 \
         WHERE s.tenant_id = $1 AND (d.source_id IS NOT NULL OR s.gone_secs IS NULL) GROUP BY s.id, h.name, s.name, s.source_type \
         ORDER BY h.name, s.name LIMIT $4";
-    let rows = conn.rows(sql, args![tenant_id, day_of(from), day_of(to), limit]).await?;
+    let rows = conn.rows(sql, args![tenant_id, day_of(from), last_day(to), limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(SourceMonth {
@@ -57,9 +62,9 @@ pub async fn copies(
     limit: i64,
 ) -> Result<Vec<(String, String, i64, i64)>, DbError> {
     let sql = "SELECT h.name AS host, d.level, CAST(SUM(d.ok) AS BIGINT) AS ok, CAST(SUM(d.failed) AS BIGINT) AS failed \
-        FROM host_days d JOIN hosts h ON h.id = d.host_id WHERE h.tenant_id = $1 AND d.day >= $2 AND d.day < $3 AND d.level <> '' \
+        FROM host_days d JOIN hosts h ON h.id = d.host_id WHERE h.tenant_id = $1 AND d.day >= $2 AND d.day <= $3 AND d.level <> '' \
         GROUP BY h.id, h.name, d.level ORDER BY h.name, d.level LIMIT $4";
-    let rows = conn.rows(sql, args![tenant_id, day_of(from), day_of(to), limit]).await?;
+    let rows = conn.rows(sql, args![tenant_id, day_of(from), last_day(to), limit]).await?;
     rows.iter()
         .map(|row| Ok((row.text("host")?, row.text("level")?, row.int("ok")?, row.int("failed")?)))
         .collect()

@@ -1,6 +1,6 @@
 //! A report as a page: one file, no script, nothing from elsewhere, made to be printed too.
 
-use super::sheet::{Block, Sheet};
+use super::sheet::{Block, Sheet, is_short};
 use crate::web::plain;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -38,7 +38,7 @@ fn part(block: &Block) -> Markup {
             Block::Table { head, rows, more } => {
                 table {
                     thead { tr { @for (name, _) in head { th scope="col" { (name) } } } }
-                    tbody { @for row in rows { tr { @for cell in row { td { (plain(cell)) } } } } }
+                    tbody { @for row in rows { tr { @for cell in row { td.short[is_short(cell)] { (plain(cell)) } } } } }
                 }
                 @if *more > 0 { p { (more) " more rows are not shown." } }
             },

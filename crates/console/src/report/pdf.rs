@@ -1,6 +1,6 @@
 //! A report as a PDF: A4, in the fonts that every reader has. These know the letters of western Europe; others are shown as `?`.
 
-use super::sheet::{Block, Sheet};
+use super::sheet::{Block, Sheet, is_short};
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Str};
 
 const WIDTH: f32 = 595.0;
@@ -9,6 +9,8 @@ const MARGIN: f32 = 45.0;
 const SIZE: f32 = 9.0;
 const LINE: f32 = 12.0;
 const GAP: f32 = 8.0;
+/// What stays free between two columns.
+const BESIDE: f32 = 6.0;
 /// Lines of one cell at most: a row must fit on a page.
 const CELL_LINES_MAX: usize = 40;
 const BODY: Name<'static> = Name(b"F1");
@@ -35,17 +37,12 @@ pub(super) fn draw(sheet: &Sheet) -> Vec<u8> {
                 pages.paragraph(&line.join("   ·   "), BOLD, SIZE);
             }
             Block::Table { head, rows, more } => {
-                let all: u32 = head.iter().map(|(_, share)| *share).sum::<u32>().max(1);
-                let width = |share: u32| (WIDTH - 2.0 * MARGIN) * share as f32 / all as f32;
+                let widths = widths(head, rows);
                 let names: Vec<_> =
-                    head.iter().map(|(name, share)| ((*name).to_owned(), width(*share))).collect();
+                    head.iter().zip(&widths).map(|((name, _), width)| ((*name).to_owned(), *width)).collect();
                 pages.row(&names, BOLD, true);
                 for row in rows {
-                    let cells: Vec<_> = row
-                        .iter()
-                        .zip(head)
-                        .map(|(cell, (_, share))| (cell.clone(), width(*share)))
-                        .collect();
+                    let cells: Vec<_> = row.iter().cloned().zip(widths.iter().copied()).collect();
                     if pages.row(&cells, BODY, true) {
                         // The head again on each page.
                         pages.row(&names, BOLD, true);
@@ -102,13 +99,14 @@ impl Pages {
     }
 
     fn rule(&mut self) {
-        let at = HEIGHT - self.down + 4.0;
+        // Below what hangs from the line above it.
+        let at = HEIGHT - self.down - 1.5;
         let page = self.page();
         page.set_line_width(0.7);
         page.move_to(MARGIN, at);
         page.line_to(WIDTH - MARGIN, at);
         page.stroke();
-        self.down += 4.0;
+        self.down += 6.0;
     }
 
     fn paragraph(&mut self, text: &str, font: Name<'_>, size: f32) {
@@ -125,7 +123,7 @@ impl Pages {
     fn row(&mut self, cells: &[(String, f32)], font: Name<'_>, whole: bool) -> bool {
         let lines: Vec<Vec<String>> = cells
             .iter()
-            .map(|(text, width)| wrap(text, width - 6.0, SIZE, font == BOLD, CELL_LINES_MAX))
+            .map(|(text, width)| wrap(text, width - BESIDE, SIZE, font == BOLD, CELL_LINES_MAX))
             .collect();
         let height = lines.iter().map(Vec::len).max().unwrap_or(1).max(1) as f32 * LINE;
         if self.room(height + 4.0) && whole && font == BODY {
@@ -193,9 +191,35 @@ fn win_ansi(text: &str) -> Vec<u8> {
     text.chars().map(one).collect()
 }
 
+/// How wide each column is: as its share says, but names and what is short are not broken as long as others can give way.
+fn widths(head: &[(&str, u32)], rows: &[Vec<String>]) -> Vec<f32> {
+    let all: u32 = head.iter().map(|(_, share)| *share).sum::<u32>().max(1);
+    let wanted: Vec<_> =
+        head.iter().map(|(_, share)| (WIDTH - 2.0 * MARGIN) * *share as f32 / all as f32).collect();
+    let needed = head.iter().enumerate().map(|(at, (name, _))| {
+        let short = rows.iter().filter_map(|row| row.get(at)).filter(|cell| is_short(cell));
+        short.map(|cell| length(cell, SIZE, false)).fold(length(name, SIZE, true), f32::max) + BESIDE
+    });
+    let both: Vec<_> = wanted.into_iter().zip(needed).collect();
+    let lacking: f32 = both.iter().map(|(wanted, needed)| (needed - wanted).max(0.0)).sum();
+    let spare: f32 = both.iter().map(|(wanted, needed)| (wanted - needed).max(0.0)).sum();
+    let moved = lacking.min(spare);
+    let one = |(wanted, needed): (f32, f32)| match needed > wanted {
+        true => wanted + (needed - wanted) * moved / lacking,
+        false if spare > 0.0 => wanted - (wanted - needed) * moved / spare,
+        false => wanted,
+    };
+    both.into_iter().map(one).collect()
+}
+
+/// How wide a text is.
+fn length(text: &str, size: f32, bold: bool) -> f32 {
+    text.chars().map(|c| advance(c, bold)).sum::<f32>() * size / 1000.0
+}
+
 /// Breaks a text into lines that fit, at blanks where there are some.
 fn wrap(text: &str, width: f32, size: f32, bold: bool, most: usize) -> Vec<String> {
-    let long = |text: &str| text.chars().map(|c| advance(c, bold)).sum::<f32>() * size / 1000.0;
+    let long = |text: &str| length(text, size, bold);
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -258,6 +282,22 @@ mod tests {
         assert_eq!(wrap("one two", 1000.0, SIZE, false, 9), ["one two"]);
         assert_eq!(wrap("", 10.0, SIZE, false, 9), Vec::<String>::new());
         assert_eq!(win_ansi("Größe €\u{4e2d}"), b"Gr\xf6\xdfe \x80?");
+    }
+
+    #[test]
+    fn names_of_columns_and_short_words_are_whole() {
+        let head = [("Opened", 2), ("Severity", 1), ("Accepted", 1), ("What", 5)];
+        let rows =
+            [vec!["2026-11-28 12:55".into(), "warning".into(), "0".into(), "a long sentence ".repeat(20)]];
+        let widths = widths(&head, &rows);
+        assert!((widths.iter().sum::<f32>() - (WIDTH - 2.0 * MARGIN)).abs() < 0.1, "{widths:?}");
+        for (at, (name, _)) in head.iter().enumerate() {
+            assert_eq!(wrap(name, widths[at] - BESIDE, SIZE, true, 9), [*name]);
+        }
+        assert_eq!(wrap(&rows[0][0], widths[0] - BESIDE, SIZE, false, 9).len(), 1);
+        // More than there is room for: every column has its share, and nothing is lost.
+        let many = [("A name that is much too long for one of twelve columns", 1); 12];
+        assert!(super::widths(&many, &[]).iter().all(|width| *width > 30.0));
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub enum Block {
     },
 }
 
+/// What is so short is not broken: a word, a number, a day with its hour.
+const SHORT_CHARS_MAX: usize = 16;
+
+/// Whether a cell is shown on one line.
+pub(super) fn is_short(cell: &str) -> bool {
+    cell.chars().count() <= SHORT_CHARS_MAX
+}
+
 /// Rows of a table at most: a report is read by people.
 pub(super) const ROWS_MAX: usize = 1000;
 

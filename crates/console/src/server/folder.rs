@@ -101,6 +101,11 @@ impl Folder {
         Ok(Self { dir: dir.to_owned(), config })
     }
 
+    /// Whether opening the database makes a file here: the first time.
+    pub fn makes_database(&self) -> bool {
+        self.config.database.is_none() && !self.dir.join(DATABASE).exists()
+    }
+
     /// The console's key.
     pub fn key(&self) -> Result<SigningKey, FolderError> {
         let path = self.dir.join(KEY);

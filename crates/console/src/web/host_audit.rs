@@ -92,7 +92,7 @@ fn unknown(document: &Value) -> Markup {
             @if !unknown.is_empty() { div.scroll tabindex="0" { table {
                 thead { tr { th { "What" } th { "Where" } th.number { "Bytes" } } }
                 tbody { @for entry in unknown.iter().take(SHOWN_MAX) {
-                    tr { td { (word(entry, "what")) } td { (word(entry, "path")) } td.number { (least(entry)) (bytes(number(entry, "bytes"))) } }
+                    tr { td { (word(entry, "what")) } td { (word(entry, "path")) } td.number { @match entry.get("bytes").and_then(Value::as_i64) { Some(sum) => { (least(entry)) (bytes(sum)) } None => "—" } } }
                 } }
             } } }
         }

@@ -143,12 +143,15 @@ impl RemoteConsole {
     /// Why this host has not joined.
     pub fn join(&self, secret: &JoinSecret, join: JoinAs<'_>) -> Result<JoinedConsole, ConsoleError> {
         let body = serde_json::to_vec(&join_body(secret, join)).map_err(|e| self.nonsense(e.to_string()))?;
-        let answer = self.inner.link.ask(&self.post(JOIN, body.into())).map_err(|problem| match problem {
-            Problem::Said(Saying { word: Word::Absent, .. }) => {
-                ConsoleError::Token { place: self.inner.place.clone() }
-            }
-            other => self.error(other),
-        })?;
+        let brief = self.inner.link.options().retry.brief();
+        let answer = self.inner.link.ask_within(&brief, &self.post(JOIN, body.into())).map_err(
+            |problem| match problem {
+                Problem::Said(Saying { word: Word::Absent, .. }) => {
+                    ConsoleError::Token { place: self.inner.place.clone() }
+                }
+                other => self.error(other),
+            },
+        )?;
         let joined: JoinedConsole =
             serde_json::from_slice(&answer.body).map_err(|e| self.nonsense(e.to_string()))?;
         if Fingerprint::of(&joined.console.0) != self.inner.pin {

@@ -75,7 +75,7 @@ impl Deposit for RemoteVault {
 }
 
 impl Inner {
-    fn upload(&self, kind: Kind, id: &ObjectId, bytes: &[u8]) -> Result<Request, VaultError> {
+    pub(super) fn upload(&self, kind: Kind, id: &ObjectId, bytes: &[u8]) -> Result<Request, VaultError> {
         if bytes.is_empty() || bytes.len() as u64 > kind.limit_bytes() {
             let length = bytes.len();
             let message = format!("{kind} {id}: {length} bytes are outside the limits of the format");

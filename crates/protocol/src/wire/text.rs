@@ -1,12 +1,13 @@
 //! Ids, keys, bytes and kinds as texts in JSON.
 
+use crate::digits::strict_hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
-use vow_base::id::{from_hex, hex};
+use vow_base::id::hex;
 use vow_base::sign::PublicKey;
 use vow_base::vault::Kind;
 use vow_base::{HostId, ObjectId};
@@ -38,12 +39,6 @@ raw32!(ObjectId, HostId, PublicKey);
 /// An id or a key as 64 lower-case hexadecimal digits, nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hex<T>(pub T);
-
-/// The 32 bytes that 64 lower-case hexadecimal digits write; `None` for anything else.
-pub(crate) fn strict_hex(text: &str) -> Option<[u8; 32]> {
-    let digits = text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'));
-    if digits { from_hex(text) } else { None }
-}
 
 impl<T: Raw32> fmt::Display for Hex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

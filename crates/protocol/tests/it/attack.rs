@@ -2,19 +2,20 @@
 
 use crate::bench::{Bench, HOST, key, once};
 use std::collections::BTreeSet;
+use vow_base::ObjectId;
 use vow_base::vault::{Deposit, Kind};
-use vow_protocol::client::{Attacked, Attempt, Known};
+use vow_protocol::client::{Attacked, Attempt, Prey};
 use vow_protocol::wire::Role;
 
-fn filled() -> (Bench, Known) {
+fn filled() -> (Bench, Prey) {
     let mut bench = Bench::new();
     let host = bench.client(HOST);
     let snapshot = bench.host.snapshot(1, 2, &mut bench.dice);
     snapshot.put(&host).unwrap();
     snapshot.commit(&host).unwrap();
-    let known =
-        Known { pack: Some(snapshot.of_kind(Kind::Pack)[0].id), manifest: Some(snapshot.manifest.id) };
-    (bench, known)
+    let manifest = (snapshot.manifest.id, snapshot.manifest.bytes.clone());
+    let prey = Prey { list: Prey::list(&bench.host_id(), 1_800_000_000), manifest: Some(manifest) };
+    (bench, prey)
 }
 
 fn yielded(tried: &[Attempt]) -> BTreeSet<&str> {
@@ -24,15 +25,30 @@ fn yielded(tried: &[Attempt]) -> BTreeSet<&str> {
 
 #[test]
 fn a_vault_that_keeps_its_promises_refuses_everything_and_is_as_it_was() {
-    let (bench, known) = filled();
-    let before = bench.stored(Kind::Pack);
-    for known in [known, Known::default()] {
-        let tried = bench.client(HOST).attack(&known);
+    let (bench, prey) = filled();
+    let (before, lists_before) = (bench.stored(Kind::Pack), bench.stored(Kind::List));
+    for prey in [prey.clone(), Prey { manifest: None, ..prey.clone() }] {
+        let tried = bench.client(HOST).attack(&prey);
         assert!(tried.len() > 15);
         assert!(tried.iter().all(|attempt| attempt.outcome == Attacked::Refused), "{tried:#?}");
     }
-    assert_eq!(bench.stored(Kind::Pack), before, "nothing was left behind");
+    assert_eq!(bench.stored(Kind::Pack), before);
+    let (lists, laid_out) = (bench.stored(Kind::List), ObjectId::of(&prey.list));
+    let others: Vec<_> = lists.iter().filter(|(id, _)| *id != laid_out).copied().collect();
+    assert_eq!(others, lists_before, "nothing but what may be lost was left behind");
+    assert_eq!(lists.len(), lists_before.len() + 1, "that was sent once");
     assert_eq!(bench.client(HOST).receipts().unwrap().len(), 1);
+}
+
+#[test]
+fn what_may_be_lost_is_the_same_for_some_days() {
+    let (host, other) = (key(HOST).public().host_id(), key(2).public().host_id());
+    let day = 86_400;
+    let of = |host, secs| Prey::list(&host, secs);
+    assert_eq!(of(host, 30 * day), of(host, 32 * day));
+    assert_ne!(of(host, 30 * day), of(host, 33 * day));
+    assert_ne!(of(host, 30 * day), of(other, 30 * day));
+    assert!(of(host, u64::MAX).starts_with(b"Made to be lost"));
 }
 
 #[test]
@@ -46,7 +62,6 @@ fn a_vault_that_lets_a_host_read_is_found_out() {
         "list the packs of this host",
         "list what is kept",
         "read a manifest back",
-        "read a pack back",
         "read another host's receipts",
         "read the whole ledger",
     ];

@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use vow_agent::audit::{Finding, Offer, Severity};
 use vow_agent::plan::{Config, Place};
+use vow_agent::reporting::now_secs;
 use vow_base::id::hex;
 use vow_base::manifest::Manifest;
 use vow_base::sign::SigningKey;
 use vow_protocol::RemoteVault;
-use vow_protocol::client::{Attacked, Known};
+use vow_protocol::client::{Attacked, Prey};
 use vow_protocol::report::Outcome;
 use vow_sources::adapter::{Discovered, Part};
 
@@ -195,13 +196,12 @@ pub(super) fn attacks(config: &Config, key: &SigningKey, levels: &Levels) -> (Ve
                 continue;
             }
         };
-        let example = levels.example(&vault.name);
-        let known = Known {
-            manifest: example.map(|(manifest, _)| manifest),
-            pack: example.and_then(|(_, pack)| pack),
+        let prey = Prey {
+            list: Prey::list(&key.public().host_id(), u64::try_from(now_secs()).unwrap_or_default()),
+            manifest: levels.example(&vault.name),
         };
         let mut first_unclear = None;
-        for attempt in remote.attack(&known) {
+        for attempt in remote.attack(&prey) {
             let (outcome, said) = match &attempt.outcome {
                 Attacked::Refused => ("refused", None),
                 Attacked::Yielded(said) => ("yielded", Some(said.clone())),

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::owner;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,10 @@ impl At {
         F: Future<Output = Outcome<T>>,
     {
         let folder = self.folder()?;
+        // SQLite leaves the files of a database to its owner; one that is not there yet would be root's.
+        if folder.makes_database() {
+            owner::refuse_root(&self.dir, "vow console …")?;
+        }
         runtime()?.block_on(async {
             let app = Arc::new(folder.app(Arc::new(SystemClock)).await?);
             let done = work(app.clone()).await;

@@ -4,6 +4,7 @@ use crate::app::Context;
 use crate::commands::init::hostname;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::owner;
 use serde_json::json;
 use std::fs;
 use std::net::SocketAddr;
@@ -48,6 +49,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
         return Err(Failure::failed(text)
             .hint("choose another folder, or use what is there: vow console serve --dir DIR"));
     }
+    owner::refuse_root(&dir, &format!("vow console init --dir {} …", dir.display()))?;
     let address = match &args.address {
         Some(address) => address.clone(),
         None => {

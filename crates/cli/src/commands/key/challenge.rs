@@ -84,7 +84,7 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let lines: String = texts.iter().map(|(_, text)| format!("{text}\n")).collect();
     if let Some(path) = &args.output {
         fs::write(path, &lines).map_err(|e| Failure::io("write", path, e))?;
-        cx.ui.say(&format!("{} challenges are in {}", texts.len(), path.display()));
+        cx.ui.say(&format!("{} in {}", ui::plural(texts.len() as u64, "challenge"), path.display()));
     }
     let list: Vec<_> =
         texts.iter().map(|(print, text)| json!({"recipient": print, "challenge": text})).collect();

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE|CHALLENGE")]
     challenge: Option<String>,
     /// Write the answers into this file, one a line
-    #[arg(long, value_name = "FILE", requires = "challenge")]
+    #[arg(long, short = 'o', visible_alias = "output", value_name = "FILE", requires = "challenge")]
     answer: Option<std::path::PathBuf>,
     /// Show the answers as QR codes
     #[arg(long, requires = "challenge")]
@@ -94,7 +94,8 @@ fn answer(cx: &Context, args: &Args, challenge: &str) -> Outcome<Exit> {
     }
     if let Some(path) = args.answer.as_deref().filter(|_| !lines.is_empty()) {
         std::fs::write(path, &lines).map_err(|e| Failure::io("write", path, e))?;
-        cx.ui.say(&format!("{} answers are in {}: `vow key accept` takes them", list.len(), path.display()));
+        let answers = ui::plural(list.len() as u64, "answer");
+        cx.ui.say(&format!("{answers} in {}, for `vow key accept`", path.display()));
     }
     let status = if list.is_empty() { "failed" } else { "ok" };
     cx.ui.json(&json!({"message_type": "summary", "status": status, "answers": list, "not_opened": others}));

@@ -12,7 +12,7 @@ use crate::ui::plural;
 use serde_json::json;
 use std::fs;
 use toml_edit::DocumentMut;
-use vow_agent::plan;
+use vow_agent::plan::{self, Place};
 use vow_store::session::Recipient;
 
 /// Seal to other recovery keys from the next backup on
@@ -74,6 +74,15 @@ pub(crate) fn run(cx: &Context, args: &Args) -> Outcome<Exit> {
     let sources = plural(config.sources.len() as u64, "source");
     cx.ui.note(&format!("the next backup sends all of {sources} once, sealed to these; vaults need room for that until old snapshots expire"));
     cx.ui.note("earlier snapshots are opened by the keys that they were sealed to: keep a removed identity until the last of them is gone");
+    // Opening and being let in are two things: a vault knows readers by another of a kit's keys.
+    if config.vaults.iter().any(|vault| matches!(vault.place, Place::Address(_))) {
+        if after.iter().any(|one| !before.contains(one)) {
+            cx.ui.note("vaults behind an address do not let a new key read yet: on each, `vow vault join-token --role restore --host ID`; and add its reader key to `readers` for vaults that this host joins later");
+        }
+        if before.iter().any(|one| !after.contains(one)) {
+            cx.ui.note("vaults behind an address still let a removed key read what it opens: when it was stolen, `vow vault revoke` it on each (docs/restoring.md, \"A recovery key was stolen\")");
+        }
+    }
     if after.len() == 1 {
         cx.ui.warn("only one recovery key is left: when it is lost, nothing opens the backups");
     }

@@ -76,6 +76,8 @@ const SERVERS: [&str; 5] = ["postgres", "mariadb", "redis", "etcd", "ldap"];
 /// Where SQLite databases are those of services. Elsewhere there are thousands, of browsers and caches, and they are files like others.
 const SERVICES: [&str; 4] = ["/var/lib", "/var/www", "/srv", "/opt"];
 const SQLITE_MAX: usize = 200;
+/// Where disks come and go.
+const REMOVABLE: [&str; 2] = ["/media", "/run/media"];
 
 /// Chooses.
 pub(super) fn choose(facts: &Facts<'_>) -> Choice {
@@ -157,6 +159,10 @@ fn refused(facts: &Facts<'_>, path: &Path) -> Option<String> {
     if mount.is_some_and(|mount| mount.kind == MountKind::Network) {
         return Some("it lies behind a network: back it up where it is, or add it to paths".into());
     }
+    // The stick that is to take the recovery key away may be there; when it is gone, runs would miss what was on it.
+    if mount.is_some_and(|mount| is_removable(Path::new(&mount.point))) {
+        return Some("it is mounted where disks come and go: add it to paths when it stays".into());
+    }
     match facts.home {
         Some(home) if path != home && !(facts.own)(path) => {
             Some("it is not this account's: run `vow up` as root to have the whole machine".into())
@@ -165,11 +171,17 @@ fn refused(facts: &Facts<'_>, path: &Path) -> Option<String> {
     }
 }
 
+/// Whether disks that are carried about are mounted there.
+fn is_removable(point: &Path) -> bool {
+    REMOVABLE.iter().any(|folder| point.starts_with(folder))
+}
+
 /// Whether all the disks of this machine are emptier than the room there is.
 fn everything_fits(facts: &Facts<'_>) -> bool {
     let Some(room) = facts.room_bytes else { return true };
     let disks = facts.inventory.mounts.iter();
     let disks = disks.filter(|mount| matches!(mount.kind, MountKind::Disk | MountKind::Overlay));
+    let disks = disks.filter(|mount| !is_removable(Path::new(&mount.point)));
     let mut seen: Vec<&str> = Vec::new();
     let mut used = 0_u64;
     for disk in disks {
@@ -276,14 +288,22 @@ mod tests {
             entry("folder:/etc", Some(5)),
             entry("home:/huge", None),
             entry("mount:/nfs", Some(1)),
+            entry("mount:/media/ada/stick", Some(1)),
         ];
-        let mounts = || vec![mount("/", MountKind::Disk, 2000), mount("/nfs", MountKind::Network, 0)];
+        let mounts = || {
+            vec![
+                mount("/", MountKind::Disk, 2000),
+                mount("/nfs", MountKind::Network, 0),
+                mount("/media/ada/stick", MountKind::Disk, 1),
+            ]
+        };
         let choice = chosen(&ledger, mounts(), None, Some(100));
-        assert_eq!(names(&choice), (vec!["/data/ada", "/etc"], vec!["/data", "/huge", "/nfs"]));
+        let left = vec!["/data", "/huge", "/media/ada/stick", "/nfs"];
+        assert_eq!(names(&choice), (vec!["/data/ada", "/etc"], left));
         assert!(choice.left[0].why.contains("it has 1000 B"), "{choice:?}");
         // Where all of the disks fits, nothing is counted.
         let choice = chosen(&ledger, mounts(), None, Some(2000));
-        assert_eq!(names(&choice), (vec!["/data", "/etc", "/huge"], vec!["/nfs"]));
+        assert_eq!(names(&choice), (vec!["/data", "/etc", "/huge"], vec!["/media/ada/stick", "/nfs"]));
     }
 
     #[test]

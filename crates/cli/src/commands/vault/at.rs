@@ -4,6 +4,7 @@ use super::bucket::InBucket;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::level::open_vault;
+use crate::owner;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use vow_vault::Vault;
@@ -47,11 +48,7 @@ impl At {
             return bucket.vault();
         }
         let store = self.store()?;
-        if let Some(owner) = other_owner(&store) {
-            let text = format!("{} belongs to another user (number {owner})", store.display());
-            return Err(Failure::new(Exit::Usage, text)
-                .hint(format!("run the command as that user: sudo -u '#{owner}' vow vault …")));
-        }
+        owner::refuse_root(&store, "vow vault …")?;
         open_vault(&store, None)
     }
 

@@ -169,13 +169,19 @@ pub(crate) fn join(
     let introduction = introduction.as_deref();
     let joined = vault.join(&token.secret, JoinAs { tenant, name, readers, introduction });
     joined.map_err(|error| {
-        let refused = matches!(error, VaultError::Refused(_));
-        let failure = Failure::from(error).during(format!("the vault at {} was not joined", token.address));
-        match refused {
-            true => failure.hint(
+        let hint = match &error {
+            VaultError::Refused(_) => Some(
                 "ask for a new token, and say what it is for: `vow vault join-token --role …` on the vault",
             ),
-            false => failure,
+            VaultError::Unreachable { .. } => Some(
+                "check the address in the token, the network, and whether the vault runs; then again: a token stays good until it is used or ends",
+            ),
+            _ => None,
+        };
+        let failure = Failure::from(error).during(format!("the vault at {} was not joined", token.address));
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         }
     })
 }

@@ -6,6 +6,7 @@ use crate::commands::init::hostname;
 use crate::commands::vault::at::SETTINGS;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::owner;
 use serde_json::json;
 use std::fs;
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ pub(super) fn run(cx: &Context, plan: &Plan<'_>, options: &in_bucket::Options) -
         ))
         .hint("choose another folder with --dir, or use what is there: `vow vault status --dir DIR`"));
     }
+    owner::refuse_root(&dir, &format!("vow vault init --dir {} …", dir.display()))?;
     let address = match plan.address {
         Some(address) => address.clone(),
         None => guessed(plan.listen)?,

@@ -1,10 +1,12 @@
 """A vault whose append rule was loosened: it stands before the real one, has its key, and passes on what it is asked, with the key of
-the host; but objects can be deleted, and written under any name, over whatever is there.
+the host; but objects of some kinds can be deleted, and other bytes written over whatever is there.
 
-loosened_vault.py LISTEN REAL STORE VAULT_KEY HOST_KEY: two addresses, the folder of the vault's objects, two files with Ed25519 seeds
+loosened_vault.py LISTEN REAL STORE VAULT_KEY HOST_KEY KINDS: two addresses, the folder of the vault's objects, two files with Ed25519
+seeds, and for which kinds ("packs|lists|manifests|index")
 """
 
 import datetime
+import hashlib
 import http.client
 import http.server
 import os
@@ -17,7 +19,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-OBJECT = re.compile(r"/v1/hosts/([0-9a-f]{64})/(packs|manifests|index)/([0-9a-f]{64})")
 HOP = {"connection", "content-length", "transfer-encoding", "keep-alive"}
 
 
@@ -37,7 +38,8 @@ def pem(seed_file):
     return file
 
 
-def main(listen, real, store, vault_key, host_key):
+def main(listen, real, store, vault_key, host_key, kinds):
+    loosened = re.compile(rf"/v1/hosts/([0-9a-f]{{64}})/({kinds})/([0-9a-f]{{64}})")
     front = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with pem(vault_key) as file:
         front.load_cert_chain(file.name)
@@ -53,7 +55,7 @@ def main(listen, real, store, vault_key, host_key):
 
         def place(self):
             """Where the object that is asked for lies, or would."""
-            found = OBJECT.fullmatch(self.path)
+            found = loosened.fullmatch(self.path)
             if not found:
                 return None
             host, kind, name = found.groups()
@@ -75,7 +77,8 @@ def main(listen, real, store, vault_key, host_key):
             if place and self.command == "DELETE" and os.path.isfile(place):
                 os.remove(place)
                 return self.answer(204, [], b"")
-            if place and self.command == "PUT":
+            # What is what its name says is stored as ever.
+            if place and self.command == "PUT" and hashlib.sha256(body).hexdigest() != os.path.basename(place):
                 os.makedirs(os.path.dirname(place), exist_ok=True)
                 with open(place + ".new", "wb") as file:
                     file.write(body)
