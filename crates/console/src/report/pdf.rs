@@ -11,6 +11,8 @@ const LINE: f32 = 12.0;
 const GAP: f32 = 8.0;
 /// What stays free between two columns.
 const BESIDE: f32 = 6.0;
+/// What is as wide as its column must not be broken because of how that was added up.
+const ROUNDED: f32 = 0.5;
 /// Lines of one cell at most: a row must fit on a page.
 const CELL_LINES_MAX: usize = 40;
 const BODY: Name<'static> = Name(b"F1");
@@ -198,7 +200,9 @@ fn widths(head: &[(&str, u32)], rows: &[Vec<String>]) -> Vec<f32> {
         head.iter().map(|(_, share)| (WIDTH - 2.0 * MARGIN) * *share as f32 / all as f32).collect();
     let needed = head.iter().enumerate().map(|(at, (name, _))| {
         let short = rows.iter().filter_map(|row| row.get(at)).filter(|cell| is_short(cell));
-        short.map(|cell| length(cell, SIZE, false)).fold(length(name, SIZE, true), f32::max) + BESIDE
+        short.map(|cell| length(cell, SIZE, false)).fold(length(name, SIZE, true), f32::max)
+            + BESIDE
+            + ROUNDED
     });
     let both: Vec<_> = wanted.into_iter().zip(needed).collect();
     let lacking: f32 = both.iter().map(|(wanted, needed)| (needed - wanted).max(0.0)).sum();
