@@ -307,7 +307,7 @@ fn root_asks_the_server_of_another_user() {
     served.keep("join-token", &["--role", "restore", "--host", &id[..6]]).code(0).says("of host");
     served.keep("revoke", &[&id[..6], "--note", "stolen"]).code(0).prints("write");
     // What only its own user may do is said; nothing of root's is left there.
-    served.keep("sweep", &[]).code(2).advises().says("sudo -u");
+    served.keep("sweep", &[]).code(2).advises().says("runuser -u");
     served.stop();
     let found = Command::new("find").args([text(&dir), "-user", "0"]).output().expect("find");
     assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
