@@ -4,7 +4,9 @@ use super::customer::{Customer, Noted, On, Server, TABLE};
 use super::days::Day;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -312,7 +314,8 @@ impl World {
         self.taken_over.insert(format!("source/{}/files", self.customers[who].name));
     }
 
-    /// With the host's own key: everything is refused, and nothing in the vault is another than before.
+    /// With the host's own key: everything is refused, and nothing in the vault is another than before, but for what the attack brings along
+    /// to be lost.
     #[track_caller]
     fn attack(&mut self, who: usize) {
         let store = self.near.store();
@@ -320,9 +323,20 @@ impl World {
         for _ in 0..5 {
             // What the vault itself has to remove goes first.
             self.sweep();
-            let (written, before) = (entries(), Tree::read(&store));
+            let (written, all_before) = (entries(), Tree::read(&store));
             let done = self.customers[who].run(&self.on(), &["audit", "--json"]).expect_one_of(&[0, 4]);
-            let after = Tree::read(&store);
+            let brought = |path: &[u8]| {
+                let lost = || {
+                    let content = fs::read(store.join(OsStr::from_bytes(path)));
+                    content.is_ok_and(|content| content.starts_with(b"Made to be lost"))
+                };
+                let words: Vec<_> = path.split(|byte| *byte == b'/').collect();
+                // The folder that it comes to, and those that it passes.
+                matches!(words[..], [b"tmp"] | [b"hosts", _] | [b"hosts", _, b"lists"])
+                    || matches!(words[..], [b"hosts", _, b"lists", _]) && lost()
+            };
+            let before = all_before.filtered(|path| !brought(path));
+            let after = Tree::read(&store).filtered(|path| !brought(path));
             let found = done.summary();
             let attacks = found["attacks"].as_array().unwrap();
             assert!(attacks.len() > 5, "{found}");
